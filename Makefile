@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
+#
+# make            build the program, the read-only program and the library (in build/)
+# make demo       install what is missing, build, make a sample repository, open the console on it
+# make check      install what is missing, build, run all tests (also with sanitizers); non-zero on failure
+# make deps       only install what is missing          make install     DESTDIR= PREFIX=/usr/local
+# make unit       only unit tests                       make cli         only tests of the built program
+# make audit      layers, symbols, shared library       make bench       figures against qemu-img
+# make tidy       clang-tidy                            make format      clang-format on all sources
+# make fuzz MINUTES=10    make check-nightly MINUTES=60    make clean
+#
+# V=1 shows commands.  SAN=address,undefined builds with sanitizers in build/san.  W=1 makes warnings errors.
+# T=glob picks tests (T=test_vhd*).  BUILD=dir builds elsewhere.  DIRS="..." limits the library to some folders.
+# CC CFLAGS CPPFLAGS LDFLAGS are respected.
+
+VERSION  := 0.1.0
+SONAME   := 0
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBDIR   ?= $(PREFIX)/lib
+INCDIR   ?= $(PREFIX)/include
+MANDIR   ?= $(PREFIX)/share/man
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
+MINUTES  ?= 10
+T        ?= test_*
+BUILD    ?= build$(if $(SAN),/san)
+
+PKGS     := json-c libseccomp libcap-ng uuid ncursesw
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef \
+            -Wformat=2 -Werror=implicit-function-declaration $(if $(W),-Werror)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DHAVE_LIBBFIO=1 -DCV_VERSION='"$(VERSION)"' -I. -Iinclude -I$(BUILD)/gen $(CPPFLAGS)
+ALL_CFLAGS   := -std=gnu11 -fPIC -fvisibility=hidden -fstack-protector-strong $(WARN) $(CFLAGS) \
+                $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_LDFLAGS  := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
+# The order of the three matters: one copy of libbfio then serves all of them.
+YAL_LIBS := -lvhdi -lqcow -lbfio
+LIBS      = $(YAL_LIBS) -ljson-c -lseccomp -lcap-ng -luuid -linih
+TUI_LIBS := -lncursesw -ltinfo
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $(2)')
+
+INSPECT_DIRS := inspect $(wildcard inspect/*/)
+REPAIR_DIRS  := $(wildcard repair/*/)
+DIRS ?= $(INSPECT_DIRS) $(REPAIR_DIRS)
+TUI_DIRS := tui $(wildcard tui/*/)
+
+srcs = $(sort $(foreach d,$(1:/=),$(wildcard $(d)/*.c)))
+obj  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+INSPECT_SRC := $(call srcs,$(filter inspect%,$(DIRS)))
+REPAIR_SRC  := $(call srcs,$(filter repair%,$(DIRS)))
+TUI_SRC     := $(call srcs,$(TUI_DIRS))
+RECIPES     := $(sort $(wildcard samples/*.recipe))
+WRITERS     := $(patsubst %,tui/command/%.c,$(shell sed -n 's/^W(\([a-z_]*\)).*/\1/p' tui/command/commands.def 2>/dev/null))
+ifneq ($(REPAIR_SRC),)
+GEN_OBJ     := $(BUILD)/gen/recipes.o
+endif
+
+INSPECT_OBJ := $(call obj,$(INSPECT_SRC))
+REPAIR_OBJ  := $(call obj,$(REPAIR_SRC)) $(GEN_OBJ)
+TUI_OBJ     := $(call obj,$(TUI_SRC))
+RO_OBJ      := $(call obj,$(filter-out $(WRITERS) tui/command/table.c,$(TUI_SRC))) $(BUILD)/obj/ro/table.o
+
+UNIT_SRC := $(wildcard tests/unit/$(T).c)
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+CLI      := $(wildcard tests/cli/$(T).sh)
+
+PROGRAMS := $(BUILD)/chainview $(BUILD)/chainview-ro
+LIBRARY  := $(BUILD)/libchainview.a $(BUILD)/libchainview.so.$(SONAME) $(BUILD)/chainview.pc
+
+.PHONY: all demo check check-run deps unit cli audit bench fuzz check-nightly install clean format tidy san FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: tools $(PROGRAMS) $(LIBRARY)
+
+# Says which package is missing before the compiler does.
+.PHONY: tools
+tools:
+	@packaging/deps.sh --check build
+
+deps:
+	@packaging/deps.sh --install build test
+
+demo:
+	@packaging/deps.sh --install build
+	@$(MAKE) --no-print-directory all
+	@packaging/demo.sh $(BUILD)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/ro/table.o: tui/command/table.c Makefile
+	$(call say,CC,$< (read-only))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -DCV_READ_ONLY $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/recipes.c: $(RECIPES) $(wildcard samples/embed.*)
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)sh samples/embed.sh $(RECIPES) > $@
+
+$(BUILD)/gen/recipes.o: $(BUILD)/gen/recipes.c
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Archives are made anew, so that a removed source leaves nothing behind.
+$(BUILD)/libinspect.a: $(INSPECT_OBJ)
+$(BUILD)/librepair.a: $(REPAIR_OBJ)
+$(BUILD)/libchainview.a: $(INSPECT_OBJ) $(REPAIR_OBJ)
+$(BUILD)/libinspect.a $(BUILD)/librepair.a $(BUILD)/libchainview.a:
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+
+$(BUILD)/libchainview.so.$(SONAME): $(INSPECT_OBJ) $(REPAIR_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(ALL_LDFLAGS) $(if $(SAN),,-Wl,-z,defs) -o $@ $^ $(LIBS)
+	@ln -sf $(@F) $(BUILD)/libchainview.so
+
+$(BUILD)/chainview: $(TUI_OBJ) $(BUILD)/libchainview.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TUI_LIBS)
+
+$(BUILD)/chainview-ro: $(RO_OBJ) $(BUILD)/libinspect.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TUI_LIBS)
+
+# The program against the shared library: proves that it needs nothing but the public headers' functions.
+$(BUILD)/chainview-shared: $(TUI_OBJ) $(BUILD)/libchainview.so.$(SONAME)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(TUI_OBJ) -L$(BUILD) -lchainview $(LIBS) $(TUI_LIBS) -Wl,-rpath,'$$ORIGIN'
+
+$(BUILD)/chainview.pc: packaging/chainview.pc.in Makefile
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< > $@
+
+# A test links the support files whose headers it includes.
+support = $(patsubst %.h,$(BUILD)/obj/%.o,$(shell sed -n 's/^\#include "\(tests\/support\/[a-z0-9_]*\.h\)"/\1/p' $(1)))
+TUI_LIB_OBJ = $(filter-out $(BUILD)/obj/tui/main.o,$(TUI_OBJ))
+$(BUILD)/libtui.a: $(TUI_LIB_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+.SECONDEXPANSION:
+$(BUILD)/tests/%: tests/unit/%.c $$(call support,tests/unit/%.c) $$(if $$(shell grep -l '"tui/' tests/unit/%.c),$(BUILD)/libtui.a) $(BUILD)/libchainview.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(filter %/libtui.a,$^) $(BUILD)/libchainview.a $(LIBS) $(TUI_LIBS) -lcmocka -lz
+
+unit: $(UNIT)
+	@tests/run.sh $(sort $(UNIT))
+
+cli: $(PROGRAMS)
+	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview) tests/run.sh $(sort $(CLI))
+
+audit: $(BUILD)/libinspect.a $(BUILD)/chainview-ro $(BUILD)/chainview-shared
+	@BUILD=$(abspath $(BUILD)) tests/run.sh $(sort $(wildcard tests/audit/*.sh))
+
+check:
+	@packaging/deps.sh --install build test
+	@$(MAKE) --no-print-directory check-run
+
+check-run:
+	@+tests/check.sh "$(MAKE)" $(BUILD)
+
+bench: all
+	@BUILD=$(abspath $(BUILD)) tests/bench/bench.sh
+
+fuzz:
+	@$(MAKE) --no-print-directory SAN=address,undefined MINUTES=$(MINUTES) all
+	@tests/fuzz/fuzz.sh $(MINUTES)
+
+check-nightly: check
+	@$(MAKE) --no-print-directory fuzz MINUTES=$(MINUTES)
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCDIR)/chainview $(DESTDIR)$(COMPDIR)
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	install -m 644 $(BUILD)/libchainview.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(BUILD)/libchainview.so.$(SONAME) $(DESTDIR)$(LIBDIR)
+	ln -sf libchainview.so.$(SONAME) $(DESTDIR)$(LIBDIR)/libchainview.so
+	install -m 644 $(BUILD)/chainview.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/chainview/*.h include/chainview/*.def $(DESTDIR)$(INCDIR)/chainview
+	$(BUILD)/chainview __complete bash > $(DESTDIR)$(COMPDIR)/chainview
+
+clean:
+	rm -rf $(BUILD)
+
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+tidy:
+	clang-tidy --quiet $(INSPECT_SRC) $(REPAIR_SRC) $(TUI_SRC) -- $(ALL_CPPFLAGS) -std=gnu11
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

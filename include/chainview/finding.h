@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Findings: what is wrong with an image, a chain or a repository. A finding is typed arguments, rendered
+ * late, so that the same finding becomes a line of text, a JSON object, a row of the console or a plan.
+ * The registry of problems is problems.def; the long texts are in explanations.def.
+ */
+#ifndef CHAINVIEW_FINDING_H
+#define CHAINVIEW_FINDING_H
+
+#include <chainview/text.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cv_severity { CV_INFO, CV_WARNING, CV_ERROR };
+
+enum cv_problem_class {
+	CV_CLASS_CHN = 1, CV_CLASS_SPC, CV_CLASS_VHD, CV_CLASS_VHX, CV_CLASS_QCW, CV_CLASS_QCO, CV_CLASS_REF, CV_CLASS_GEN,
+};
+
+/* CV_CHN_PARENT_MISSING and so on; the value holds class and number and is stable. */
+enum cv_problem_id {
+	CV_NO_PROBLEM,
+#define P(class, number, tag, name, severity, title) CV_##class##_##tag = CV_CLASS_##class * 10000 + (number),
+#include <chainview/problems.def>
+#undef P
+};
+
+struct cv_problem {
+	enum cv_problem_id id;
+	enum cv_severity severity;  /* the usual one; a finding may carry another where the contract says so */
+	const char *code;           /* "CV-VHD-0004" */
+	const char *name;           /* "vhd-footer-checksum" */
+	const char *title;          /* template, see problems.def */
+	const char *explanation;    /* paragraphs separated by "\n\n": what it means, why it matters, what to do */
+};
+
+enum cv_arg_kind { CV_ARG_NONE, CV_ARG_NUMBER, CV_ARG_TEXT };
+struct cv_arg {
+	enum cv_arg_kind kind;
+	uint64_t number;
+	struct cv_bytes text;       /* raw bytes; escaped when rendered */
+};
+
+#define CV_FINDING_ARGS 4
+#define CV_NO_IMAGE UINT32_MAX
+
+struct cv_finding {
+	enum cv_problem_id id;
+	enum cv_severity severity;
+	uint32_t repository, image; /* indexes in the graph; CV_NO_IMAGE when it concerns no single image. Format
+				     * code leaves both alone, the graph fills them in */
+	bool has_where;
+	struct cv_range where;      /* bytes in the image file */
+	uint64_t bytes;             /* space concerned; 0 = does not apply */
+	struct cv_arg arg[CV_FINDING_ARGS];
+};
+
+/* A finding with the usual severity and no arguments yet. */
+CV_API struct cv_finding cv_finding_of(enum cv_problem_id id);
+
+/* Argument makers: (struct cv_finding){..., .arg = { cv_arg_number(7), cv_arg_text("header") }}. */
+static inline struct cv_arg cv_arg_number(uint64_t n)
+{
+	return (struct cv_arg){ .kind = CV_ARG_NUMBER, .number = n };
+}
+
+static inline struct cv_arg cv_arg_bytes(struct cv_bytes text)
+{
+	return (struct cv_arg){ .kind = CV_ARG_TEXT, .text = text };
+}
+
+static inline struct cv_arg cv_arg_text(const char *text)
+{
+	return cv_arg_bytes(cv_bytes_of(text));
+}
+
+/* The registry, in the order of problems.def. */
+CV_API extern const struct cv_problem cv_problems[];
+CV_API extern const size_t cv_problem_count;
+
+/* Borrowed; NULL for an id that is not in the registry. */
+CV_API const struct cv_problem *cv_problem_by_id(enum cv_problem_id id);
+/* By name or by code, in any case; NULL if there is none. */
+CV_API const struct cv_problem *cv_problem_find(const char *name_or_code);
+
+/* "error", "warning", "info"; one letter E W i. */
+CV_API const char *cv_severity_name(enum cv_severity severity);
+CV_API char cv_severity_letter(enum cv_severity severity);
+
+/* Appends the title with the arguments put in and everything from images escaped. */
+CV_API void cv_finding_title(struct cv_text *t, const struct cv_finding *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# make bench: figures that a person may quote. Ratios are of one run; machines differ and are noisy.
+#
+# A repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names), then one of 100,000.
+set -eu
+build=${BUILD:-build}
+chainview=$build/chainview
+work=$(mktemp -d "${TMPDIR:-/tmp}/chainview-bench-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+gcc -O2 -D_GNU_SOURCE -o "$work/measure" "$(dirname "$0")/measure.c"
+
+make_chain()
+{
+	mkdir -p "$1"
+	qemu-img create -q -f qcow2 -o cluster_size=4096 "$1/base.qcow2" 1G
+	local parent=base i
+	for i in 1 2 3 4; do
+		qemu-img create -q -f qcow2 -o cluster_size=4096 -b "$parent.qcow2" -F qcow2 "$1/disk$i.qcow2"
+		parent=disk$i
+	done
+}
+
+# repository folder, number of chains
+make_repository()
+{
+	local i
+	mkdir -p "$1"
+	make_chain "$work/chain"
+	for ((i = 0; i < $2; i++)); do echo "$1/vm$i"; done | xargs -P 2 -n 100 sh -c 'for d; do cp -r "$0" "$d"; done' "$work/chain"
+}
+
+field() { echo "$1" | cut -d' ' -f"$2"; }
+
+echo "preparing 2,000 chains of 5 images"
+make_repository "$work/small" 2000
+images=$(find "$work/small" -type f | wc -l)
+"$chainview" tree "$work/small" >/dev/null # both start with warm caches
+find "$work/small" -name disk4.qcow2 >"$work/leaves"
+
+ours=$("$work/measure" "$chainview" tree "$work/small")
+theirs=$("$work/measure" sh -c 'while read -r leaf; do qemu-img info --backing-chain --output=json "$leaf"; done < "$0"' "$work/leaves")
+again=$("$work/measure" "$chainview" tree "$work/small")
+strace -f -c -o "$work/calls" "$chainview" tree "$work/small" >/dev/null
+calls=$(awk '/total$/ { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+$/ && $i > m) m = $i } END { print m }' "$work/calls")
+
+echo "tree of $images images:             $(field "$ours" 1) s, again $(field "$again" 1) s"
+echo "qemu-img info --backing-chain:      $(field "$theirs" 1) s for 2000 chains"
+awk -v o="$(field "$ours" 1)" -v t="$(field "$theirs" 1)" 'BEGIN { printf "ratio:                              %.1f times faster\n", t / o }'
+awk -v k="$(field "$ours" 2)" 'BEGIN { printf "memory of all its processes:        %.1f MiB at most\n", k / 1024 }'
+awk -v c="$calls" -v n="$images" 'BEGIN { printf "system calls (strace -c -f):        %.1f for each image\n", c / n }'
+
+if [ -z "${QUICK:-}" ]; then
+	echo "preparing 20,000 chains of 5 images"
+	make_repository "$work/large" 20000
+	large=$(find "$work/large" -type f | wc -l)
+	"$chainview" tree "$work/large" >/dev/null
+	big=$("$work/measure" "$chainview" tree "$work/large")
+	echo "tree of $large images:            $(field "$big" 1) s, $(awk -v k="$(field "$big" 2)" 'BEGIN { printf "%.1f", k / 1024 }') MiB at most"
+	awk -v b="$(field "$big" 1)" -v o="$(field "$ours" 1)" 'BEGIN { printf "time for ten times the images:      %.1f times\n", b / o }'
+fi

@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# Everything `make check` runs, in order; goes on after a failure and adds up at the end.
+set -u
+make=$1 build=$2
+jobs=-j$(nproc)
+TALLY=$(mktemp)
+export TALLY
+trap 'rm -f "$TALLY"' EXIT
+failed=0
+
+step()
+{
+	echo "== $1"
+	shift
+	"$@" || { failed=1; echo "== failed: $*"; }
+}
+
+san=address,undefined
+step "build" "$make" -s $jobs W=1 BUILD="$build" all "$build/libtui.a"
+step "unit tests" "$make" -s $jobs BUILD="$build" unit
+step "tests of the program" "$make" -s BUILD="$build" cli
+step "audits" "$make" -s $jobs BUILD="$build" audit
+step "build with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" all "$build/san/libtui.a"
+step "unit tests with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" unit
+step "tests of the program with sanitizers" "$make" -s SAN=$san BUILD="$build/san" cli
+
+awk -v bad=$failed '{ p += $1; f += $2; s += $3 }
+	END { if (bad && !f) f = 1; printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$TALLY"
+exit $failed
