@@ -71,7 +71,7 @@ LIBRARY  := $(BUILD)/libchainview.a $(BUILD)/libchainview.so.$(SONAME) $(BUILD)/
 
 .PHONY: all demo check check-run deps unit cli audit bench fuzz check-nightly install clean format tidy san FORCE
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/obj/%.o
 
 all: tools $(PROGRAMS) $(LIBRARY)
 
@@ -106,7 +106,11 @@ $(BUILD)/gen/recipes.c: $(RECIPES) $(wildcard samples/embed.*)
 $(BUILD)/gen/recipes.o: $(BUILD)/gen/recipes.c
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Archives are made anew, so that a removed source leaves nothing behind.
+# Archives are made anew, also when a source was added or removed, so that none leaves anything behind.
+$(BUILD)/objects.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(INSPECT_OBJ) $(REPAIR_OBJ) $(TUI_OBJ)' | cmp -s - $@ || echo '$(INSPECT_OBJ) $(REPAIR_OBJ) $(TUI_OBJ)' > $@
+$(BUILD)/libinspect.a $(BUILD)/librepair.a $(BUILD)/libchainview.a $(BUILD)/libtui.a: $(BUILD)/objects.list
 $(BUILD)/libinspect.a: $(INSPECT_OBJ)
 $(BUILD)/librepair.a: $(REPAIR_OBJ)
 $(BUILD)/libchainview.a: $(INSPECT_OBJ) $(REPAIR_OBJ)
@@ -118,7 +122,7 @@ $(BUILD)/libinspect.a $(BUILD)/librepair.a $(BUILD)/libchainview.a:
 
 $(BUILD)/libchainview.so.$(SONAME): $(INSPECT_OBJ) $(REPAIR_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(ALL_LDFLAGS) $(if $(SAN),,-Wl,-z,defs) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(ALL_LDFLAGS) $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(LIBS)
 	@ln -sf $(@F) $(BUILD)/libchainview.so
 
 $(BUILD)/chainview: $(TUI_OBJ) $(BUILD)/libchainview.a
@@ -143,7 +147,7 @@ support = $(patsubst %.h,$(BUILD)/obj/%.o,$(shell sed -n 's/^\#include "\(tests\
 TUI_LIB_OBJ = $(filter-out $(BUILD)/obj/tui/main.o,$(TUI_OBJ))
 $(BUILD)/libtui.a: $(TUI_LIB_OBJ)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 .SECONDEXPANSION:
 $(BUILD)/tests/%: tests/unit/%.c $$(call support,tests/unit/%.c) $$(if $$(shell grep -l '"tui/' tests/unit/%.c),$(BUILD)/libtui.a) $(BUILD)/libchainview.a
 	$(call say,TEST,$<)

@@ -3,7 +3,7 @@
 #include <chainview/format.h>
 #include "inspect/raw/raw.h"
 
-#define FORMATS(F) F(vhd) F(qcow2) F(qcow) F(raw)
+#define FORMATS(F) F(vhd) F(vhdx) F(qcow2) F(qcow) F(raw)
 
 #define F(name) extern const struct cv_format cv_format_##name;
 FORMATS(F)

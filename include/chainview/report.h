@@ -44,6 +44,10 @@ CV_API bool cv_report_explain(const struct cv_problem *problem, const struct cv_
 CV_API bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
 			   size_t selected, const struct cv_sink *sink);
 
+/* The document of explain: "problems" with code, name, severity, title and explanation (paragraphs). */
+CV_API bool cv_report_explain_json(const struct cv_problem *const *problems, size_t count,
+				   const struct cv_report_head *head, const struct cv_sink *sink);
+
 /* The plain-words paragraphs of info: what the node is, who needs it, what breaks without it, why it can or
  * cannot be merged or deleted. Also shown by the console. One paragraph per line. */
 CV_API bool cv_describe_image(const struct cv_graph *g, uint32_t image, struct cv_text *out);

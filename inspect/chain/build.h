@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What the steps of building a graph share while it is built: one node for each scanned file, where recorded
+ * names lead, notes on images. Nothing here outlives cv_graph_build() but struct cv_graph_full.
+ */
+#ifndef CV_INSPECT_CHAIN_BUILD_H
+#define CV_INSPECT_CHAIN_BUILD_H
+
+#include <chainview/graph.h>
+#include <chainview/vec.h>
+#include "inspect/base/arena.h"
+
+#define CV_NO_FILE UINT32_MAX
+#define CV_NO_NAME UINT32_MAX
+
+/* The public graph and what its functions need besides. */
+struct cv_graph_full {
+	struct cv_graph pub;
+	uint32_t *by_file;          /* image indexes, sorted by the address of their file */
+};
+
+/* What became of one recorded name, tried from one path of the image that holds it. */
+struct cv_target {
+	uint32_t file;              /* index into the nodes; CV_NO_FILE unless found is CV_FOUND_FILE */
+	uint32_t name;              /* index into the names of the facts */
+	uint32_t path;              /* 0: the first path of the image, then its aliases */
+	enum cv_found found;
+	bool hint;                  /* only the last component was tried, in the directory of the path */
+	bool data;                  /* names the data file, not the parent */
+	const char *what;           /* static text for NOT_REGULAR; else NULL */
+};
+CV_VEC(cv_target_vec, struct cv_target);
+CV_VEC(cv_finding_vec, struct cv_finding);
+
+enum cv_standing {
+	CV_UNDECIDED,
+	CV_AS_PROBED,               /* it is what its content says, and what it says is followed */
+	CV_AS_RAW,                  /* somebody who is followed declares it raw: its content is guest data */
+};
+
+/* One scanned file. */
+struct cv_node {
+	const struct cv_file *file;
+	const struct cv_facts *facts;       /* what counts: those of the file, or made here for raw ones; may be NULL */
+	enum cv_standing standing;
+	uint32_t first_target, target_count;
+	uint32_t parent;                    /* node; set for FOUND, CYCLE, MISMATCH and UNREADABLE */
+	uint32_t data;                      /* node that holds its guest data, or CV_NO_FILE */
+	uint32_t name;                      /* the recorded name that led there or is worth showing; CV_NO_NAME */
+	enum cv_parent_status status;
+	enum cv_parent_basis basis;
+	bool has_paths;                     /* some target is no hint */
+	bool declares_raw;                  /* its parent, by name, is to be taken as raw */
+	bool chosen;                        /* somebody's parent or data file: an image whatever its name is */
+	uint32_t image;                     /* CV_NO_IMAGE if it is none */
+};
+
+/* A node that can be somebody's parent by identity. */
+struct cv_identity {
+	uint8_t uuid[16];
+	enum cv_format_id format;
+	uint32_t node;
+};
+
+/* What verdicts need to know about an image besides what the graph shows. */
+struct cv_note {
+	uint32_t node;
+	uint32_t namer;             /* an image that names it as a parent and is not its child, or CV_NO_IMAGE */
+	uint32_t data_of;           /* an image whose guest data it holds, or CV_NO_IMAGE */
+	uint32_t busy;              /* an image that is in use: itself or one that stands on it; or CV_NO_IMAGE */
+	bool garbage;               /* hidden without children, or all that stands on it is */
+	bool foreign;               /* another tool's unfinished work concerns it */
+	bool unread;                /* it might name any image as its parent */
+};
+
+struct cv_build {
+	struct cv_graph *g;
+	const struct cv_scan *scan;
+	const struct cv_references *refs;
+	struct cv_graph_policy policy;
+	struct cv_node *nodes;
+	uint32_t node_count;
+	struct cv_target_vec targets;
+	struct cv_identity *identities;     /* sorted by format, UUID, node */
+	size_t identity_count;
+	struct cv_note *notes;              /* one for each image */
+	struct cv_finding_vec findings;
+	uint32_t *lost_claims;              /* for each claim: where its target is missing, or UINT32_MAX */
+	uint32_t unread[2], unread_count;   /* two images that might name any image; how many there are */
+	uint32_t incomplete;                /* a repository that was not looked at completely, or UINT32_MAX */
+	bool failed;                        /* memory ran short: the steps go on, the graph is thrown away */
+};
+
+static inline const struct cv_target *cv_targets_of(const struct cv_build *b, const struct cv_node *n)
+{
+	return b->targets.at + n->first_target;
+}
+
+static inline bool cv_has(const struct cv_facts *f, uint32_t flag)
+{
+	return f && f->flags & flag;
+}
+
+static inline struct cv_node *cv_node_of(const struct cv_build *b, uint32_t image)
+{
+	return &b->nodes[b->notes[image].node];
+}
+
+/* nodes.c: the scanned files, and which of them are images. */
+bool cv_nodes_make(struct cv_build *b);
+bool cv_images_make(struct cv_build *b);
+/* The extension of an image format that the path ends in, with its dot; NULL if none. */
+const char *cv_image_extension(const char *path);
+/* A name of the image for people who look at another one: its id, or its path if it lies elsewhere. Raw bytes. */
+const char *cv_image_label(const struct cv_graph *g, uint32_t repository, uint32_t image);
+
+/* names.c: where recorded names lead. */
+void cv_names_follow(struct cv_build *b);
+/* The path that the name means from the first path of the node. False if it means none, or if out->failed is set. */
+bool cv_name_path(const struct cv_node *n, const struct cv_name *name, struct cv_text *out);
+static inline bool cv_name_is_path(const struct cv_name *name)
+{
+	return (name->kind == CV_NAME_RELATIVE || name->kind == CV_NAME_ABSOLUTE) && name->path.len;
+}
+static inline bool cv_name_is_hint(const struct cv_name *name)
+{
+	return name->kind == CV_NAME_WINDOWS || name->kind == CV_NAME_BASENAME;
+}
+
+/* raw.c: which files are raw because somebody declares them so. */
+void cv_raw_decide(struct cv_build *b);
+
+/* resolve.c: who is whose parent. */
+void cv_resolve_by_name(struct cv_build *b);
+void cv_resolve_by_identity(struct cv_build *b);
+
+/* identity.c: the nodes with a given identity, sorted by node. */
+void cv_identities_make(struct cv_build *b);
+const struct cv_identity *cv_identity_find(const struct cv_build *b, enum cv_format_id format, const uint8_t uuid[16],
+					   size_t *count);
+
+/* Reads exactly 36 characters, "9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11". */
+bool cv_uuid_read(const char *text, size_t len, uint8_t uuid[16]);
+
+/* shape.c: cycles, children, depth, root, below, role. */
+void cv_shape(struct cv_build *b);
+
+/* claims.c: which references mean which image, and which mean something that is not there. */
+void cv_claims_match(struct cv_build *b);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* How the checks add findings: the count and the worst of each image are kept right here and nowhere else. */
+#include "inspect/check/check.h"
+
+static bool is_reported(const struct cv_build *b, uint32_t repository)
+{
+	return repository < cv_scan_repository_count(b->scan) && !cv_scan_repository(b->scan, repository)->other;
+}
+
+void cv_found(struct cv_build *b, uint32_t image, struct cv_finding f)
+{
+	struct cv_image *i = &b->g->images[image];
+
+	if (!is_reported(b, i->repository))
+		return;
+	f.repository = i->repository;
+	f.image = image;
+	i->finding_count++;
+	if (!i->any_finding || f.severity > i->worst)
+		i->worst = f.severity;
+	i->any_finding = true;
+	b->failed |= !cv_finding_vec_push(&b->findings, f);
+}
+
+void cv_found_in(struct cv_build *b, uint32_t repository, struct cv_finding f)
+{
+	if (!is_reported(b, repository))
+		return;
+	f.repository = repository;
+	f.image = CV_NO_IMAGE;
+	b->failed |= !cv_finding_vec_push(&b->findings, f);
+}
+
+const char *cv_keep(struct cv_build *b, struct cv_text *t)
+{
+	const char *kept = t->failed ? NULL : cv_arena_dup(b->g->arena, cv_text_str(t), t->len);
+
+	b->failed |= !kept;
+	cv_text_fini(t);
+	*t = (struct cv_text){ 0 };
+	return kept ? kept : "";
+}
+
+bool cv_facts_report(const struct cv_facts *f, enum cv_problem_id id)
+{
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		if (f->findings[i].id == id)
+			return true;
+	return false;
+}

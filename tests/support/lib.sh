@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# shellcheck shell=bash
+# What the tests of the program share: verdict lines, a work folder, JSON without white space.
+CHAINVIEW=${CHAINVIEW:-build/chainview}
+work=$(mktemp -d "${TMPDIR:-/tmp}/chainview-cli-XXXXXX")
+trap 'chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
+bad=0
+
+# verdict WHAT STATUS
+verdict()
+{
+	if [ "$2" -eq 0 ]; then echo "ok - $1"; else echo "not ok - $1"; bad=1; fi
+}
+
+# must WHAT COMMAND...: the command must succeed
+must()
+{
+	local what=$1 status=0
+	shift
+	"$@" >"$work/.out" 2>&1 || status=$?
+	if [ "$status" -ne 0 ]; then echo "# '$*' ended with $status:"; head -20 "$work/.out"; fi
+	verdict "$what" "$status"
+}
+
+# ends WHAT STATUS COMMAND...: the command must end with that status
+ends()
+{
+	local what=$1 wanted=$2 status=0
+	shift 2
+	"$@" >"$work/.out" 2>&1 || status=$?
+	if [ "$status" -ne "$wanted" ]; then echo "# '$*' ended with $status, not $wanted:"; head -20 "$work/.out"; fi
+	verdict "$what" "$([ "$status" -eq "$wanted" ]; echo $?)"
+}
+
+# has WHAT REGEX FILE
+has()
+{
+	if ! grep -qE -- "$2" "$3"; then echo "# no '$2' in:"; head -c 4000 "$3"; echo; verdict "$1" 1; else verdict "$1" 0; fi
+}
+
+# lacks WHAT REGEX FILE
+lacks()
+{
+	if grep -E -- "$2" "$3" | head -5; then :; fi
+	if grep -qE -- "$2" "$3"; then verdict "$1" 1; else verdict "$1" 0; fi
+}
+
+# The JSON of a command without white space between its parts, so that it can be searched.
+flat()
+{
+	"$CHAINVIEW" "$@" --json 2>/dev/null | tr -d '\n\t ' || true
+}
+
+skip()
+{
+	echo "skipped - $1: $2"
+}
+
+finish()
+{
+	exit "$bad"
+}

@@ -1,0 +1,770 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The console without a terminal: golden screens of every view, key scripts, rescans, hostile names, every
+ * key everywhere, every size. GOLDEN=write in the environment writes the screens in tests/golden/ anew.
+ */
+#include <ctype.h>
+#include <locale.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tests/support/handmade.h"
+#include "tui/console_model.h"
+#include "tui/screen_text.h"
+
+static const struct cv_place one_place[] = { { .path = "/srv/images/sr-ssd" }, { .path = "/srv/images/libvirt" } };
+
+static struct cv_console *console_of(const struct handmade *h, int w, int height, bool ascii)
+{
+	struct cv_console_options options = { .program = "chainview 1.0", .title = "xen07", .ascii = ascii,
+		.scan = { .places = one_place, .place_count = 2 } };
+	struct cv_console *c = cv_console_new(&options);
+
+	assert_non_null(c);
+	cv_console_resize(c, w, height);
+	if (h)
+		assert_true(cv_console_show(c, &h->snapshot));
+	return c;
+}
+
+/* Sends a script; <Resize> works, frames are not drawn. Returns the effects of all keys. */
+static unsigned send(struct cv_console *c, const char *script)
+{
+	struct cv_screen_text s = { .script = script, .w = c->w, .h = c->h };
+	unsigned fx = 0;
+
+	while (*s.script) {
+		int key = cv_script_key(&s);
+
+		cv_console_resize(c, s.w, s.h);
+		fx |= cv_console_key(c, key);
+	}
+	cv_screen_text_fini(&s);
+	return fx;
+}
+
+static void picture(const struct cv_console *c, struct cv_text *out)
+{
+	struct cv_cells frame;
+
+	assert_true(cv_cells_init(&frame, c->w, c->h, c->ascii));
+	cv_console_draw(c, &frame);
+	cv_text_clear(out);
+	cv_cells_dump(&frame, out);
+	cv_cells_fini(&frame);
+}
+
+static void assert_shows(const struct cv_console *c, const char *text, bool wanted)
+{
+	struct cv_text t = { 0 };
+
+	picture(c, &t);
+	if ((strstr(cv_text_str(&t), text) != NULL) != wanted)
+		fail_msg("the screen should %sshow \"%s\":\n%s", wanted ? "" : "not ", text, cv_text_str(&t));
+	cv_text_fini(&t);
+}
+
+/* The text of the row under the cursor. */
+static const char *row_name(const struct cv_console *c)
+{
+	const struct cv_image *image = cv_image_at(c, cv_current_image(c));
+
+	return image ? image->id : "";
+}
+
+static void compare_golden(const char *name, const struct cv_text *t)
+{
+	const char *mode = getenv("GOLDEN");
+	char path[256], *old = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "tests/golden/%s.txt", name);
+	if (mode && !strcmp(mode, "write")) {
+		f = fopen(path, "w");
+		assert_non_null(f);
+		fputs(cv_text_str(t), f);
+		fclose(f);
+		return;
+	}
+	f = fopen(path, "r");
+	if (!f)
+		fail_msg("%s is missing; GOLDEN=write makes it", path);
+	if (getdelim(&old, &size, '\0', f) < 0)
+		fail_msg("%s is empty", path);
+	fclose(f);
+	if (strcmp(old, cv_text_str(t)) != 0) {
+		print_message("%s\nis not %s:\n%s", cv_text_str(t), path, old);
+		free(old);
+		fail_msg("%s differs", path);
+	}
+	free(old);
+}
+
+static const struct { const char *name, *script; } screens[] = {
+	{ "repositories", "" },
+	{ "tree", "<Enter>Gkkkk" },
+	{ "folded", "<Enter>-" },
+	{ "deep", "<Enter>+gjjjjjjjjjjjjjjjjjjjjjjjj" },
+	{ "hostile", "j<Enter>j" },
+	{ "marks", "<Enter>G <Up> " },
+	{ "sort", "<Enter>s" },
+	{ "filter", "<Enter>\\flag:H depth>3<Enter>" },
+	{ "prompt", "<Enter>/web" },
+	{ "details", "<Enter>/web01-mid<Enter>i" },
+	{ "lost", "f<Enter>i" },
+	{ "findings", "fj" },
+	{ "help", "?" },
+	{ "symbols", "?<Tab>" },
+	{ "words", "?<Tab><Tab>" },
+};
+static const struct { int w, h; } sizes[] = { { 60, 16 }, { 80, 24 }, { 120, 40 } };
+
+static void every_screen_is_as_it_was(void **state)
+{
+	struct handmade h;
+	struct cv_text t = { 0 };
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(screens); i++)
+		for (size_t s = 0; s < CV_COUNT(sizes); s++)
+			for (int ascii = 0; ascii < 2; ascii++) {
+				struct cv_console *c = console_of(&h, sizes[s].w, sizes[s].h, ascii);
+				char name[64];
+
+				send(c, screens[i].script);
+				picture(c, &t);
+				snprintf(name, sizeof name, "%s-%dx%d%s", screens[i].name, sizes[s].w, sizes[s].h,
+					 ascii ? "-ascii" : "");
+				compare_golden(name, &t);
+				cv_console_free(c);
+			}
+	cv_text_fini(&t);
+	handmade_fini(&h);
+}
+
+static void an_ascii_screen_holds_ascii_only(void **state)
+{
+	struct handmade h;
+	struct cv_text t = { 0 };
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(screens); i++) {
+		struct cv_console *c = console_of(&h, 120, 40, true);
+
+		send(c, screens[i].script);
+		picture(c, &t);
+		for (size_t k = 0; k < t.len; k++)
+			assert_true(t.at[k] == '\n' || (t.at[k] >= 0x20 && t.at[k] < 0x7f));
+		cv_console_free(c);
+	}
+	cv_text_fini(&t);
+	handmade_fini(&h);
+}
+
+static void a_search_says_which_of_how_many_and_goes_round(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "<Enter>-/web01<Enter>");
+	assert_shows(c, "\"web01\": 1 of 4", true);
+	assert_string_equal(row_name(c), "web01-base.vhd");
+	send(c, "nn");
+	assert_shows(c, "\"web01\": 3 of 4", true);
+	/* it was folded away: the search has unfolded what it hangs on */
+	assert_string_equal(row_name(c), "web01-nightly.vhd");
+	send(c, "nn");
+	assert_string_equal(row_name(c), "web01-base.vhd");
+	send(c, "N");
+	assert_string_equal(row_name(c), "web01-root.vhd");
+	send(c, "/no such thing<Enter>");
+	assert_shows(c, "not found", true);
+	assert_string_equal(row_name(c), "web01-root.vhd");
+	send(c, "/abc<Esc>");
+	assert_string_equal(row_name(c), "web01-root.vhd");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static const struct { const char *filter; size_t matches;
+} filters[] = {
+	{ "flag:O", 1 },
+	{ "depth>=25", 2 },
+	{ "depth>5 flag:H", 20 },
+	{ "web01", 4 },
+	{ "!web01 depth=0", 2 },
+	{ "format:vpc", 33 },
+	{ "format:qcow2", 0 },
+	{ "role:orphan", 1 },
+	{ "alloc>30G", 2 },
+	{ "finding:orphan", 1 },
+	{ "severity:error", 1 },
+	{ "parent:missing", 1 },
+	{ "refs=0 flag:C", 1 },
+	{ "nothing-has-this-name", 0 },
+	{ "", 33 },
+	{ "  ", 33 },
+	{ "size:96G", 33 },
+	{ "children>1", 1 },
+};
+
+static void filters_let_through_what_they_say(void **state)
+{
+	struct handmade h;
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(filters); i++) {
+		struct cv_console *c = console_of(&h, 80, 24, true);
+		char script[128];
+		size_t matches = 0;
+
+		snprintf(script, sizeof script, "<Enter>\\%s<Enter>", filters[i].filter);
+		send(c, script);
+		for (size_t r = 0; r < c->tree_rows.len; r++)
+			matches += !c->tree_rows.at[r].context;
+		if (matches != filters[i].matches)
+			fail_msg("%s: %zu", filters[i].filter, matches);
+		cv_console_free(c);
+	}
+	handmade_fini(&h);
+}
+
+static const char *const bad_filters[] = { "depth>many",        "flag:",           "depth:", "flag>3",
+					   "a b c d e f g h i", "size>9999999999T" };
+
+static void a_filter_that_is_not_understood_changes_nothing(void **state)
+{
+	struct handmade h;
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(bad_filters); i++) {
+		struct cv_console *c = console_of(&h, 80, 24, true);
+		char script[128];
+
+		snprintf(script, sizeof script, "<Enter>\\%s<Enter>", bad_filters[i]);
+		send(c, script);
+		assert_shows(c, "filter: ", true);
+		assert_int_equal(c->tree_rows.len, 33);
+		cv_console_free(c);
+	}
+	handmade_fini(&h);
+}
+
+static void folding_keeps_the_cursor_on_its_image(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "<Enter>/web01-mid<Enter>h");
+	assert_string_equal(row_name(c), "web01-mid.vhd");
+	assert_shows(c, "(2 below)", true);
+	assert_shows(c, "web01-root", false);
+	send(c, "l");
+	assert_shows(c, "web01-root", true);
+	send(c, "l");
+	assert_string_equal(row_name(c), "web01-nightly.vhd");
+	send(c, "hhP");
+	assert_string_equal(row_name(c), "web01-base.vhd");
+	send(c, "<Enter>");
+	assert_shows(c, "(3 below)", true);
+	send(c, "-");
+	assert_int_equal(c->tree_rows.len, 4);
+	send(c, "+");
+	assert_int_equal(c->tree_rows.len, 33);
+	assert_string_equal(row_name(c), "web01-base.vhd");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void marks_add_up_and_go(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "<Enter>/x-orphan<Enter> /web01-root<Enter> g");
+	assert_shows(c, "2 marked, 64G", true);
+	send(c, "/x-orphan<Enter> g");
+	assert_shows(c, "1 marked, 6G", true);
+	send(c, "u");
+	assert_shows(c, "marked", false);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+/* A second scan: other indexes, one image gone, one new, the same inodes for the rest. */
+static void rescan_house(struct handmade *h)
+{
+	handmade_init(h, 2, 64);
+	handmade_add(h, 0, "aaa-new.vhd", CV_NO_IMAGE, 1 << 30);
+	h->files[0].inode = 5000;
+	handmade_add(h, 0, "web01-base.vhd", CV_NO_IMAGE, 38ull << 30);
+	h->files[1].inode = 1027;
+	handmade_add(h, 0, "web01-mid.vhd", 1, 9ull << 30);
+	h->files[2].inode = 1028;
+	handmade_add(h, 0, "web01-renamed.vhd", 2, 6ull << 30);
+	h->files[3].inode = 1030;
+	handmade_finish(h);
+}
+
+static void selection_folds_and_marks_survive_a_rescan_and_a_resize(void **state)
+{
+	struct handmade first, second;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&first);
+	rescan_house(&second);
+	c = console_of(&first, 80, 24, true);
+	send(c, "<Enter>/web01-root<Enter> /web01-root<Enter>");
+	assert_int_equal(send(c, "R") & FX_RESCAN, FX_RESCAN);
+	assert_true(cv_console_show(c, &second.snapshot));
+	assert_string_equal(row_name(c), "web01-renamed.vhd");
+	assert_shows(c, "aaa-new", true);
+	send(c, "<Resize 120x40><Resize 20x5><Resize 61x17>");
+	assert_string_equal(row_name(c), "web01-renamed.vhd");
+	assert_int_equal(c->marked.len, 1);
+	assert_true(c->marked_bytes == 6ull << 30);
+	send(c, "Ph");
+	assert_shows(c, "(1 below)", true);
+	assert_true(cv_console_show(c, &first.snapshot));
+	assert_string_equal(row_name(c), "web01-mid.vhd");
+	assert_shows(c, "(2 below)", true);
+	cv_console_free(c);
+	handmade_fini(&first);
+	handmade_fini(&second);
+}
+
+static void a_selection_waits_for_its_image_while_a_scan_runs(void **state)
+{
+	struct handmade all, part;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&all);
+	handmade_init(&part, 2, 8);
+	handmade_add(&part, 0, "build-ci-00.vhd", CV_NO_IMAGE, 1);
+	part.graph.partial = true;
+	handmade_finish(&part);
+	part.graph.partial = true;
+	c = console_of(&all, 80, 24, true);
+	send(c, "<Enter>/x-orphan<Enter>");
+	assert_true(cv_console_show(c, &part.snapshot));
+	assert_string_equal(row_name(c), "build-ci-00.vhd");
+	assert_shows(c, ">1 image", true);
+	assert_true(cv_console_show(c, &all.snapshot));
+	assert_string_equal(row_name(c), "x-orphan.vhd");
+	cv_console_free(c);
+	handmade_fini(&all);
+	handmade_fini(&part);
+}
+
+static void details_follow_their_image(void **state)
+{
+	struct handmade first, second;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&first);
+	rescan_house(&second);
+	c = console_of(&first, 100, 40, true);
+	send(c, "<Enter>/web01-root<Enter>i");
+	assert_shows(c, "/srv/images/sr-ssd/web01-root.vhd", true);
+	assert_true(cv_console_show(c, &second.snapshot));
+	assert_shows(c, "/srv/images/sr-ssd/web01-renamed.vhd", true);
+	send(c, "P");
+	assert_shows(c, "/srv/images/sr-ssd/web01-mid.vhd", true);
+	send(c, "[");
+	assert_shows(c, "/srv/images/sr-ssd/web01-base.vhd", true);
+	send(c, "?q");
+	assert_shows(c, "/srv/images/sr-ssd/web01-base.vhd", true);
+	cv_console_free(c);
+	handmade_fini(&first);
+	handmade_fini(&second);
+}
+
+static void a_finding_leads_to_its_image_and_back(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "j<Enter>qf/orphaned<Enter><Enter>");
+	assert_string_equal(row_name(c), "x-orphan.vhd");
+	send(c, "q");
+	assert_shows(c, "CV-SPC-0001", true);
+	assert_int_equal(send(c, "q") & FX_QUIT, 0);
+	assert_int_equal(send(c, "q") & FX_QUIT, FX_QUIT);
+	/* the first view is where everything begins: nothing lies below it */
+	send(c, "tfi1");
+	assert_int_equal(send(c, "q") & FX_QUIT, FX_QUIT);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void a_pane_scrolls_to_its_end_and_no_further(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 60, 16, true);
+	send(c, "f<Tab>");
+	assert_shows(c, "1-3 of", true);
+	send(c, "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjk");
+	assert_int_equal(c->pane[0].top, c->pane[0].paper.lines.len - 4);
+	assert_int_equal(c->view[CV_VIEW_FINDINGS].list.cursor, 0);
+	send(c, "<Tab>j");
+	assert_int_equal(c->view[CV_VIEW_FINDINGS].list.cursor, 1);
+	assert_int_equal(c->pane[0].top, 0);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void progress_is_on_the_status_line(void **state)
+{
+	struct handmade h;
+	struct cv_scan_progress p = { .files_found = 1204,
+				      .files_read = 734,
+				      .bytes_found = 3ull << 40,
+				      .walking = true,
+				      .current = "/srv/x\033y" };
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	cv_console_progress(c, &p, 1000);
+	cv_console_progress(c, &p, 3000);
+	assert_shows(c, "Scanning 734 of >1204, >3T, 367/s", true);
+	assert_shows(c, "/srv/x\\x1by", true);
+	assert_int_equal(send(c, "z") & FX_STOP, FX_STOP);
+	assert_int_equal(send(c, "R") & FX_RESCAN, 0);
+	cv_console_progress(c, NULL, 0);
+	assert_int_equal(send(c, "z") & FX_STOP, 0);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void a_small_terminal_is_told_what_is_needed(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 40, 8, true);
+	assert_shows(c, "60x16 needed, this is 40x8", true);
+	send(c, "<Enter>j<Resize 80x24>");
+	assert_string_equal(row_name(c), "build-ci-01.vhd");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+/* Keys that open every view, and then every key there is, twice. */
+static void press_everything(const struct handmade *h)
+{
+	static const char *const ways[] = { "", "t", "f", "<Enter>i", "?", "?<Tab>" };
+	struct cv_text t = { 0 };
+
+	for (size_t way = 0; way < CV_COUNT(ways); way++)
+		for (int key = 1; key < 256; key++)
+			for (int special = 0; special < 2; special++) {
+				struct cv_console *c = console_of(h, 80, 24, true);
+				int code = special ? CV_KEY_UP + key % 24 : key;
+
+				send(c, ways[way]);
+				cv_console_key(c, code);
+				picture(c, &t);
+				cv_console_key(c, code);
+				cv_console_key(c, CV_KEY_ENTER);
+				picture(c, &t);
+				cv_console_free(c);
+			}
+	cv_text_fini(&t);
+}
+
+static void every_key_is_safe_without_any_image(void **state)
+{
+	struct handmade h;
+
+	(void)state;
+	press_everything(NULL);
+	handmade_init(&h, 0, 0);
+	handmade_finish(&h);
+	press_everything(&h);
+	handmade_fini(&h);
+	handmade_init(&h, 1, 0);
+	handmade_finish(&h);
+	press_everything(&h);
+	handmade_fini(&h);
+}
+
+static void every_key_is_safe_with_one_image(void **state)
+{
+	struct handmade h;
+
+	(void)state;
+	handmade_init(&h, 1, 1);
+	handmade_add(&h, 0, "only.vhd", CV_NO_IMAGE, 5);
+	handmade_find(&h, CV_GEN_IMAGE_UNREADABLE, 0, cv_arg_text("x"), (struct cv_arg){ 0 });
+	handmade_finish(&h);
+	press_everything(&h);
+	handmade_fini(&h);
+}
+
+static void every_size_can_be_drawn(void **state)
+{
+	struct handmade h;
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(screens); i++) {
+		struct cv_console *c = console_of(&h, 80, 24, i & 1);
+
+		send(c, screens[i].script);
+		for (int w = 1; w <= 130; w += w < 62 && w > 55 ? 1 : 3)
+			for (int height = 1; height <= 45; height += 2) {
+				struct cv_cells frame;
+
+				/* a frame of a size that the model does not know of yet, then one that it does */
+				assert_true(cv_cells_init(&frame, w, height, false));
+				cv_console_draw(c, &frame);
+				cv_console_resize(c, w, height);
+				cv_console_draw(c, &frame);
+				cv_cells_fini(&frame);
+			}
+		cv_console_free(c);
+	}
+	handmade_fini(&h);
+}
+
+/* A random walk finds what scripts do not think of; the seed is fixed. */
+static void a_long_walk_over_the_keys_is_safe(void **state)
+{
+	static const char keys[] = "jjjkkghlhl-+ \t[]PqtfiR123?s\\/nNuG<~\r\r\r\x1bz:abm";
+	struct handmade first, second;
+	uint32_t random = 12345;
+	struct cv_console *c;
+	struct cv_text t = { 0 };
+
+	(void)state;
+	handmade_house(&first);
+	rescan_house(&second);
+	c = console_of(&first, 80, 24, false);
+	for (int i = 0; i < 20000; i++) {
+		random = random * 1664525 + 1013904223;
+		cv_console_key(c, keys[(random >> 16) % (sizeof keys - 1)]);
+		if (random >> 24 == 7)
+			assert_true(cv_console_show(c, random & 1 << 20 ? &first.snapshot : &second.snapshot));
+		if (random >> 24 == 9)
+			cv_console_resize(c, 30 + (int)(random >> 12 & 127), 5 + (int)(random >> 12 & 63));
+		if (i % 16 == 0)
+			picture(c, &t);
+	}
+	cv_text_fini(&t);
+	cv_console_free(c);
+	handmade_fini(&first);
+	handmade_fini(&second);
+}
+
+static void a_cycle_is_shown_once(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_init(&h, 1, 3);
+	handmade_add(&h, 0, "a.vhd", 2, 1);
+	handmade_add(&h, 0, "b.vhd", 0, 1);
+	handmade_add(&h, 0, "c.vhd", 1, 1);
+	handmade_finish(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "<Enter>");
+	assert_int_equal(c->tree_rows.len, 3);
+	send(c, "iPPPP]][[q-+G");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void no_key_means_two_things(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < cv_action_count; i++) {
+		assert_true(cv_actions[i].help[0] && cv_actions[i].shown[0] && cv_actions[i].views);
+		assert_true(!cv_actions[i].rank == !cv_actions[i].label[0]);
+		for (size_t j = 0; j < i; j++)
+			for (int a = 0; a < 9; a++)
+				if (cv_actions[i].views & cv_actions[j].views && cv_actions[i].key[a / 3] &&
+				    cv_actions[i].key[a / 3] == cv_actions[j].key[a % 3])
+					fail_msg("%s and %s", cv_actions[i].help, cv_actions[j].help);
+	}
+}
+
+static bool is_seen(const struct cv_console *c, const char *text)
+{
+	for (size_t i = 0; i < c->paper.lines.len; i++) {
+		struct cv_text t = { 0 };
+		bool found;
+
+		cv_paper_line_text(&c->paper, i, &t);
+		found = strstr(cv_text_str(&t), text) != NULL;
+		cv_text_fini(&t);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+static void the_help_names_every_key_flag_and_word(void **state)
+{
+	struct cv_console *c = console_of(NULL, 120, 40, true);
+
+	(void)state;
+	send(c, "?");
+	for (size_t i = 0; i < cv_action_count; i++)
+		if (!is_seen(c, cv_actions[i].help))
+			fail_msg("%s", cv_actions[i].help);
+	send(c, "<Tab>");
+	for (const struct cv_flag_row *row = cv_flags; row->letter; row++)
+		assert_true(is_seen(c, row->help));
+	send(c, "<Tab>");
+	for (const struct cv_filter_word *w = cv_filter_words; w->name; w++)
+		assert_true(is_seen(c, w->name));
+	cv_console_free(c);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void a_hundred_thousand_images_stay_fluid(void **state)
+{
+	enum { COUNT = 100000, KEYS = 400 };
+	struct handmade h;
+	struct cv_console *c;
+	struct cv_cells frame;
+	char name[32];
+	double began, shown;
+
+	(void)state;
+	handmade_init(&h, 1, COUNT);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof name, "image-%06u.vhd", i);
+		handmade_add(&h, 0, name, i % 10 ? i - 1 : CV_NO_IMAGE, i);
+	}
+	handmade_finish(&h);
+	began = seconds();
+	c = console_of(&h, 120, 40, false);
+	send(c, "<Enter>");
+	shown = seconds() - began;
+	assert_true(cv_cells_init(&frame, 120, 40, false));
+	began = seconds();
+	for (int i = 0; i < KEYS; i++) {
+		cv_console_key(c, i % 3 ? CV_KEY_PAGE_DOWN : CV_KEY_DOWN);
+		cv_console_draw(c, &frame);
+	}
+	print_message("100,000 images: shown in %.0f ms, %.2f ms a key\n", shown * 1e3,
+		      (seconds() - began) * 1e3 / KEYS);
+	/* generous: sanitizers and a busy machine have to pass too */
+	assert_true(shown < 5.0 && (seconds() - began) / KEYS < 0.05);
+	cv_cells_fini(&frame);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void the_loop_draws_resizes_and_ends(void **state)
+{
+	struct cv_screen_text s = { .script = "<Enter><Resize 100x30>j<C-z><Shot><C-q>jjj", .w = 80, .h = 24 };
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	assert_true(cv_console_run(c, NULL, &cv_screen_text_ops, &s));
+	assert_string_equal(s.script, "jjj");
+	assert_int_equal(s.suspended, 1);
+	assert_int_equal(c->w, 100);
+	assert_non_null(strstr(cv_text_str(&s.out), "build-ci-01"));
+	s.script = "j";
+	assert_false(cv_console_run(c, NULL, &cv_screen_text_ops, &s));
+	cv_screen_text_fini(&s);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void sets_find_what_was_added_and_nothing_else(void **state)
+{
+	struct cv_ident_set s = { 0 };
+
+	(void)state;
+	for (uint64_t i = 0; i < 3000; i++)
+		assert_true(cv_ident_set_add(&s, (struct cv_ident){ i * 64, i % 7, 0 }));
+	for (uint64_t i = 0; i < 3000; i += 3)
+		cv_ident_set_remove(&s, (struct cv_ident){ i * 64, i % 7, 0 });
+	assert_int_equal(s.len, 2000);
+	for (uint64_t i = 0; i < 3000; i++)
+		assert_int_equal(cv_ident_set_has(&s, (struct cv_ident){ i * 64, i % 7, 0 }), i % 3 != 0);
+	cv_ident_set_clear(&s);
+	assert_false(cv_ident_set_has(&s, (struct cv_ident){ 64, 1, 0 }));
+	cv_ident_set_fini(&s);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_screen_is_as_it_was),
+		cmocka_unit_test(an_ascii_screen_holds_ascii_only),
+		cmocka_unit_test(a_search_says_which_of_how_many_and_goes_round),
+		cmocka_unit_test(filters_let_through_what_they_say),
+		cmocka_unit_test(a_filter_that_is_not_understood_changes_nothing),
+		cmocka_unit_test(folding_keeps_the_cursor_on_its_image),
+		cmocka_unit_test(marks_add_up_and_go),
+		cmocka_unit_test(selection_folds_and_marks_survive_a_rescan_and_a_resize),
+		cmocka_unit_test(a_selection_waits_for_its_image_while_a_scan_runs),
+		cmocka_unit_test(details_follow_their_image),
+		cmocka_unit_test(a_finding_leads_to_its_image_and_back),
+		cmocka_unit_test(a_pane_scrolls_to_its_end_and_no_further),
+		cmocka_unit_test(progress_is_on_the_status_line),
+		cmocka_unit_test(a_small_terminal_is_told_what_is_needed),
+		cmocka_unit_test(every_key_is_safe_without_any_image),
+		cmocka_unit_test(every_key_is_safe_with_one_image),
+		cmocka_unit_test(every_size_can_be_drawn),
+		cmocka_unit_test(a_long_walk_over_the_keys_is_safe),
+		cmocka_unit_test(a_cycle_is_shown_once),
+		cmocka_unit_test(no_key_means_two_things),
+		cmocka_unit_test(the_help_names_every_key_flag_and_word),
+		cmocka_unit_test(a_hundred_thousand_images_stay_fluid),
+		cmocka_unit_test(the_loop_draws_resizes_and_ends),
+		cmocka_unit_test(sets_find_what_was_added_and_nothing_else),
+	};
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return cmocka_run_group_tests_name("console", tests, NULL, NULL) ? 1 : 0;
+}

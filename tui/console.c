@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The console model: life, snapshots, the stack of views, and keys that mean the same everywhere. No
+ * drawing, no terminal, no scan.
+ */
+#include <stdarg.h>
+
+#include "tui/console_model.h"
+
+struct cv_console *cv_console_new(const struct cv_console_options *options)
+{
+	struct cv_console *c = calloc(1, sizeof *c);
+	const char *version = cv_version(), *dot = strrchr(version, '.');
+
+	if (!c)
+		return NULL;
+	c->options = *options;
+	c->ascii = options->ascii;
+	c->w = 80;
+	c->h = 24;
+	if (options->program)
+		snprintf(c->program, sizeof c->program, "%s", options->program);
+	else
+		snprintf(c->program, sizeof c->program, "chainview %.*s", dot ? (int)(dot - version) : 8, version);
+	c->stack[c->stack_len++] = CV_VIEW_REPOSITORIES;
+	if (options->scan.place_count == 1)
+		c->stack[c->stack_len++] = CV_VIEW_TREE;
+	c->details_image = CV_NO_IMAGE;
+	cv_touch(c, ~0u);
+	return c;
+}
+
+void cv_console_free(struct cv_console *c)
+{
+	if (!c)
+		return;
+	cv_index_fini(&c->index);
+	cv_ident_set_fini(&c->folded);
+	cv_ident_set_fini(&c->marked);
+	free(c->tree_order.at);
+	free(c->tree_rows.at);
+	free(c->finding_rows.at);
+	cv_paper_fini(&c->paper);
+	cv_paper_fini(&c->pane[0].paper);
+	cv_paper_fini(&c->pane[1].paper);
+	cv_text_fini(&c->current);
+	free(c);
+}
+
+void cv_touch(struct cv_console *c, unsigned views)
+{
+	c->dirty |= views;
+}
+
+static void sum_marks(struct cv_console *c)
+{
+	c->marked_bytes = 0;
+	for (size_t i = 0; c->marked.len && i < c->snap.graph->image_count; i++) {
+		const struct cv_image *image = &c->snap.graph->images[i];
+
+		if (image->file && cv_ident_set_has(&c->marked, cv_image_ident(image)))
+			c->marked_bytes += image->file->allocated;
+	}
+}
+
+bool cv_console_show(struct cv_console *c, const struct cv_snapshot *snapshot)
+{
+	struct cv_index index;
+
+	cv_index_fini(&c->index);
+	c->shown = cv_index_build(&index, snapshot);
+	c->tree_order.len = c->tree_rows.len = c->finding_rows.len = 0;
+	c->details_image = CV_NO_IMAGE;
+	cv_touch(c, ~0u);
+	if (c->shown) {
+		c->snap = *snapshot;
+		c->index = index;
+		sum_marks(c);
+		if (c->has_details)
+			c->details_image = cv_image_by_ident(c, c->details);
+	} else {
+		cv_console_say(c, "not enough memory to show %zu images", snapshot->graph->image_count);
+	}
+	cv_settle(c);
+	return c->shown;
+}
+
+void cv_console_progress(struct cv_console *c, const struct cv_scan_progress *progress, uint64_t now_ms)
+{
+	if (!progress) {
+		c->scanning = false;
+		return;
+	}
+	if (!c->scanning)
+		c->started_ms = now_ms;
+	c->scanning = true;
+	c->progress = *progress;
+	c->progress_ms = now_ms;
+	cv_text_clear(&c->current);
+	if (progress->current)
+		cv_text_escape(&c->current, cv_bytes_of(progress->current));
+	c->progress.current = NULL;
+}
+
+void cv_console_say(struct cv_console *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->message, sizeof c->message, fmt, ap);
+	va_end(ap);
+}
+
+void cv_pane_title(struct cv_pane *pane, const char *title)
+{
+	size_t len = strlen(title);
+
+	if (len >= sizeof pane->title) {
+		len = sizeof pane->title - 1;
+		while (len && (title[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(pane->title, title, len);
+	pane->title[len] = '\0';
+}
+
+void cv_console_resize(struct cv_console *c, int w, int h)
+{
+	if (c->w == w && c->h == h)
+		return;
+	c->w = w;
+	c->h = h;
+	cv_touch(c, 1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP);
+	cv_settle(c);
+}
+
+void cv_push_view(struct cv_console *c, enum cv_view_id view)
+{
+	if (cv_top(c) == view)
+		return;
+	if (c->stack_len == CV_STACK_MAX) {
+		/* the first view stays: it is where the last "back" ends */
+		memmove(&c->stack[1], &c->stack[2], (CV_STACK_MAX - 2) * sizeof c->stack[0]);
+		c->stack_len--;
+	}
+	c->stack[c->stack_len++] = view;
+	c->pane_focus = false;
+	c->pane[0].top = c->pane[1].top = 0;
+	if (cv_views[view]->scrolls) {
+		c->view[view].list = (struct cv_list){ 0 };
+		cv_touch(c, 1u << view);
+	}
+}
+
+bool cv_pop_view(struct cv_console *c)
+{
+	if (c->stack_len == 1)
+		return false;
+	c->stack_len--;
+	c->pane_focus = false;
+	c->pane[0].top = c->pane[1].top = 0;
+	/* scrolling views share one paper */
+	if (cv_views[cv_top(c)]->scrolls)
+		cv_touch(c, 1u << cv_top(c));
+	return true;
+}
+
+size_t cv_list_top(const struct cv_list *l, int page)
+{
+	size_t rows = page > 0 ? (size_t)page : 1, top = l->top;
+
+	if (l->cursor < top)
+		top = l->cursor;
+	if (l->cursor >= top + rows)
+		top = l->cursor - rows + 1;
+	if (top + rows > l->count)
+		top = l->count > rows ? l->count - rows : 0;
+	return top;
+}
+
+/* After new rows: the cursor goes to the row it was on, and that row stays where it was on the screen. */
+static void find_cursor(struct cv_console *c, const struct cv_view *v, struct cv_list *l)
+{
+	size_t offset = l->cursor - cv_smaller(l->top, l->cursor);
+
+	for (size_t i = 0; l->keyed && i < l->count; i++)
+		if (cv_ident_equal(v->ident(c, i), l->key)) {
+			l->cursor = i;
+			l->top = i - cv_smaller(offset, i);
+			return;
+		}
+	l->cursor = l->count ? cv_smaller(l->cursor, l->count - 1) : 0;
+	/* what is gone for good is let go; in a scan that still runs it may come back */
+	if (l->keyed && l->count && c->shown && !c->snap.graph->partial)
+		l->key = v->ident(c, l->cursor);
+}
+
+void cv_settle(struct cv_console *c)
+{
+	enum cv_view_id id = cv_top(c);
+	const struct cv_view *v = cv_views[id];
+	struct cv_list *l = &c->view[id].list;
+
+	if (c->dirty & 1u << id) {
+		c->dirty &= ~(1u << id);
+		if (!v->rebuild(c)) {
+			l->count = 0;
+			cv_console_say(c, "not enough memory for this view");
+		}
+		if (!v->scrolls)
+			find_cursor(c, v, l);
+	}
+	if (v->scrolls) {
+		int page = v->page(c);
+		size_t rows = page > 0 ? (size_t)page : 1, most = l->count > rows ? l->count - rows : 0;
+
+		l->top = cv_smaller(l->top, most);
+		l->cursor = l->top;
+	} else {
+		l->top = cv_list_top(l, v->page(c));
+	}
+	c->pane[0].title[0] = c->pane[1].title[0] = '\0';
+	cv_paper_begin(&c->pane[0].paper, cv_pane_width(c), c->ascii);
+	cv_paper_begin(&c->pane[1].paper, cv_pane_width(c), c->ascii);
+	if (v->panes)
+		v->panes(c);
+}
+
+void cv_list_go(struct cv_console *c, size_t row)
+{
+	const struct cv_view *v = cv_views[cv_top(c)];
+	struct cv_list *l = &cv_state(c)->list;
+
+	if (!l->count)
+		return;
+	row = cv_smaller(row, l->count - 1);
+	if (v->scrolls) {
+		l->top = row;
+		return;
+	}
+	if (row != l->cursor)
+		c->pane[0].top = 0;
+	l->cursor = row;
+	l->keyed = true;
+	l->key = v->ident(c, row);
+}
+
+uint32_t cv_image_by_ident(const struct cv_console *c, struct cv_ident id)
+{
+	for (size_t i = 0; c->shown && i < c->snap.graph->image_count; i++)
+		if (cv_ident_equal(cv_image_ident(&c->snap.graph->images[i]), id))
+			return (uint32_t)i;
+	return CV_NO_IMAGE;
+}
+
+void cv_open_details(struct cv_console *c, uint32_t image)
+{
+	const struct cv_image *it = cv_image_at(c, image);
+
+	if (!it) {
+		cv_console_say(c, "no image is selected");
+		return;
+	}
+	c->details = cv_image_ident(it);
+	c->has_details = true;
+	c->details_image = image;
+	c->view[CV_VIEW_DETAILS].list = (struct cv_list){ 0 };
+	cv_touch(c, 1u << CV_VIEW_DETAILS);
+	cv_push_view(c, CV_VIEW_DETAILS);
+}
+
+uint32_t cv_current_image(const struct cv_console *c)
+{
+	const struct cv_list *l = &c->view[cv_top(c)].list;
+
+	switch (cv_top(c)) {
+	case CV_VIEW_TREE:
+		return l->cursor < c->tree_rows.len ? c->tree_rows.at[l->cursor].image : CV_NO_IMAGE;
+	case CV_VIEW_FINDINGS:
+		return l->cursor < c->finding_rows.len ? c->snap.graph->findings[c->finding_rows.at[l->cursor]].image
+						       : CV_NO_IMAGE;
+	case CV_VIEW_DETAILS:
+		return c->details_image;
+	default:
+		return CV_NO_IMAGE;
+	}
+}
