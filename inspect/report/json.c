@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The JSON documents: frame, repositories, findings. One record at a time goes to the sink, so a document may
+ * be longer than memory. The IMAGE object is in json_image.c.
+ */
+#include "inspect/report/evidence.h"
+#include "inspect/report/json_image.h"
+#include "inspect/report/words.h"
+
+struct document {
+	struct cv_json json;
+	const struct cv_graph *g;
+	const uint32_t *selection;   /* NULL: everything */
+	size_t selected;
+	struct cv_text scratch;
+};
+
+static bool is_selected(const struct document *d, uint32_t image)
+{
+	if (!d->selection)
+		return true;
+	for (size_t i = 0; i < d->selected; i++)
+		if (d->selection[i] == image)
+			return true;
+	return false;
+}
+
+static bool repository_wanted(const struct document *d, uint32_t repository)
+{
+	if (!d->selection)
+		return cv_words_reported(d->g, repository);
+	for (size_t i = 0; i < d->selected; i++)
+		if (d->g->images[d->selection[i]].repository == repository)
+			return true;
+	return false;
+}
+
+/* {"schema":...,"tool":... without the closing brace. */
+static void write_head(struct cv_json *j, const struct cv_report_head *head)
+{
+	struct json_object *o = cv_json_object(j), *schema = cv_json_object(j), *version = cv_json_array(j),
+			   *tool = cv_json_object(j), *argv = cv_json_array(j);
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+
+	cv_text_addf(&name, "chainview.%s", head->command);
+	cv_json_text(j, schema, "name", cv_text_str(&name));
+	cv_json_push(j, version, json_object_new_int(1));
+	cv_json_push(j, version, json_object_new_int(0));
+	cv_json_put(j, schema, "version", version);
+	cv_json_put(j, o, "schema", schema);
+	cv_json_text(j, tool, "name", "chainview");
+	cv_json_text(j, tool, "version", cv_version());
+	for (int i = 0; i < head->argc; i++)
+		cv_json_push_name(j, argv, cv_bytes_of(head->argv[i]));
+	cv_json_put(j, tool, "argv", argv);
+	cv_json_put(j, tool, "exit_status", json_object_new_int(head->exit_status));
+	cv_json_put(j, o, "tool", tool);
+	cv_json_record(j, o, true);
+}
+
+static void put_sources(struct document *d, struct json_object *o)
+{
+	struct cv_json *j = &d->json;
+	struct json_object *references = cv_json_object(j), *sources = cv_json_array(j);
+	const struct cv_references *refs = d->g->refs;
+
+	for (size_t i = 0; refs && i < refs->source_count; i++) {
+		const struct cv_claim_source *s = &refs->sources[i];
+		struct json_object *r = cv_json_object(j);
+
+		cv_json_name(j, r, "name", cv_bytes_of(s->name));
+		cv_json_bool(j, r, "read", s->read);
+		cv_json_bool(j, r, "complete", s->complete);
+		cv_json_number(j, r, "claims", s->claims);
+		if (s->trouble)
+			cv_json_text(j, r, "trouble", s->trouble);
+		cv_json_push(j, sources, r);
+	}
+	cv_json_put(j, references, "sources", sources);
+	cv_json_bool(j, references, "complete", refs && refs->complete);
+	cv_json_put(j, o, "references", references);
+}
+
+static void write_images(struct document *d, uint32_t repository)
+{
+	size_t first, end = cv_words_images_of(d->g, repository, &first);
+	const char *comma = "\n";
+
+	cv_json_raw(&d->json, ",\"images\":[");
+	for (size_t i = first; i < end && d->json.ok; i++) {
+		if (!is_selected(d, (uint32_t)i))
+			continue;
+		cv_json_raw(&d->json, comma);
+		cv_json_record(&d->json, cv_json_image(&d->json, d->g, (uint32_t)i, d->selection != NULL), false);
+		comma = ",\n";
+	}
+	cv_json_raw(&d->json, "]");
+}
+
+static void write_not_looked_at(struct document *d, uint32_t repository)
+{
+	const char *comma = "\n";
+
+	cv_json_raw(&d->json, ",\"not_looked_at\":[");
+	for (size_t i = 0; i < cv_scan_trouble_count(d->g->scan) && d->json.ok; i++) {
+		const struct cv_trouble *t = cv_scan_trouble(d->g->scan, i);
+		struct json_object *o;
+
+		if (t->repository != repository)
+			continue;
+		o = cv_json_object(&d->json);
+		cv_json_name(&d->json, o, "path", cv_bytes_of(t->path));
+		cv_json_text(&d->json, o, "text", t->text);
+		cv_json_raw(&d->json, comma);
+		cv_json_record(&d->json, o, false);
+		comma = ",\n";
+	}
+	cv_json_raw(&d->json, "]");
+}
+
+static void write_summary(struct document *d, uint32_t repository)
+{
+	struct cv_json *j = &d->json;
+	struct json_object *o = cv_json_object(j);
+	size_t first, end = cv_words_images_of(d->g, repository, &first);
+	uint64_t allocated = 0, deepest = 0, mergeable = 0;
+
+	for (size_t i = first; i < end; i++) {
+		const struct cv_image *m = &d->g->images[i];
+
+		allocated += m->file->allocated;
+		mergeable += m->coalesce.possible;
+		deepest = m->depth > deepest ? m->depth : deepest;
+	}
+	cv_json_number(j, o, "images", end - first);
+	cv_json_number(j, o, "allocated_bytes", allocated);
+	cv_json_number(j, o, "deepest", deepest);
+	cv_json_number(j, o, "coalescable", mergeable);
+	cv_json_number(j, o, "errors", cv_graph_count(d->g, repository, CV_ERROR));
+	cv_json_number(j, o, "warnings", cv_graph_count(d->g, repository, CV_WARNING));
+	cv_json_number(j, o, "infos", cv_graph_count(d->g, repository, CV_INFO));
+	cv_json_raw(j, ",\"summary\":");
+	cv_json_record(j, o, true);
+	write_not_looked_at(d, repository);
+	cv_json_raw(j, "}");
+}
+
+static void write_repository(struct document *d, uint32_t repository)
+{
+	struct cv_json *j = &d->json;
+	const struct cv_repository *r = cv_scan_repository(d->g->scan, repository);
+	struct json_object *o = cv_json_object(j);
+
+	cv_json_name(j, o, "path", cv_bytes_of(r->path));
+	cv_json_text(j, o, "kind", cv_repository_kind_name(r->kind));
+	cv_json_number(j, o, "size_bytes", r->size_bytes);
+	cv_json_number(j, o, "free_bytes", r->free_bytes);
+	cv_json_bool(j, o, "complete", r->complete);
+	put_sources(d, o);
+	cv_json_record(j, o, true);
+	write_images(d, repository);
+	write_summary(d, repository);
+	cv_json_raw(j, "}");
+}
+
+static void put_evidence(struct document *d, struct json_object *o, const struct cv_finding *f)
+{
+	struct json_object *evidence = cv_json_array(&d->json);
+
+	for (size_t n = 0; d->json.ok && cv_evidence_piece(&d->scratch, d->g, f, n); n++)
+		cv_json_push(&d->json, evidence, json_object_new_string(cv_text_str(&d->scratch)));
+	cv_json_put(&d->json, o, "evidence", evidence);
+}
+
+static void write_finding(struct document *d, const struct cv_finding *f)
+{
+	struct cv_json *j = &d->json;
+	const struct cv_problem *p = cv_problem_by_id(f->id);
+	struct json_object *o = cv_json_object(j);
+
+	cv_json_text(j, o, "code", p ? p->code : "");
+	cv_json_text(j, o, "name", p ? p->name : "");
+	cv_json_text(j, o, "severity", cv_severity_name(f->severity));
+	if (f->repository < cv_scan_repository_count(d->g->scan))
+		cv_json_name(j, o, "repository", cv_bytes_of(cv_scan_repository(d->g->scan, f->repository)->path));
+	if (f->image != CV_NO_IMAGE)
+		cv_json_name(j, o, "image", cv_bytes_of(d->g->images[f->image].id));
+	if (f->has_where) {
+		cv_json_number(j, o, "offset", f->where.off);
+		cv_json_number(j, o, "length", f->where.len);
+	}
+	cv_text_clear(&d->scratch);
+	cv_finding_title(&d->scratch, f);
+	cv_json_text(j, o, "title", cv_text_str(&d->scratch));
+	put_evidence(d, o, f);
+	if (f->bytes)
+		cv_json_number(j, o, "bytes", f->bytes);
+	cv_json_record(j, o, false);
+}
+
+static bool finding_wanted(const struct document *d, const struct cv_finding *f)
+{
+	if (d->selection)
+		return f->image != CV_NO_IMAGE && is_selected(d, f->image);
+	return cv_words_listed(d->g, f);
+}
+
+bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
+		    size_t selected, const struct cv_sink *sink)
+{
+	struct document d = {
+		.json = { .sink = sink, .ok = true }, .g = g, .selection = selection, .selected = selected,
+	};
+	const char *comma = "\n";
+
+	write_head(&d.json, head);
+	cv_json_raw(&d.json, ",\n\"repositories\":[");
+	for (uint32_t r = 0; r < cv_scan_repository_count(g->scan) && d.json.ok; r++) {
+		if (!repository_wanted(&d, r))
+			continue;
+		cv_json_raw(&d.json, comma);
+		write_repository(&d, r);
+		comma = ",\n";
+	}
+	cv_json_raw(&d.json, "],\n\"findings\":[");
+	comma = "\n";
+	for (size_t i = 0; i < g->finding_count && d.json.ok; i++) {
+		if (!finding_wanted(&d, &g->findings[i]))
+			continue;
+		cv_json_raw(&d.json, comma);
+		write_finding(&d, &g->findings[i]);
+		comma = ",\n";
+	}
+	cv_json_raw(&d.json, "]}\n");
+	cv_text_fini(&d.scratch);
+	return d.json.ok;
+}
+
+static void put_paragraphs(struct cv_json *j, struct json_object *o, const char *text)
+{
+	struct json_object *list = cv_json_array(j);
+
+	while (text && *text) {
+		const char *end = strstr(text, "\n\n");
+		size_t len = end ? (size_t)(end - text) : strlen(text);
+
+		cv_json_push(j, list, json_object_new_string_len(text, (int)len));
+		text += len + (end ? 2 : 0);
+	}
+	cv_json_put(j, o, "explanation", list);
+}
+
+bool cv_report_explain_json(const struct cv_problem *const *problems, size_t count, const struct cv_report_head *head,
+			    const struct cv_sink *sink)
+{
+	struct cv_json j = { .sink = sink, .ok = true };
+
+	write_head(&j, head);
+	cv_json_raw(&j, ",\n\"problems\":[");
+	for (size_t i = 0; i < count && j.ok; i++) {
+		struct json_object *o = cv_json_object(&j);
+
+		cv_json_text(&j, o, "code", problems[i]->code);
+		cv_json_text(&j, o, "name", problems[i]->name);
+		cv_json_text(&j, o, "severity", cv_severity_name(problems[i]->severity));
+		cv_json_text(&j, o, "title", problems[i]->title);
+		put_paragraphs(&j, o, problems[i]->explanation);
+		cv_json_raw(&j, i ? ",\n" : "\n");
+		cv_json_record(&j, o, false);
+	}
+	cv_json_raw(&j, "]}\n");
+	return j.ok;
+}

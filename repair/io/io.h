@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Every system call that changes storage, as a table. Nothing else in repair/ makes such a call directly, so
+ * that a simulated disk can take the place of the real one and show what is left after a power cut at any
+ * point. The members have the meaning, results and errno of the system calls of their names.
+ *
+ * Files are always reached from an open directory; openat() adds O_CLOEXEC and O_NOFOLLOW by itself.
+ */
+#ifndef CV_REPAIR_IO_IO_H
+#define CV_REPAIR_IO_IO_H
+
+#include <chainview/error.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct cv_io {
+	int (*openat)(const struct cv_io *io, int dir, const char *name, int flags, mode_t mode);
+	int (*close)(const struct cv_io *io, int fd);
+	ssize_t (*pread)(const struct cv_io *io, int fd, void *buf, size_t len, uint64_t off);
+	ssize_t (*pwrite)(const struct cv_io *io, int fd, const void *buf, size_t len, uint64_t off);
+	int (*ftruncate)(const struct cv_io *io, int fd, uint64_t size);
+	int (*fsync)(const struct cv_io *io, int fd);
+	int (*fstat)(const struct cv_io *io, int fd, struct stat *st);
+	int (*mkdirat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
+	int (*unlinkat)(const struct cv_io *io, int dir, const char *name, int flags);
+	int (*renameat)(const struct cv_io *io, int dir, const char *from, const char *to);
+	int (*linkat)(const struct cv_io *io, int dir, const char *from, const char *to);
+	int (*symlinkat)(const struct cv_io *io, const char *target, int dir, const char *name);
+	int (*mkfifoat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
+	int (*fchmodat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
+	/* Sets both times; does not follow a link. */
+	int (*utimensat)(const struct cv_io *io, int dir, const char *name, struct timespec when);
+	/* True if the directory holds nothing; false with errno 0 if it holds something. */
+	bool (*is_empty)(const struct cv_io *io, int dir);
+};
+
+/* The real one. */
+extern const struct cv_io cv_io_real;
+
+/* An open file that is being made, and how to reach it. Borrowed by those who fill it. */
+struct cv_file_out {
+	const struct cv_io *io;
+	int fd;
+	const char *name; /* for messages, raw bytes */
+};
+
+/* Makes a new file; an existing one is an error. cv_out_close() it. */
+bool cv_out_create(struct cv_file_out *out, const struct cv_io *io, int dir, const char *name, struct cv_err *err);
+/* Opens an existing file for reading and writing. */
+bool cv_out_open(struct cv_file_out *out, const struct cv_io *io, int dir, const char *name, struct cv_err *err);
+/* Closes it; ok is what went before: false stays false, and then a failing close is not reported. */
+bool cv_out_close(struct cv_file_out *out, bool ok, struct cv_err *err);
+
+/* All of the bytes, at off. */
+bool cv_out_write(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err);
+/* The same, but pieces of one page that are all zero are left out: in a new file they stay holes. */
+bool cv_out_write_sparse(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err);
+/* Exactly len bytes; a file that ends before is an error. */
+bool cv_out_read(const struct cv_file_out *out, void *buf, size_t len, uint64_t off, struct cv_err *err);
+/* The length becomes size; what is new reads as zeros and takes no space. */
+bool cv_out_resize(const struct cv_file_out *out, uint64_t size, struct cv_err *err);
+bool cv_out_size(const struct cv_file_out *out, uint64_t *size, struct cv_err *err);
+
+/* As cv_fail_errno(), with the name escaped: "<what> <name>: Permission denied". */
+bool cv_io_fail(struct cv_err *err, const char *what, const char *name);
+
+#endif

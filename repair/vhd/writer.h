@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Makes a new VHD file: blocks in any order, then everything that points to them. Until cv_vhd_end() has
+ * succeeded the file has no footer, so that nothing can take it for an image.
+ */
+#ifndef CV_REPAIR_VHD_WRITER_H
+#define CV_REPAIR_VHD_WRITER_H
+
+#include "repair/io/io.h"
+#include "repair/vhd/encode.h"
+
+struct cv_vhd_writer {
+	const struct cv_file_out *out;
+	struct cv_vhd_image image;
+	struct cv_vhd_layout layout;
+	uint32_t *bat; /* host order */
+	uint8_t *map;  /* the batmap's bits; NULL without batmap */
+	uint64_t end;  /* where the next block or the footer goes */
+};
+
+/* Borrows everything it is given. */
+bool cv_vhd_begin(struct cv_vhd_writer *w, const struct cv_file_out *out, const struct cv_vhd_image *image,
+		  struct cv_err *err);
+/*
+ * Part of one block: len bytes of data (whole sectors) from byte first of the block on; zero pages stay holes.
+ * The sectors from first/512 on, present of them, are marked as being here. May be called again for a block.
+ */
+bool cv_vhd_put(struct cv_vhd_writer *w, uint32_t block, uint32_t first, const void *data, size_t len, uint32_t present,
+		struct cv_err *err);
+/* Writes the tables, the header and, last, the footers. */
+bool cv_vhd_end(struct cv_vhd_writer *w, struct cv_err *err);
+void cv_vhd_fini(struct cv_vhd_writer *w);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * chainview check: all findings, and an exit status that says how bad they are.
+ */
+#include <unistd.h>
+
+#include "tui/command/command.h"
+
+static bool set_fail_on(struct cv_settings *settings, const char *value, struct cv_err *err)
+{
+	settings->fail_on = strcmp(value, "warning") ? CV_ERROR : CV_WARNING;
+	return settings->fail_on == CV_WARNING || !strcmp(value, "error") ||
+	       cv_fail(err, CV_EUSAGE, "--fail-on takes error or warning");
+}
+
+static const struct cv_option_row options[] = {
+	{ "fail-on", 0, "SEVERITY", "error warning", "what makes the status 4: error or warning", set_fail_on, 0 },
+	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
+};
+
+static int status_of(const struct cv_session *s)
+{
+	int status = cv_session_status(s);
+
+	if (cv_graph_count(s->graph, UINT32_MAX, CV_ERROR))
+		status |= CV_EXIT_ERRORS;
+	if (cv_graph_count(s->graph, UINT32_MAX, CV_WARNING))
+		status |= s->settings.fail_on == CV_WARNING ? CV_EXIT_ERRORS : CV_EXIT_WARNINGS;
+	return status;
+}
+
+static bool write_text(const struct cv_sink *sink, void *ctx)
+{
+	const struct cv_session *s = ctx;
+	struct cv_style style = cv_session_style(s, STDOUT_FILENO);
+
+	return cv_report_findings(s->graph, &style, sink);
+}
+
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct cv_session *s = ctx;
+	struct cv_report_head head = { "check", s->argc, s->argv, status_of(s) };
+
+	return cv_report_json(s->graph, &head, NULL, 0, sink);
+}
+
+static int run(struct cv_session *s, int argc, char **argv)
+{
+	struct cv_err err = { .code = CV_OK };
+	int status;
+
+	if (!cv_session_add_all(s, argv, (size_t)argc, &err) || !cv_session_run(s, &err))
+		return cv_command_fail(s, &err);
+	status = status_of(s);
+	if (s->settings.quiet && !s->settings.json && !status)
+		return status;
+	return cv_output_report((struct cv_report_call){ s->settings.json ? write_json : write_text, s }, status);
+}
+
+const struct cv_command cv_command_check = {
+	"check", "[REPO...]", "report everything that is wrong", 0, options, run,
+};

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Options: what can be set on the command line, as rows. The parser, --help and completion are made of the
+ * same rows. No meaning of a command belongs here.
+ */
+#ifndef TUI_COMMAND_OPTIONS_H
+#define TUI_COMMAND_OPTIONS_H
+
+#include <chainview/error.h>
+#include <chainview/finding.h>
+#include <chainview/vec.h>
+
+enum cv_when { CV_WHEN_AUTO, CV_WHEN_ALWAYS, CV_WHEN_NEVER };
+
+CV_VEC(cv_string_vec, const char *);
+
+/* Everything that options can set. Strings are borrowed from argv; all zero is the default. */
+struct cv_settings {
+	bool json, quiet, dry_run, ascii, help, version;
+	unsigned verbose;
+	enum cv_when color, progress;
+	const char *refs;            /* --refs; NULL: not given */
+	const char *repo;            /* --repo */
+	struct cv_string_vec with;   /* --with, in order */
+	bool has_offset;
+	uint64_t offset;             /* --offset, bytes */
+	bool cross_file_systems, require_sandbox;
+	unsigned workers;            /* 0 = the library's choice */
+	enum cv_severity fail_on;    /* set by --fail-on; CV_ERROR unless the option was given */
+	bool deletable;              /* info */
+	bool list;                   /* sample */
+	const char *recipe;          /* sample */
+};
+
+struct cv_option_row {
+	const char *flag;            /* long name, without the dashes */
+	char letter;                 /* or 0 */
+	const char *value;           /* what it takes, for people; NULL if it takes nothing */
+	const char *values;          /* the words it takes, separated by blanks, for completion; or NULL */
+	const char *help;
+	/* Takes the value; NULL: the option only turns on the flag at the offset on of struct cv_settings. */
+	bool (*set)(struct cv_settings *settings, const char *value, struct cv_err *err);
+	size_t on;
+};
+#define CV_ON(flag) NULL, offsetof(struct cv_settings, flag)
+
+/* Rows that every command takes; ended by a row without a flag. */
+extern const struct cv_option_row cv_common_options[];
+
+void cv_settings_init(struct cv_settings *settings);
+void cv_settings_fini(struct cv_settings *settings);
+
+/*
+ * Parses argv[1..] with the common rows and own (may be NULL). Words that are no options are moved behind
+ * the options, *first is the index of the first of them. With stop_at_word parsing ends at the first word.
+ * CV_EUSAGE if an option is not known or its value makes no sense.
+ */
+bool cv_options_parse(struct cv_settings *settings, const struct cv_option_row *own, bool stop_at_word,
+		      int argc, char **argv, int *first, struct cv_err *err);
+
+/* Appends one line for each row: "  -q, --quiet        say only what is wrong". */
+void cv_options_help(struct cv_text *out, const struct cv_option_row *rows);
+
+/* The word that is nearest to what was typed, or NULL if none is near. Words are given by a getter, which
+ * returns NULL behind the last. */
+const char *cv_nearest_word(const char *typed, const char *(*word)(size_t i));
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The progress line. On a terminal it is drawn over itself; elsewhere, when asked for, it is a line every two
+ * seconds. Nothing here knows what is being done.
+ */
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tui/command/progress.h"
+
+#define TERMINAL_MS 100
+#define LOG_MS 2000
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+struct cv_progress_line cv_progress_begin(const struct cv_settings *settings)
+{
+	struct cv_progress_line line = { .terminal = isatty(STDERR_FILENO) == 1, .width = 80 };
+	struct winsize size;
+
+	line.on = settings->progress == CV_WHEN_ALWAYS ||
+		  (settings->progress == CV_WHEN_AUTO && line.terminal && !settings->quiet);
+	if (line.terminal && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		line.width = size.ws_col;
+	/* Short scans show nothing at all. */
+	line.next_ms = now_ms() + (line.terminal ? 3 * TERMINAL_MS : LOG_MS);
+	return line;
+}
+
+/* As much of a path's end as fits; escapes are ASCII or whole characters, one column each is near enough. */
+static void add_current(struct cv_text *t, const char *path, size_t room)
+{
+	CV_AUTO(cv_text_fini) struct cv_text escaped = { 0 };
+	size_t pos = 0;
+
+	cv_text_escape(&escaped, cv_bytes_of(path));
+	while (escaped.len - pos > room)
+		cv_utf8_next((struct cv_bytes){ escaped.at, escaped.len }, &pos);
+	cv_text_add(t, cv_text_str(&escaped) + pos);
+}
+
+void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	uint64_t now = now_ms();
+	size_t lead;
+
+	if (!line->on || now < line->next_ms)
+		return;
+	line->next_ms = now + (line->terminal ? TERMINAL_MS : LOG_MS);
+	cv_text_add(&t, line->terminal ? "\r" : "");
+	cv_text_addf(&t, "%s %zu of %zu%s files read, %s  ", p->walking ? "looking:" : "reading:", p->files_read,
+		     p->files_found, p->walking ? "+" : "", cv_size_short(p->bytes_found).s);
+	lead = t.len;
+	if (p->current && line->width > lead + 8)
+		add_current(&t, p->current, line->width - lead - 1);
+	cv_text_add(&t, line->terminal ? "\033[K" : "\n");
+	line->drawn = true;
+	if (!t.failed)
+		fputs(cv_text_str(&t), stderr);
+}
+
+void cv_progress_end(struct cv_progress_line *line)
+{
+	if (line->drawn && line->terminal)
+		fputs("\r\033[K", stderr);
+	line->drawn = false;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * One line of progress on standard error, at most ten times a second, erased when the work is done.
+ */
+#ifndef TUI_COMMAND_PROGRESS_H
+#define TUI_COMMAND_PROGRESS_H
+
+#include <chainview/scan.h>
+
+#include "tui/command/options.h"
+
+struct cv_progress_line {
+	bool on, terminal, drawn;
+	unsigned width;
+	uint64_t next_ms;            /* not drawn again before this time */
+};
+
+struct cv_progress_line cv_progress_begin(const struct cv_settings *settings);
+void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p);
+void cv_progress_end(struct cv_progress_line *line);
+
+#endif

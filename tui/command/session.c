@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The flow that commands share: places, scan with progress and signals, references, graph. What is printed
+ * about the graph does not belong here.
+ */
+#include <sys/stat.h>
+
+#include "tui/command/exit.h"
+#include "tui/command/output.h"
+#include "tui/command/progress.h"
+#include "tui/command/session.h"
+#include "tui/command/signals.h"
+
+#define STEP_MS 50
+
+void cv_session_init(struct cv_session *s, int argc, char **argv)
+{
+	*s = (struct cv_session){ .argc = argc, .argv = argv };
+	cv_settings_init(&s->settings);
+}
+
+void cv_session_fini(struct cv_session *s)
+{
+	cv_graph_free(s->graph);
+	cv_references_free(s->refs);
+	cv_scan_free(s->scan);
+	for (size_t i = 0; i < s->places.len; i++)
+		free(s->places.at[i].path);
+	free(s->places.at);
+	cv_config_fini(&s->config);
+	cv_settings_fini(&s->settings);
+}
+
+static bool fail_at(struct cv_err *err, const char *what, const char *path)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	int saved = errno;
+
+	cv_text_escape(&t, cv_bytes_of(path));
+	errno = saved;
+	return cv_fail_errno(err, "%s %s", what, cv_text_str(&t));
+}
+
+static struct cv_session_place *place_like(struct cv_session *s, const struct cv_session_place *p)
+{
+	for (size_t i = 0; i < s->places.len; i++) {
+		struct cv_session_place *q = &s->places.at[i];
+
+		if (q->device == p->device && q->inode == p->inode && q->offset == p->offset)
+			return q;
+	}
+	return NULL;
+}
+
+bool cv_session_add(struct cv_session *s, const char *repository, bool other, struct cv_err *err)
+{
+	const struct cv_config_repository *named = cv_config_named(&s->config, repository);
+	const char *path = named ? named->path : repository;
+	struct cv_session_place p = { .other = other }, *old;
+	struct stat st;
+
+	if (stat(path, &st))
+		return fail_at(err, "cannot open", path);
+	p.device = st.st_dev;
+	p.inode = st.st_ino;
+	p.offset = s->settings.has_offset && !other && !S_ISDIR(st.st_mode) ? s->settings.offset : 0;
+	old = place_like(s, &p);
+	if (old) {
+		old->other = old->other && other;
+		return true;
+	}
+	p.path = strdup(path);
+	if (p.path && cv_session_places_push(&s->places, p))
+		return true;
+	free(p.path);
+	return cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+/* A configured repository that is not there (not mounted, say) is said and does not stop the rest. */
+static bool add_configured(struct cv_session *s, bool other, struct cv_err *err)
+{
+	for (size_t i = 0; i < s->config.repositories.len; i++) {
+		if (cv_session_add(s, s->config.repositories.at[i].name, other, err))
+			continue;
+		if (err->code != CV_EIO)
+			return false;
+		cv_wrap(err, "configured repository");
+		cv_complain(err->text);
+		cv_err_clear(err);
+		s->unavailable = true;
+	}
+	return true;
+}
+
+static bool has_main_place(const struct cv_session *s)
+{
+	for (size_t i = 0; i < s->places.len; i++)
+		if (!s->places.at[i].other)
+			return true;
+	return false;
+}
+
+bool cv_session_add_all(struct cv_session *s, char *const *repositories, size_t count, struct cv_err *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!cv_session_add(s, repositories[i], false, err))
+			return false;
+	if (s->settings.repo && !cv_session_add(s, s->settings.repo, false, err))
+		return false;
+	for (size_t i = 0; i < s->settings.with.len; i++)
+		if (!cv_session_add(s, s->settings.with.at[i], true, err))
+			return false;
+	if (!add_configured(s, has_main_place(s), err))
+		return false;
+	if (has_main_place(s))
+		return true;
+	if (s->unavailable)
+		return cv_fail(err, CV_EIO, "none of the configured repositories is there");
+	return cv_fail(err, CV_EUSAGE, "no repository given and none configured");
+}
+
+struct cv_place *cv_session_place_list(const struct cv_session *s, size_t *count)
+{
+	struct cv_place *list = calloc(s->places.len + 1, sizeof *list);
+
+	*count = s->places.len;
+	for (size_t i = 0; list && i < s->places.len; i++)
+		list[i] = (struct cv_place){ .path = s->places.at[i].path, .other = s->places.at[i].other,
+					     .offset = s->places.at[i].offset };
+	return list;
+}
+
+struct cv_scan_options cv_session_scan_options(const struct cv_session *s, const struct cv_place *places, size_t count)
+{
+	return (struct cv_scan_options){
+		.places = places, .place_count = count, .cross_file_systems = s->settings.cross_file_systems,
+		.workers = s->settings.workers, .require_sandbox = s->settings.require_sandbox,
+	};
+}
+
+static struct cv_scan *new_scan(const struct cv_session *s, struct cv_err *err)
+{
+	size_t count;
+	CV_AUTO(cv_auto_free) struct cv_place *places = cv_session_place_list(s, &count);
+	struct cv_scan_options options = cv_session_scan_options(s, places, count);
+
+	if (!places) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	return cv_scan_new(&options, err);
+}
+
+static void scan_all(struct cv_session *s)
+{
+	struct cv_progress_line line = cv_progress_begin(&s->settings);
+	struct cv_scan_progress p;
+	bool stopped = false;
+
+	while (cv_scan_step(s->scan, STEP_MS)) {
+		p = cv_scan_progress(s->scan);
+		cv_progress_show(&line, &p);
+		if (cv_signals_stop() && !stopped) {
+			cv_scan_cancel(s->scan);
+			stopped = true;
+		}
+	}
+	cv_progress_end(&line);
+	s->cancelled = stopped || cv_scan_progress(s->scan).cancelled;
+}
+
+const char *cv_session_refs(const struct cv_session *s)
+{
+	return s->settings.refs ? s->settings.refs : s->config.refs;
+}
+
+bool cv_session_run(struct cv_session *s, struct cv_err *err)
+{
+	cv_signals_catch();
+	s->scan = new_scan(s, err);
+	if (!s->scan)
+		return false;
+	scan_all(s);
+	s->refs = cv_references_read(cv_session_refs(s), s->scan, err);
+	if (!s->refs)
+		return false;
+	s->graph = cv_graph_build(s->scan, s->refs, &s->config.policy, err);
+	return s->graph != NULL;
+}
+
+/* A source that was asked for by name and could not be read at all. */
+static bool source_failed(const struct cv_session *s)
+{
+	for (size_t i = 0; s->settings.refs && s->refs && i < s->refs->source_count; i++)
+		if (!s->refs->sources[i].read && s->refs->sources[i].trouble)
+			return true;
+	return false;
+}
+
+bool cv_session_incomplete(const struct cv_session *s)
+{
+	if (s->unavailable || source_failed(s) || cv_scan_trouble_count(s->scan))
+		return true;
+	for (size_t i = 0; i < cv_scan_repository_count(s->scan); i++)
+		if (!s->cancelled && !cv_scan_repository(s->scan, i)->complete)
+			return true;
+	for (size_t i = 0; i < cv_scan_file_count(s->scan); i++)
+		if (cv_scan_file(s->scan, i)->state == CV_FILE_FAILED)
+			return true;
+	return false;
+}
+
+int cv_session_status(const struct cv_session *s)
+{
+	return (cv_session_incomplete(s) ? CV_EXIT_FAILED : 0) | (s->cancelled ? CV_EXIT_CANCELLED : 0);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * A session: the settings, the places to look at, and the flow scan -> references -> graph that the commands
+ * and the console share. Commands call cv_session_run(); the console drives the same parts step by step.
+ */
+#ifndef TUI_COMMAND_SESSION_H
+#define TUI_COMMAND_SESSION_H
+
+#include <chainview/report.h>
+
+#include "tui/command/config.h"
+#include "tui/command/options.h"
+
+/* A place and what it is on disk, so that two ways to one place are one. */
+struct cv_session_place {
+	char *path;
+	uint64_t device, inode, offset;
+	bool other;
+};
+CV_VEC(cv_session_places, struct cv_session_place);
+
+struct cv_session {
+	struct cv_settings settings;
+	struct cv_config config;
+	const char *command;           /* the name of the command that runs */
+	int argc;                      /* the whole command line, for reports */
+	char **argv;
+	struct cv_session_places places;
+	struct cv_scan *scan;          /* these three are owned by the session; NULL before they are made */
+	struct cv_references *refs;
+	struct cv_graph *graph;
+	bool cancelled;                /* the scan was stopped by the user or a signal */
+	bool unavailable;              /* a configured repository is not there */
+};
+
+void cv_session_init(struct cv_session *s, int argc, char **argv);
+void cv_session_fini(struct cv_session *s);
+
+/* Adds a place: a configured name or a path, as the user gave it. A place that is there already is not
+ * added again, but becomes one that is reported on if this one is. */
+bool cv_session_add(struct cv_session *s, const char *repository, bool other, struct cv_err *err);
+/* Adds the REPO arguments (all configured repositories when there are none), --with, and the configured
+ * repositories as places where parents and children may lie. CV_EUSAGE when there is nothing to look at. */
+bool cv_session_add_all(struct cv_session *s, char *const *repositories, size_t count, struct cv_err *err);
+
+/* The places as the library wants them; the array is the caller's, the paths are borrowed. NULL when memory is
+ * short. */
+struct cv_place *cv_session_place_list(const struct cv_session *s, size_t *count);
+/* A scan of the places, just opened; the caller's. */
+struct cv_scan_options cv_session_scan_options(const struct cv_session *s, const struct cv_place *places, size_t count);
+struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *err);
+/* All in one for commands: scan with progress and signals, references, graph. A cancelled scan gives a
+ * partial graph, sets s->cancelled and is no error. */
+bool cv_session_run(struct cv_session *s, struct cv_err *err);
+
+/* The value for --refs: from the command line, the configuration, or NULL for the library's choice. */
+const char *cv_session_refs(const struct cv_session *s);
+
+/* How to draw on the descriptor (1 = stdout), from the options, the environment and the terminal. */
+struct cv_style cv_session_style(const struct cv_session *s, int fd);
+
+/* True if something that was asked for could not be looked at. */
+bool cv_session_incomplete(const struct cv_session *s);
+/* CV_EXIT_FAILED and CV_EXIT_CANCELLED as they apply. */
+int cv_session_status(const struct cv_session *s);
+
+#endif
