@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "tui/console_model.h"
+#include "tui/view/tree.h"
 
 struct cv_console *cv_console_new(const struct cv_console_options *options)
 {
@@ -75,6 +76,12 @@ bool cv_console_show(struct cv_console *c, const struct cv_snapshot *snapshot)
 	if (c->shown) {
 		c->snap = *snapshot;
 		c->index = index;
+		if (!c->opened && !snapshot->graph->partial) {
+			c->opened = true;
+			/* not under the hands of somebody who moves about already */
+			if (!c->view[CV_VIEW_TREE].list.keyed)
+				cv_tree_fold_large(c);
+		}
 		sum_marks(c);
 		if (c->has_details)
 			c->details_image = cv_image_by_ident(c, c->details);

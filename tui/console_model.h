@@ -126,6 +126,7 @@ struct cv_console {
 	bool rebuilt;            /* panes must be written again */
 
 	struct cv_ident_set folded, marked;
+	bool opened;             /* a complete graph was shown: from here only the user folds */
 	uint64_t marked_bytes;
 	bool scoped;             /* the tree shows one repository */
 	struct cv_ident scope;

@@ -48,6 +48,10 @@ CV_API bool cv_report_json(const struct cv_graph *g, const struct cv_report_head
 CV_API bool cv_report_explain_json(const struct cv_problem *const *problems, size_t count,
 				   const struct cv_report_head *head, const struct cv_sink *sink);
 
+/* The name of an image as trees show it, escaped: without its folder where that is the folder of the image above
+ * it (CV_NO_IMAGE: there is none), with "./" where it lies in the repository itself and the one above does not. */
+CV_API void cv_tree_name(const struct cv_graph *g, uint32_t image, uint32_t above, struct cv_text *out);
+
 /* The plain-words paragraphs of info: what the node is, who needs it, what breaks without it, why it can or
  * cannot be merged or deleted. Also shown by the console. One paragraph per line. */
 CV_API bool cv_describe_image(const struct cv_graph *g, uint32_t image, struct cv_text *out);

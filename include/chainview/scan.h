@@ -55,7 +55,7 @@ enum cv_file_state { CV_FILE_WAITING, CV_FILE_READ, CV_FILE_FAILED };
 struct cv_file {
 	uint32_t repository;     /* of the first path */
 	enum cv_file_state state;
-	bool block_device, empty_name;
+	bool block_device;
 	uint64_t device, inode;
 	uint32_t links;
 	uint64_t size, allocated;          /* bytes */

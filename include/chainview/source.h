@@ -22,6 +22,10 @@ struct cv_source_ops {
 	/* Reads up to len bytes; returns how many, 0 at or behind the end, -1 with errno. May be short. */
 	ssize_t (*pread)(struct cv_source *self, void *buf, size_t len, uint64_t off);
 	void (*close)(struct cv_source *self);
+	/* Finds the next bytes at or behind off (which is before the end) that are more than a hole that reads as
+	 * zeros; both at the end if there are none. False if that cannot be known: then everything is data, as it
+	 * is where this is NULL. */
+	bool (*hole)(struct cv_source *self, uint64_t off, uint64_t *start_of_data, uint64_t *end_of_data);
 };
 
 /* Embedded as the first member in each kind. size is in bytes and does not change while it is open. */

@@ -29,6 +29,10 @@ static struct cv_console *console_of(const struct handmade *h, int w, int height
 	cv_console_resize(c, w, height);
 	if (h)
 		assert_true(cv_console_show(c, &h->snapshot));
+		/* large trees begin folded; here every row is wanted */
+		cv_ident_set_clear(&c->folded);
+		cv_touch(c, ~0u);
+		cv_settle(c);
 	return c;
 }
 
@@ -698,6 +702,28 @@ static void a_hundred_thousand_images_stay_fluid(void **state)
 	handmade_fini(&h);
 }
 
+static void large_trees_begin_folded_and_stay_as_the_user_leaves_them(void **state)
+{
+	struct cv_console_options options = { .ascii = true };
+	struct cv_console *c = cv_console_new(&options);
+	struct handmade h;
+
+	(void)state;
+	assert_non_null(c);
+	handmade_house(&h);
+	cv_console_resize(c, 80, 40);
+	assert_true(cv_console_show(c, &h.snapshot));
+	send(c, "<Enter>");
+	assert_shows(c, " below)", true);
+	assert_shows(c, "web01-mid", true);
+	send(c, "+");
+	assert_shows(c, " below)", false);
+	assert_true(cv_console_show(c, &h.snapshot));
+	assert_shows(c, " below)", false);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
 static void the_loop_draws_resizes_and_ends(void **state)
 {
 	struct cv_screen_text s = { .script = "<Enter><Resize 100x30>j<C-z><Shot><C-q>jjj", .w = 80, .h = 24 };
@@ -761,6 +787,7 @@ int main(void)
 		cmocka_unit_test(no_key_means_two_things),
 		cmocka_unit_test(the_help_names_every_key_flag_and_word),
 		cmocka_unit_test(a_hundred_thousand_images_stay_fluid),
+		cmocka_unit_test(large_trees_begin_folded_and_stay_as_the_user_leaves_them),
 		cmocka_unit_test(the_loop_draws_resizes_and_ends),
 		cmocka_unit_test(sets_find_what_was_added_and_nothing_else),
 	};

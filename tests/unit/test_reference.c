@@ -171,7 +171,8 @@ static void specs_that_are_not_understood_are_usage_errors(void **state)
 	static const struct { const char *spec, *says; } rows[] = {
 		{ "", "no such source" }, { "prok", "no such source" }, { "list", "file name" }, { "list:", "file name" },
 		{ "proc:x", "nothing can follow" }, { "none:", "nothing can follow" }, { "none,proc", "cannot stand beside" },
-		{ "auto,none", "cannot stand beside" }, { "proc,", "no such source" }, { "es\x1b", "es\\x1b" }, { "pro", "no such source" },
+		{ "auto,none", "cannot stand beside" }, { "proc,", "no such source" }, { "es\x1b", "es\\x1b" },
+		{ "pro", "no such source" },
 	};
 	struct scene *s = *state;
 

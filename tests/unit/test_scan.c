@@ -157,8 +157,8 @@ static void files_of_all_depths_are_found_and_read(void **state)
 static void names_of_any_bytes_are_kept_as_they_are(void **state)
 {
 	char longest[256] = "", invalid[] = "caf\xe9\xff.qcow2";
-	const char *names[] = { "two words", "two\nlines", "\x1b]0;owned\x07", invalid, longest, "back\\slash", "-n", " ", "...",
-				"\xe2\x80\xae.vhd" };
+	const char *names[] = { "two words", "two\nlines", "\x1b]0;owned\x07", invalid, longest, "back\\slash",
+				"-n", " ", "...", "\xe2\x80\xae.vhd" };
 	const char *folder = *state;
 	struct cv_scan *s;
 
@@ -204,7 +204,8 @@ static void links_are_other_paths_only_inside_the_repository(void **state)
 		{ "relative", "real/image", true }, { "real/up", "../real/image", true }, { "second", "relative", true },
 		{ "absolute", "%s/r/real/image", true }, { "twice", "absolute", true }, { "around", "../r/real/image", true },
 		{ "out", "../outside", false }, { "far", "/etc/passwd", false }, { "dangling", "nothing", false },
-		{ "loop", "loop", false }, { "folder", "real", false }, { "parent", "..", false }, { "trash", ".chainview/t", false },
+		{ "loop", "loop", false }, { "folder", "real", false }, { "parent", "..", false },
+		{ "trash", ".chainview/t", false },
 		{ "device", "/dev/null", false }, { "odd", "real/../real/image", true },
 	};
 	const char *folder = *state;
@@ -439,7 +440,8 @@ static void an_image_inside_a_file_is_read_at_its_offset(void **state)
 		skip();
 	}
 	snprintf(image, sizeof image, "%s/disk", folder);
-	assert_int_equal(cv_test_do(folder, NULL, "sh", "-c", "qemu-img create -q -f qcow2 q 1M && head -c 4096 /dev/zero >disk && "
+	assert_int_equal(cv_test_do(folder, NULL, "sh", "-c",
+				    "qemu-img create -q -f qcow2 q 1M && head -c 4096 /dev/zero >disk && "
 				    "cat q >>disk && rm q"), 0);
 	s = scan_places(places, 2);
 	assert_int_equal(cv_scan_file_count(s), 1);
@@ -629,13 +631,14 @@ static void lookups_say_what_lies_where(void **state)
 		{ "r", CV_FOUND_NOT_REGULAR, "a directory" }, { "r/sub", CV_FOUND_NOT_REGULAR, "a directory" },
 		{ "r/fifo", CV_FOUND_NOT_REGULAR, "a FIFO" }, { "r/socket.vhd", CV_FOUND_NOT_REGULAR, "a socket" },
 		{ "outside", CV_FOUND_OUTSIDE, NULL }, { "r2", CV_FOUND_OUTSIDE, NULL }, { "r2/x", CV_FOUND_OUTSIDE, NULL },
-		{ "r/out", CV_FOUND_OUTSIDE, NULL }, { "r/up/outside", CV_FOUND_OUTSIDE, NULL }, { "r/far/passwd", CV_FOUND_OUTSIDE, NULL },
+		{ "r/out", CV_FOUND_OUTSIDE, NULL }, { "r/up/outside", CV_FOUND_OUTSIDE, NULL },
+		{ "r/far/passwd", CV_FOUND_OUTSIDE, NULL },
 		{ "r/.chainview/t", CV_FOUND_OUTSIDE, NULL }, { "r/loop", CV_FOUND_UNREADABLE, NULL },
 		{ "r/newer", CV_FOUND_UNREADABLE, NULL },
 	};
 	static const char *const links[][2] = {
-		{ "r/sub/link", "../image" }, { "r/way", "." }, { "r/dangling", "gone" }, { "r/out", "../outside" }, { "r/up", ".." },
-		{ "r/far", "/etc" }, { "r/loop", "loop" }, { "entrance", "r" },
+		{ "r/sub/link", "../image" }, { "r/way", "." }, { "r/dangling", "gone" }, { "r/out", "../outside" },
+		{ "r/up", ".." }, { "r/far", "/etc" }, { "r/loop", "loop" }, { "entrance", "r" },
 	};
 	const char *folder = *state;
 	char root[PATH_MAX];
@@ -712,7 +715,8 @@ static void kinds_are_told_by_what_is_there(void **state)
 		{ "xen", { "9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11.vhd", "+" }, { NULL }, CV_REPOSITORY_XEN_FILE_SR },
 		{ "xen names few", { "9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11.vhd", "+" }, { "a", "b" }, CV_REPOSITORY_DIRECTORY },
 		{ "hyperv", { "vm_1234.AVHD" }, { NULL }, CV_REPOSITORY_HYPERV },
-		{ "proxmox", { NULL }, { "images/100/vm-100-disk-0.qcow2", "images/7/base-7-disk-1.qcow2" }, CV_REPOSITORY_PROXMOX },
+		{ "proxmox", { NULL }, { "images/100/vm-100-disk-0.qcow2", "images/7/base-7-disk-1.qcow2" },
+		  CV_REPOSITORY_PROXMOX },
 		{ "no proxmox", { NULL }, { "images/2024/holiday.qcow2" }, CV_REPOSITORY_DIRECTORY },
 	};
 
@@ -726,7 +730,8 @@ static void kinds_are_told_by_what_is_there(void **state)
 		struct cv_scan *s;
 
 		snprintf(here, sizeof here, "%s", folder);
-		assert_int_equal(cv_test_do(NULL, NULL, "mkdir", "-p", in(here, "images/100"), in(here, "images/7"), in(here, "images/2024")), 0);
+		assert_int_equal(cv_test_do(NULL, NULL, "mkdir", "-p", in(here, "images/100"), in(here, "images/7"),
+					    in(here, "images/2024")), 0);
 		for (int i = 0; i < 2; i++) {
 			bool tap = rows[r].vpc[i] && *rows[r].vpc[i] == '+';
 

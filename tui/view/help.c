@@ -108,7 +108,7 @@ static void title(const struct cv_console *c, struct cv_text *out)
 static void hint(const struct cv_console *c, struct cv_text *out)
 {
 	cv_scroll_hint(c, out);
-	cv_text_add(out, "Everything on a screen is also a command: man chainview");
+	cv_text_add(out, "Everything on a screen is also a command: chainview --help");
 }
 
 const struct cv_view cv_view_help = {

@@ -58,6 +58,8 @@ static bool fits(struct cv_console *c, const struct cv_image *image, struct cv_t
 
 enum { SHOW_NOT, SHOW_CONTEXT, SHOW_MATCH };
 
+#define LARGE_TREE 12 /* images below its root */
+
 /* What is shown of each image: matches, and what they stand on. A tree is shown whole if any part is here. */
 static void choose(struct cv_console *c, uint8_t *show)
 {
@@ -270,6 +272,18 @@ static void fold_all(struct cv_console *c, bool folded)
 			cv_console_say(c, "not enough memory");
 	}
 	cv_touch(c, 1u << CV_VIEW_TREE);
+}
+
+void cv_tree_fold_large(struct cv_console *c)
+{
+	for (size_t i = 0; i < c->index.order_len; i++) {
+		uint32_t image = c->index.order[i];
+		const struct cv_image_sum *sum = &c->index.images[image];
+
+		if (sum->up == CV_NO_IMAGE && sum->below >= LARGE_TREE &&
+		    !cv_ident_set_add(&c->folded, cv_image_ident(&c->snap.graph->images[image])))
+			cv_console_say(c, "not enough memory");
+	}
 }
 
 static void next_tree(struct cv_console *c, int direction)

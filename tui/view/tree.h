@@ -11,4 +11,7 @@ void cv_tree_draw(const struct cv_console *c, struct cv_cells *out, struct cv_ar
 void cv_tree_title(const struct cv_console *c, struct cv_text *out);
 void cv_tree_hint(const struct cv_console *c, struct cv_text *out);
 
+/* Folds the trees that would fill a screen on their own, so that the others are seen beside them. */
+void cv_tree_fold_large(struct cv_console *c);
+
 #endif

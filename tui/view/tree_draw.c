@@ -2,6 +2,7 @@
 /*
  * The tree view on the screen: columns, branches, the pane. Only the rows that can be seen are looked at.
  */
+#include <chainview/report.h>
 #include "tui/console_model.h"
 #include "tui/view/tree.h"
 
@@ -138,7 +139,10 @@ static void draw_name(const struct cv_console *c, struct cv_cells *out, const st
 		snprintf(below, sizeof below, " (%u below)", sum->below);
 	below_w = (int)strlen(below);
 	room -= x - NAME_X + 2;
-	cv_image_name(&t, image);
+	if (row->up == UINT32_MAX)
+		cv_image_name(&t, image);
+	else
+		cv_tree_name(c->snap.graph, row->image, c->tree_rows.at[row->up].image, &t);
 	x += 2;
 	x += cv_cells_elide(out, x, y, room - below_w, row->context ? CV_INK_QUIET : CV_INK_TEXT, cv_text_str(&t));
 	cv_cells_put(out, x, y, below_w, CV_INK_QUIET, below);

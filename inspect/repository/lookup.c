@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What lies under a path that an image names: first by memory, then by a look below the root of a repository.
+ * Nothing is opened for reading here, and nothing outside the repositories is touched.
+ */
+#include "inspect/repository/scanning.h"
+
+/* So many links with absolute targets are followed in one name; the kernel follows relative ones itself. */
+#define MOST_HOPS 8
+
+/* True if text alone says where the link leads: ".." may only stand at its beginning, behind a name that might
+ * be a link itself it means something else to the kernel. */
+static bool is_plain_target(const char *target)
+{
+	bool named = false;
+
+	for (const char *at = target; *at; at += strcspn(at, "/"), at += strspn(at, "/")) {
+		bool up = at[0] == '.' && at[1] == '.' && (!at[2] || at[2] == '/');
+
+		if (up && named)
+			return false;
+		named |= !up && !(at[0] == '.' && (!at[1] || at[1] == '/'));
+	}
+	return *target;
+}
+
+/* The length of the first part of rel that is a symbolic link; 0 if none is. */
+static size_t find_link(const struct cv_root *root, const char *rel)
+{
+	CV_AUTO(cv_text_fini) struct cv_text part = { 0 };
+
+	for (size_t len = strcspn(rel, "/"); len; len += rel[len] ? 1 + strcspn(rel + len + 1, "/") : 0) {
+		struct cv_entry entry;
+
+		cv_text_clear(&part);
+		cv_text_add_bytes(&part, rel, len);
+		if (part.failed)
+			return 0;
+		entry = cv_root_stat(root, part.at);
+		if (entry.kind == CV_ENTRY_SYMLINK && !entry.os_errno)
+			return len;
+		if (!rel[len] || entry.kind != CV_ENTRY_DIRECTORY)
+			return 0;
+	}
+	return 0;
+}
+
+/* Replaces the first link in rel by what it says. False if there is none or it leads out of the root. */
+static bool unfold_link(const struct cv_root *root, struct cv_text *rel)
+{
+	CV_AUTO(cv_text_fini) struct cv_text target = { 0 }, directory = { 0 }, path = { 0 };
+	size_t len = find_link(root, cv_text_str(rel)), end = len;
+	struct cv_err err = { 0 };
+	const char *below;
+
+	if (!len)
+		return false;
+	cv_text_add_bytes(&directory, rel->at, len);
+	if (directory.failed || !cv_root_readlink(root, directory.at, &target, &err) ||
+	    !is_plain_target(cv_text_str(&target)))
+		return false;
+	while (end && rel->at[end - 1] != '/')
+		end--;
+	cv_text_clear(&directory);
+	cv_text_addf(&directory, "%s/", root->real);
+	cv_text_add_bytes(&directory, rel->at, end);
+	cv_text_add(&target, rel->at + len);
+	if (directory.failed || target.failed || !cv_path_join(&path, directory.at, cv_bytes_of(target.at)))
+		return false;
+	below = cv_path_below(path.at, root->real);
+	if (!below)
+		below = cv_path_below(path.at, root->path);
+	if (!below)
+		return false;
+	cv_text_clear(rel);
+	cv_text_add(rel, *below ? below : ".");
+	return !rel->failed;
+}
+
+struct cv_entry cv_territory_resolve(const struct cv_territory *t, const char *rel)
+{
+	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
+	struct cv_entry entry = cv_root_follow(&t->root, rel);
+
+	if (entry.kind != CV_ENTRY_OUTSIDE)
+		return entry;
+	cv_text_add(&now, rel);
+	for (int hops = 0; hops < MOST_HOPS && entry.kind == CV_ENTRY_OUTSIDE && unfold_link(&t->root, &now); hops++)
+		entry = cv_root_follow(&t->root, now.at);
+	return entry;
+}
+
+static bool enters_own_folder(const char *rel)
+{
+	size_t len = strlen(CV_OWN_FOLDER);
+
+	for (const char *at = rel; *at; at += strcspn(at, "/"), at += *at == '/')
+		if (!strncmp(at, CV_OWN_FOLDER, len) && (!at[len] || at[len] == '/'))
+			return true;
+	return false;
+}
+
+/* The innermost directory of the scan in which the path lies, by text; what is below it in *rel. */
+static const struct cv_territory *find_territory(const struct cv_scan *s, const char *path, const char **rel)
+{
+	const struct cv_territory *best = NULL;
+
+	for (size_t i = 0; i < s->territory_count; i++) {
+		const struct cv_territory *t = &s->territories[i];
+		const char *below;
+
+		if (!t->is_directory)
+			continue;
+		below = cv_path_below(path, t->root.path);
+		if (!below)
+			below = cv_path_below(path, t->root.real);
+		if (below && (!best || strlen(below) < strlen(*rel))) {
+			best = t;
+			*rel = below;
+		}
+	}
+	return best;
+}
+
+/* What a kind of entry is to somebody who looks for an image. */
+static enum cv_found found_of(enum cv_entry_kind kind)
+{
+	static const enum cv_found rows[CV_ENTRY_KIND_COUNT] = {
+		/* A regular file that was not scanned: it is newer than the scan, or the scan was cancelled. */
+		[CV_ENTRY_REGULAR] = CV_FOUND_UNREADABLE, [CV_ENTRY_BLOCK] = CV_FOUND_NOT_REGULAR,
+		[CV_ENTRY_DIRECTORY] = CV_FOUND_NOT_REGULAR, [CV_ENTRY_FIFO] = CV_FOUND_NOT_REGULAR,
+		[CV_ENTRY_SOCKET] = CV_FOUND_NOT_REGULAR, [CV_ENTRY_CHARACTER] = CV_FOUND_NOT_REGULAR,
+		[CV_ENTRY_SYMLINK] = CV_FOUND_UNREADABLE, [CV_ENTRY_MISSING] = CV_FOUND_MISSING,
+		[CV_ENTRY_OUTSIDE] = CV_FOUND_OUTSIDE, [CV_ENTRY_OTHER_FS] = CV_FOUND_OUTSIDE,
+		[CV_ENTRY_DENIED] = CV_FOUND_UNREADABLE, [CV_ENTRY_FAILED] = CV_FOUND_UNREADABLE,
+	};
+
+	return rows[kind];
+}
+
+static struct cv_lookup look(const struct cv_scan *s, const struct cv_territory *t, const char *rel)
+{
+	struct cv_entry entry = cv_territory_resolve(t, *rel ? rel : ".");
+	struct cv_lookup l = { .found = found_of(entry.kind), .file = SIZE_MAX };
+
+	if (entry.kind == CV_ENTRY_REGULAR || entry.kind == CV_ENTRY_BLOCK)
+		l.file = cv_files_by_inode(&s->files, entry.device, entry.inode);
+	if (l.file != SIZE_MAX)
+		l.found = CV_FOUND_FILE;
+	if (l.found == CV_FOUND_NOT_REGULAR)
+		l.what = cv_entry_kind_name(entry.kind);
+	return l;
+}
+
+struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
+{
+	size_t known = cv_files_by_path(&s->files, path);
+	const struct cv_territory *t;
+	const char *rel = "";
+
+	if (known != SIZE_MAX)
+		return (struct cv_lookup){ .found = CV_FOUND_FILE, .file = known };
+	t = find_territory(s, path, &rel);
+	if (!t || enters_own_folder(rel))
+		return (struct cv_lookup){ .found = CV_FOUND_OUTSIDE, .file = SIZE_MAX };
+	return look(s, t, rel);
+}
+
+size_t cv_scan_by_inode(const struct cv_scan *s, uint64_t device, uint64_t inode)
+{
+	return cv_files_by_inode(&s->files, device, inode);
+}
