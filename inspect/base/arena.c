@@ -77,6 +77,11 @@ char *cv_arena_dup(struct cv_arena *a, const void *bytes, size_t len)
 	return copy;
 }
 
+size_t cv_arena_given(const struct cv_arena *a)
+{
+	return a ? a->given : 0;
+}
+
 void cv_arena_free(struct cv_arena *a)
 {
 	if (!a)

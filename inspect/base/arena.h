@@ -18,6 +18,8 @@ struct cv_arena *cv_arena_sized(size_t first);
 void *cv_arena_alloc(struct cv_arena *a, size_t len);
 /* A NUL-terminated copy of len bytes. */
 char *cv_arena_dup(struct cv_arena *a, const void *bytes, size_t len);
+/* Bytes handed out so far; 0 for NULL. */
+size_t cv_arena_given(const struct cv_arena *a);
 /* Frees everything; NULL is fine. */
 void cv_arena_free(struct cv_arena *a);
 static inline void cv_auto_arena(struct cv_arena **a)

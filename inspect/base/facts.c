@@ -4,8 +4,8 @@
 #include "inspect/base/arena.h"
 
 /* The most that one image can make us remember; a snapshot table of 65,536 entries is cut long before. */
-#define FACTS_BYTES (4u << 20)
-#define LIST_ENTRIES 8192
+#define FACTS_BYTES (1u << 20)
+#define LIST_ENTRIES 4096
 
 struct cv_facts *cv_facts_new(void)
 {

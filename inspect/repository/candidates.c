@@ -4,8 +4,12 @@
  * directories and does not look into files.
  */
 #include "inspect/repository/scanning.h"
+#include "inspect/base/arena.h"
 #include <strings.h>
 #include <unistd.h>
+
+/* Ordinary images take about a kilobyte. A repository of hostile ones must not take the machine's memory. */
+#define FACTS_TOTAL ((size_t)1 << 30)
 
 void cv_trouble_note(struct cv_scan *s, uint32_t territory, const char *path, const char *what, int os_errno)
 {
@@ -207,6 +211,14 @@ void cv_candidate_read(void *scan, uint64_t tag, struct cv_facts *facts, const s
 	struct cv_scan *s = scan;
 	struct cv_file *file = cv_files_at(&s->files, tag);
 
+	if (facts && __builtin_add_overflow(s->facts_bytes, cv_arena_given(facts->arena), &s->facts_bytes))
+		s->facts_bytes = SIZE_MAX;
+	if (s->facts_bytes > FACTS_TOTAL) {
+		cv_facts_free(facts);
+		fail_file(s, tag, "the facts of all images before it already take 1 GiB of memory");
+		cv_trouble_note(s, file->repository, file->path, file->trouble ? file->trouble : "not enough memory", 0);
+		return;
+	}
 	file->facts = facts;
 	if (why) {
 		fail_file(s, tag, why->text);

@@ -55,6 +55,7 @@ struct cv_scan {
 	char *sandbox;
 	size_t files_read;
 	uint64_t bytes_found;
+	size_t facts_bytes;               /* held for all images */
 	const char *current;
 	bool done, cancelled;
 };
