@@ -35,7 +35,7 @@ ALL_CFLAGS   := -std=gnu11 -fPIC -fvisibility=hidden -fstack-protector-strong $(
 ALL_LDFLAGS  := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 # The order of the three matters: one copy of libbfio then serves all of them.
 YAL_LIBS := -lvhdi -lqcow -lbfio
-LIBS      = $(YAL_LIBS) -ljson-c -lseccomp -lcap-ng -luuid -linih
+LIBS      = $(YAL_LIBS) -ljson-c -lseccomp -lcap-ng -luuid -linih -lz -lzstd
 TUI_LIBS := -lncursesw -ltinfo
 
 Q := $(if $(V),,@)
@@ -152,7 +152,7 @@ $(BUILD)/libtui.a: $(TUI_LIB_OBJ)
 $(BUILD)/tests/%: tests/unit/%.c $$(call support,tests/unit/%.c) $$(if $$(shell grep -l '"tui/' tests/unit/%.c),$(BUILD)/libtui.a) $(BUILD)/libchainview.a
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(filter %/libtui.a,$^) $(BUILD)/libchainview.a $(LIBS) $(TUI_LIBS) -lcmocka -lz
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(filter %/libtui.a,$^) $(BUILD)/libchainview.a $(LIBS) $(TUI_LIBS) -lcmocka
 
 unit: $(UNIT)
 	@tests/run.sh $(sort $(UNIT))

@@ -139,22 +139,22 @@ static size_t folder_bytes(const char *id)
 	return slash ? (size_t)(slash - id) + 1 : 0;
 }
 
-/* The name as it is drawn: without its folder where that is the folder of the image it hangs below. */
+void cv_tree_name(const struct cv_graph *g, uint32_t image, uint32_t above, struct cv_text *out)
+{
+	const char *id = g->images[image].id, *other = above == CV_NO_IMAGE ? NULL : g->images[above].id;
+	size_t folder = folder_bytes(id);
+
+	if (other && folder_bytes(other) == folder && !memcmp(id, other, folder))
+		id += folder;
+	else if (other && !folder)
+		cv_text_add(out, "./");
+	cv_text_escape(out, cv_bytes_of(id));
+}
+
 static const char *name_of(struct walk *w, uint32_t image)
 {
-	const char *id = w->g->images[image].id, *above;
-	size_t folder = folder_bytes(id), len;
-
 	cv_text_clear(&w->scratch);
-	if (w->stack.len > 1) {
-		above = w->g->images[w->stack.at[w->stack.len - 2].image].id;
-		len = folder_bytes(above);
-		if (len == folder && !memcmp(id, above, len))
-			id += folder;
-		else if (!folder)
-			cv_text_add(&w->scratch, "./");
-	}
-	cv_text_escape(&w->scratch, cv_bytes_of(id));
+	cv_tree_name(w->g, image, w->stack.len > 1 ? w->stack.at[w->stack.len - 2].image : CV_NO_IMAGE, &w->scratch);
 	return cv_text_str(&w->scratch);
 }
 
