@@ -17,7 +17,7 @@ overlay absolute.qcow2 "$outside/secret.qcow2"
 overlay dotdot.qcow2 ../outside/secret.qcow2
 overlay sub/dotdot.qcow2 ../../outside/secret.qcow2
 overlay passwd.qcow2 /etc/passwd
-overlay proc.qcow2 /proc/self/environ
+overlay proc.qcow2 /proc/self/limits
 overlay through-link.qcow2 link.qcow2
 overlay through-folder.qcow2 folder/secret.qcow2
 overlay json.qcow2 'json:{"driver":"qcow2","file":{"driver":"file","filename":"/etc/hostname"}}'
@@ -48,7 +48,7 @@ lacks "nothing outside the repository is opened" "(open|openat|openat2|creat)\(.
 lacks "no name outside the repository is looked up" "(open|openat|openat2|stat|statx|newfstatat|lstat|readlink|readlinkat|access|faccessat2?)\([^\"]*\"$outside" \
 	"$work/all"
 # The C library itself looks at /etc/passwd for nobody here; a backing name must not make us do it.
-lacks "no name from an image leads into /etc or /proc" "open(at|at2)?\(.*\"/?(etc/passwd|etc/hostname|proc/self/environ)\"" "$work/all"
+lacks "no name from an image leads into /etc or /proc" "open(at|at2)?\(.*\"/?(etc/passwd|etc/hostname|proc/self/limits)\"" "$work/all"
 grep -v O_PATH "$work/all" >"$work/opened"
 lacks "no FIFO is opened, only looked at" "open(at|at2)?\(.*\) = [0-9]+<[^>]*/pipe>" "$work/opened"
 lacks "no connection is tried" "(connect|bind|sendto)\(.*(sin_port|AF_INET)" "$work/all"

@@ -27,7 +27,7 @@
 #include "tests/support/run.h"
 
 #define SUCCEEDED 666
-#define BIG_TEXTS 300
+#define BIG_TEXTS 150
 #define BIG_TEXT 5000
 #define MOST_IMAGES 1000
 #define FORBIDDEN "the reading process was killed by signal 31: it tried what it must not do"
