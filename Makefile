@@ -69,7 +69,7 @@ CLI      := $(wildcard tests/cli/$(T).sh)
 PROGRAMS := $(BUILD)/chainview $(BUILD)/chainview-ro
 LIBRARY  := $(BUILD)/libchainview.a $(BUILD)/libchainview.so.$(SONAME) $(BUILD)/chainview.pc
 
-.PHONY: all demo check check-run deps unit cli audit bench fuzz check-nightly install clean format tidy san FORCE
+.PHONY: all demo check check-run deps unit cli readonly-cli audit bench fuzz check-nightly install clean format tidy san FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o
 
@@ -160,7 +160,11 @@ unit: $(UNIT)
 cli: $(PROGRAMS)
 	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview) tests/run.sh $(sort $(CLI))
 
-audit: $(BUILD)/libinspect.a $(BUILD)/chainview-ro $(BUILD)/chainview-shared
+# The program without repair/ must do all that reads.
+readonly-cli: $(PROGRAMS)
+	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview-ro) tests/run.sh $(sort $(CLI))
+
+audit: all $(BUILD)/libinspect.a $(BUILD)/chainview-ro $(BUILD)/chainview-shared
 	@BUILD=$(abspath $(BUILD)) tests/run.sh $(sort $(wildcard tests/audit/*.sh))
 
 check:
