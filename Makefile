@@ -177,9 +177,15 @@ check-run:
 bench: all
 	@BUILD=$(abspath $(BUILD)) tests/bench/bench.sh
 
+# Always with sanitizers, in its own folder.
 fuzz:
-	@$(MAKE) --no-print-directory SAN=address,undefined MINUTES=$(MINUTES) all
-	@tests/fuzz/fuzz.sh $(MINUTES)
+	@packaging/deps.sh --install build test
+	@$(MAKE) --no-print-directory -s SAN=address,undefined BUILD=build/san build/san/fuzz_read
+	@cd build/san && ./fuzz_read $(MINUTES) $(SEED)
+
+$(BUILD)/fuzz_read: tests/fuzz/fuzz_read.c $(BUILD)/obj/tests/support/run.o $(BUILD)/libchainview.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(BUILD)/libchainview.a $(LIBS)
 
 check-nightly: check
 	@$(MAKE) --no-print-directory fuzz MINUTES=$(MINUTES)

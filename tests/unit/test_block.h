@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * What the tests of the block level share: chains of files in a folder, opened as layers, and the comparison of
- * what a chain says and reads with QEMU. Holds the list of formats that these programs link.
+ * What the tests of the block level share: chains of files in a folder, opened as layers, and their whole
+ * map in one list.
  */
 #ifndef CV_TESTS_UNIT_TEST_BLOCK_H
 #define CV_TESTS_UNIT_TEST_BLOCK_H
@@ -13,16 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "inspect/block/formats.h"
-
-extern const struct cv_layer_ops cv_layer_ops_raw, cv_layer_ops_qcow, cv_layer_ops_qcow2;
-
-/* Stands in for the list of all formats: these programs need only the ones that are tested here. */
-const struct cv_layer_ops *cv_layer_ops_of(enum cv_format_id format)
-{
-	return format == CV_FORMAT_RAW ? &cv_layer_ops_raw : format == CV_FORMAT_QCOW ? &cv_layer_ops_qcow :
-	       format == CV_FORMAT_QCOW2 ? &cv_layer_ops_qcow2 : NULL;
-}
+#include <chainview/extent.h>
 
 enum { MOST_LAYERS = 40 };
 

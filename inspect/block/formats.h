@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Which formats can be opened at block level. A format's own code knows nothing of this list. */
+#ifndef CV_INSPECT_BLOCK_FORMATS_H
+#define CV_INSPECT_BLOCK_FORMATS_H
+
+#include <chainview/extent.h>
+
+/* NULL: it cannot. A file of its own, so that a test may link a smaller list. */
+const struct cv_layer_ops *cv_layer_ops_of(enum cv_format_id format);
+
+#endif

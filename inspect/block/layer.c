@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * One image at block level: opening, closing, and asking for extents, with the checks that hold for every
+ * format. What a table means is known in the formats' folders only.
+ */
+#include "inspect/block/formats.h"
+
+static struct cv_layer *adopt(struct cv_source **source, struct cv_source **data_file, struct cv_err *err)
+{
+	struct cv_layer *layer = calloc(1, sizeof *layer);
+
+	if (!layer) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	layer->source = cv_take(*source);
+	layer->data_file = cv_take(*data_file);
+	return layer;
+}
+
+static bool open_as(struct cv_layer *layer, enum cv_format_id format, struct cv_err *err)
+{
+	const struct cv_layer_ops *ops = cv_layer_ops_of(format);
+
+	if (!ops)
+		return cv_fail(err, CV_EUSAGE, "the blocks of %s images cannot be read", cv_format_name(format));
+	if (layer->data_file && format != CV_FORMAT_QCOW2)
+		return cv_fail(err, CV_EUSAGE, "%s images have no external data file", cv_format_name(format));
+	if (!ops->open(layer, err))
+		return false;
+	layer->ops = ops;
+	return true;
+}
+
+struct cv_layer *cv_layer_open(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
+			       struct cv_err *err)
+{
+	CV_AUTO(cv_auto_source) struct cv_source *image = cv_take(*source);
+	CV_AUTO(cv_auto_source) struct cv_source *data = data_file ? cv_take(*data_file) : NULL;
+	struct cv_layer *layer = adopt(&image, &data, err);
+
+	if (layer && !open_as(layer, format, err)) {
+		cv_layer_close(layer);
+		return NULL;
+	}
+	return layer;
+}
+
+/* ops is set only after a successful open: a failed one has cleaned up after itself. */
+void cv_layer_close(struct cv_layer *layer)
+{
+	if (!layer)
+		return;
+	if (layer->ops)
+		layer->ops->close(layer);
+	cv_source_close(layer->source);
+	cv_source_close(layer->data_file);
+	free(layer);
+}
+
+bool cv_layer_extents(struct cv_layer *layer, struct cv_range range, struct cv_extents *list, struct cv_err *err)
+{
+	cv_extents_begin(list, range);
+	if (!cv_range_inside(range, layer->size))
+		return cv_fail(err, CV_EUSAGE, "%" PRIu64 " B at guest offset %" PRIu64 " do not lie on a disk of %"
+			       PRIu64 " B", range.len, range.off, layer->size);
+	if (!range.len)
+		return true;
+	if (!layer->ops->extents(layer, range, list, err))
+		return false;
+	if (!list->len || (!list->full && cv_extents_end(list) != range.off + range.len))
+		return cv_fail(err, CV_EUSAGE, "the map of the blocks ends at guest offset %" PRIu64
+			       " without being full", cv_extents_end(list));
+	return true;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What the metadata reader has found out, as the map of the blocks needs it: which footer counts, how large the
+ * disk is and where the tables lie are decided there. The batmap's bits are read here, the tables are not.
+ */
+#include "inspect/vhd/vhd_map.h"
+
+#define BATMAP_COUNTS_IN 24                  /* a byte of the batmap stands for eight blocks of 2 MiB */
+#define LARGEST_SUMMED (UINT64_C(1) << 41)   /* the reader leaves the batmaps of larger disks unchecked */
+
+static void auto_facts(struct cv_facts **f)
+{
+	cv_facts_free(*f);
+}
+
+static bool add_place(struct vhd_map *m, uint64_t off, uint64_t len)
+{
+	if (m->place_count == CV_COUNT(m->places))
+		return false;
+	m->places[m->place_count++] = (struct cv_range){ off, len };
+	return true;
+}
+
+static uint64_t whole_sectors(uint64_t bytes)
+{
+	return (bytes + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+}
+
+static bool found(const struct cv_facts *f, enum cv_problem_id id)
+{
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		if (f->findings[i].id == id)
+			return true;
+	return false;
+}
+
+/* How much of the map its checksum vouches for: libvhd sums what a disk of this size needs with blocks of 2 MiB. */
+static uint64_t vouched_bytes(const struct vhd_reader *r)
+{
+	uint64_t bytes = r->used->current_size >> BATMAP_COUNTS_IN;
+
+	return bytes < VHD_SECTOR ? VHD_SECTOR : bytes;
+}
+
+/* A batmap saves reading bitmaps and is nothing else, so one that is damaged or odd is left alone. */
+static bool take_batmap(struct vhd_map *m, const struct vhd_reader *r, struct cv_err *err)
+{
+	const struct cv_attr *where = cv_facts_attr(r->facts, CV_ATTR_VHD_BATMAP_OFFSET, 0);
+	struct vhd_batmap_disk d;
+	struct cv_range map;
+	uint64_t len = vouched_bytes(r);
+
+	if (!where || found(r->facts, CV_VHD_BATMAP_INVALID) || r->used->current_size > LARGEST_SUMMED)
+		return true;
+	if (!cv_source_read(m->source, &d, sizeof d, where->number, err))
+		return cv_wrap(err, "while reading the batmap header");
+	map = (struct cv_range){ cv_be64_get(d.map_offset), (uint64_t)cv_be32_get(d.map_sectors) * VHD_SECTOR };
+	if (len > map.len || !cv_range_inside(map, m->source->size) || !add_place(m, where->number, sizeof d) ||
+	    !add_place(m, map.off, map.len))
+		return true;
+	m->full = malloc((size_t)len);
+	if (!m->full)
+		return cv_fail(err, CV_ENOMEM, "out of memory for the batmap");
+	if (!cv_source_read(m->source, m->full, (size_t)len, map.off, err))
+		return cv_wrap(err, "while reading the batmap");
+	m->full_blocks = len * 8;
+	return true;
+}
+
+static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, struct cv_err *err)
+{
+	const struct vhd_header *h = &r->header;
+
+	if (!h->present)
+		return cv_fail(err, CV_EFORMAT, "the VHD has no dynamic header");
+	if (!h->sums)
+		return cv_fail(err, CV_EFORMAT, "the checksum of the dynamic header is wrong");
+	if (!r->facts->block_size)
+		return cv_fail(err, CV_EFORMAT, "a block size of %" PRIu32 " B cannot be", h->block_size);
+	if (!h->table_sane)
+		return cv_fail(err, CV_EFORMAT,
+			       "the BAT at 0x%" PRIx64 " does not lie in the file, clear of the headers",
+			       h->table_offset);
+	if (cv_vhd_made_by_tap(r->used) && r->used->app_version == VHD_VERSION(0, 1))
+		return cv_fail(err, CV_EFORMAT, "written by tap 0.1, whose block bitmaps have another bit order");
+	m->block_size = r->facts->block_size;
+	m->bitmap_len = (uint32_t)whole_sectors((m->block_size / VHD_SECTOR + 7) / 8);
+	m->bat_off = h->table_offset;
+	m->bat_entries = h->entries;
+	add_place(m, 0, VHD_SECTOR);
+	add_place(m, h->where.off, h->where.len);
+	add_place(m, m->bat_off, whole_sectors(m->bat_entries * sizeof *m->bat));
+	m->bat = malloc(VHD_MAP_WINDOW * sizeof *m->bat);
+	m->bitmap = malloc(m->bitmap_len);
+	return (m->bat && m->bitmap) || cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
+}
+
+/* Which kind and how large, from a footer that is sound. */
+static bool take_footer(struct vhd_map *m, struct vhd_reader *r, struct cv_err *err)
+{
+	if (!r->used)
+		return cv_fail(err, CV_EFORMAT, "the file has no VHD footer");
+	if (!cv_vhd_is_good(r->used))
+		return cv_fail(err, CV_EFORMAT, "the file has no VHD footer whose checksum is right");
+	/* Blocks may be on their way from one place to another; what is where only vhd-util's journal knows. */
+	if (r->end.state == VHD_FOOTER_POISONED || r->copy.state == VHD_FOOTER_POISONED)
+		return cv_fail(err, CV_EREFUSED, "a resize of the VHD was not finished");
+	cv_vhd_footer_facts(r);
+	m->fixed = r->facts->variant == CV_VARIANT_FIXED;
+	m->differencing = r->facts->variant == CV_VARIANT_DIFFERENCING;
+	if (r->facts->variant == CV_VARIANT_NONE || (m->fixed && r->used == &r->copy))
+		return cv_fail(err, CV_EFORMAT,
+			       "a VHD footer of disk type %" PRIu32 " at offset 0x%" PRIx64 " cannot be", r->used->type,
+			       r->used->where.off);
+	if (!(r->facts->flags & CV_FACT_SIZE))
+		return cv_fail(err, CV_EFORMAT, "a disk of %" PRIu64 " B cannot be", r->facts->virtual_size);
+	m->size = r->facts->virtual_size;
+	m->limit = cv_vhd_is_good(&r->end) ? r->end.where.off : m->source->size;
+	return true;
+}
+
+bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	struct vhd_reader r = { .source = layer->source, .facts = facts };
+
+	*m = (struct vhd_map){ .source = layer->source, .bitmap_of = UINT64_MAX };
+	if (!facts)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!cv_vhd_footers_load(&r, err) || !take_footer(m, &r, err))
+		return false;
+	layer->size = m->size;
+	layer->block_size = VHD_SECTOR;
+	if (m->fixed)
+		return true;
+	if (!cv_vhd_header_read(&r, err) || !cv_vhd_batmap_read(&r, err) || !take_tables(m, &r, err) ||
+	    !take_batmap(m, &r, err))
+		return false;
+	layer->encrypted = facts->flags & CV_FACT_ENCRYPTED;
+	return true;
+}
+
+void cv_vhd_map_fini(struct vhd_map *m)
+{
+	free(m->bat);
+	free(m->bitmap);
+	free(m->full);
+}
