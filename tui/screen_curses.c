@@ -273,12 +273,9 @@ static int run(struct cv_console *c, struct cv_feed *feed, enum cv_color color)
 
 	if (status)
 		return status;
-	cv_console_run(c, feed, &curses_ops, &t);
+	status = cv_console_run(c, feed, &curses_ops, &t) ? 0 : 32;
 	give_back(&t);
-	/* who sent the signal sees that it worked */
-	if (at_signal.wanted)
-		raise(at_signal.wanted);
-	return 0;
+	return status;
 }
 
 int cv_console_run_terminal(const struct cv_console_options *options)

@@ -3,7 +3,11 @@
 #ifndef CHAINVIEW_CHAINVIEW_H
 #define CHAINVIEW_CHAINVIEW_H
 
-#include <chainview/report.h>
+#include <chainview/extent.h>
 #include <chainview/format.h>
+#include <chainview/map.h>
+#include <chainview/report.h>
+#include <chainview/space.h>
+#include <chainview/verify.h>
 
 #endif

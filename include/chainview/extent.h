@@ -10,6 +10,7 @@
 
 #include <chainview/facts.h>
 #include <chainview/source.h>
+#include <chainview/text.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +63,9 @@ struct cv_layer_ops {
 	 * format knows no compression. Other DATA extents are read from the file at host directly. */
 	bool (*inflate)(struct cv_layer *layer, const struct cv_extent *extent, void *buf, struct cv_err *err);
 	void (*close)(struct cv_layer *layer);
+	/* Adds lines of text (plain, each ended by a newline) about the tables for one guest offset: entries with their
+	 * places, bits. For people; NULL if there is nothing to say. */
+	bool (*describe)(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
 };
 
 struct cv_layer {

@@ -9,6 +9,10 @@
  *
  * Identity is (device, inode): hard links, links to files and two ways to one file are one cv_file with
  * several paths.
+ *
+ * A repository is complete when every entry was looked at. What was left alone on purpose (another file system that
+ * is mounted inside it) makes it incomplete like what could not be looked at: both are recorded as trouble. Only the
+ * latter is a failure, for which programs end with status 8.
  */
 #ifndef CHAINVIEW_SCAN_H
 #define CHAINVIEW_SCAN_H
@@ -44,7 +48,8 @@ struct cv_scan_options {
 struct cv_repository {
 	const char *path;        /* absolute, raw bytes */
 	enum cv_repository_kind kind;
-	bool other, complete;    /* complete: every entry was looked at */
+	bool other, complete;    /* complete: every entry was looked at; known when the scan is done */
+	bool failed;             /* something could not be looked at, so it is not complete */
 	uint64_t device;
 	uint64_t size_bytes, free_bytes;   /* of its file system; free as an unprivileged user sees it */
 	uint64_t offset;
@@ -67,7 +72,7 @@ struct cv_file {
 	const char *trouble;               /* why it could not be read: one escaped line; NULL if it could */
 };
 
-/* Something that could not be looked at: a directory without permission, a file that vanished. */
+/* Something that was not looked at: a directory without permission, a file that vanished, another file system. */
 struct cv_trouble {
 	uint32_t repository;
 	const char *path;        /* absolute, raw bytes */
@@ -90,7 +95,8 @@ CV_API void cv_scan_free(struct cv_scan *scan);
 /* Works for about budget_ms (0: only what is ready; -1: until done). True while there is more to do.
  * Trouble with single files is recorded, not returned. */
 CV_API bool cv_scan_step(struct cv_scan *scan, int budget_ms);
-/* Stops looking further; what was found stays, and its repositories are marked incomplete. */
+/* Stops looking further; what was found stays, and its repositories are marked incomplete, also when the scan was
+ * done just before. Images that were being read stay CV_FILE_WAITING. */
 CV_API void cv_scan_cancel(struct cv_scan *scan);
 /* A descriptor that becomes readable when a step has something to do, for poll(); -1 if a step should just
  * be called again. */
@@ -108,8 +114,8 @@ CV_API const struct cv_trouble *cv_scan_trouble(const struct cv_scan *scan, size
 CV_API const char *cv_scan_sandbox(const struct cv_scan *scan);
 
 /* What lies under an absolute path that came from an image. Nothing outside the repositories is touched,
- * and nothing is opened for reading. The path must be clean: no ".", "..", double or trailing slashes
- * (cv_path_join). */
+ * and nothing is opened for reading. The path must be clean: no ".", double or trailing slashes (cv_path_join);
+ * ".." may stand behind a name and leads to where it leads the kernel, which matters if the name is a link. */
 enum cv_found {
 	CV_FOUND_FILE,           /* file = index of a scanned file */
 	CV_FOUND_MISSING,

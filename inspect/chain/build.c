@@ -16,6 +16,7 @@ static void free_build(struct cv_build *b)
 	free(b->identities);
 	free(b->notes);
 	free(b->findings.at);
+	free(b->matches.at);
 	free(b->lost_claims);
 }
 
@@ -94,12 +95,13 @@ static bool index_files(struct cv_graph_full *full)
 
 typedef void cv_build_step(struct cv_build *b);
 static cv_build_step *const resolve_steps[] = {
-	cv_names_follow, cv_resolve_by_name, cv_raw_decide, cv_identities_make, cv_resolve_by_identity,
+	cv_names_follow, cv_resolve_by_name, cv_identities_make, cv_raw_decide, cv_identities_make,
+	cv_resolve_by_identity, cv_claims_match,
 };
 static cv_build_step *const image_steps[] = {
-	cv_notes_names, cv_shape, cv_claims_match, cv_notes_state,
+	cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state,
 	cv_check_images, cv_check_parents, cv_check_identities, cv_check_references, cv_check_leftovers,
-	cv_check_policy, cv_judge,
+	cv_judge, cv_check_policy,
 };
 
 static bool run(struct cv_build *b, cv_build_step *const *steps, size_t count)

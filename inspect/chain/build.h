@@ -35,7 +35,7 @@ CV_VEC(cv_finding_vec, struct cv_finding);
 enum cv_standing {
 	CV_UNDECIDED,
 	CV_AS_PROBED,               /* it is what its content says, and what it says is followed */
-	CV_AS_RAW,                  /* somebody who is followed declares it raw: its content is guest data */
+	CV_AS_RAW,                  /* it is declared raw, and nobody relies on its looks: its content is guest data */
 };
 
 /* One scanned file. */
@@ -51,7 +51,9 @@ struct cv_node {
 	enum cv_parent_basis basis;
 	bool has_paths;                     /* some target is no hint */
 	bool declares_raw;                  /* its parent, by name, is to be taken as raw */
-	bool chosen;                        /* somebody's parent or data file: an image whatever its name is */
+	bool said_raw;                      /* an image that is followed declares it raw */
+	bool relied_on;                     /* an image that is followed needs it to be what it looks like */
+	bool chosen;                        /* parent, data file or target of a reference: an image whatever it holds */
 	uint32_t image;                     /* CV_NO_IMAGE if it is none */
 };
 
@@ -66,12 +68,22 @@ struct cv_identity {
 struct cv_note {
 	uint32_t node;
 	uint32_t namer;             /* an image that names it as a parent and is not its child, or CV_NO_IMAGE */
+	uint32_t perhaps;           /* an image with a name that cannot be followed and may mean it, or CV_NO_IMAGE */
+	const struct cv_name *perhaps_name;
 	uint32_t data_of;           /* an image whose guest data it holds, or CV_NO_IMAGE */
 	uint32_t busy;              /* an image that is in use: itself or one that stands on it; or CV_NO_IMAGE */
 	bool garbage;               /* hidden without children, or all that stands on it is */
 	bool foreign;               /* another tool's unfinished work concerns it */
 	bool unread;                /* it might name any image as its parent */
+	bool needed;                /* something stands against its deletion, whatever its mark and references say */
 };
+
+/* A reference that was matched to a file. */
+struct cv_match {
+	uint32_t node;
+	const struct cv_claim *claim;
+};
+CV_VEC(cv_match_vec, struct cv_match);
 
 struct cv_build {
 	struct cv_graph *g;
@@ -85,7 +97,9 @@ struct cv_build {
 	size_t identity_count;
 	struct cv_note *notes;              /* one for each image */
 	struct cv_finding_vec findings;
+	struct cv_match_vec matches;        /* in the order of the claims */
 	uint32_t *lost_claims;              /* for each claim: where its target is missing, or UINT32_MAX */
+	const struct cv_claim *lost;        /* one of them that is no sign of use, or NULL */
 	uint32_t unread[2], unread_count;   /* two images that might name any image; how many there are */
 	uint32_t incomplete;                /* a repository that was not looked at completely, or UINT32_MAX */
 	bool failed;                        /* memory ran short: the steps go on, the graph is thrown away */
@@ -101,6 +115,24 @@ static inline bool cv_has(const struct cv_facts *f, uint32_t flag)
 	return f && f->flags & flag;
 }
 
+/* What the content of the file says, also where it is taken for guest data; may be NULL. Targets index its names. */
+static inline const struct cv_facts *cv_own_facts(const struct cv_node *n)
+{
+	return n->file->state == CV_FILE_WAITING ? NULL : n->file->facts;
+}
+
+/* Some say that it is raw and others rely on what it looks like: nothing may be done with it. */
+static inline bool cv_is_disputed(const struct cv_node *n)
+{
+	return n->said_raw && n->relied_on;
+}
+
+/* Every reference that there can be is known. */
+static inline bool cv_knows_references(const struct cv_build *b)
+{
+	return b->refs && b->refs->complete && !b->refs->none && !b->lost;
+}
+
 static inline struct cv_node *cv_node_of(const struct cv_build *b, uint32_t image)
 {
 	return &b->nodes[b->notes[image].node];
@@ -109,6 +141,8 @@ static inline struct cv_node *cv_node_of(const struct cv_build *b, uint32_t imag
 /* nodes.c: the scanned files, and which of them are images. */
 bool cv_nodes_make(struct cv_build *b);
 bool cv_images_make(struct cv_build *b);
+/* True if it is an image whether or not anybody refers to it. */
+bool cv_is_image(const struct cv_build *b, const struct cv_node *n);
 /* The extension of an image format that the path ends in, with its dot; NULL if none. */
 const char *cv_image_extension(const char *path);
 /* A name of the image for people who look at another one: its id, or its path if it lies elsewhere. Raw bytes. */
@@ -118,6 +152,8 @@ const char *cv_image_label(const struct cv_graph *g, uint32_t repository, uint32
 void cv_names_follow(struct cv_build *b);
 /* The path that the name means from the first path of the node. False if it means none, or if out->failed is set. */
 bool cv_name_path(const struct cv_node *n, const struct cv_name *name, struct cv_text *out);
+/* The part behind the last separator of either kind; empty if it cannot name a file. */
+struct cv_bytes cv_name_last(const struct cv_name *name);
 static inline bool cv_name_is_path(const struct cv_name *name)
 {
 	return (name->kind == CV_NAME_RELATIVE || name->kind == CV_NAME_ABSOLUTE) && name->path.len;
@@ -134,7 +170,7 @@ void cv_raw_decide(struct cv_build *b);
 void cv_resolve_by_name(struct cv_build *b);
 void cv_resolve_by_identity(struct cv_build *b);
 
-/* identity.c: the nodes with a given identity, sorted by node. */
+/* identity.c: the nodes with a given identity, sorted by node. Made again once it is known which are raw. */
 void cv_identities_make(struct cv_build *b);
 const struct cv_identity *cv_identity_find(const struct cv_build *b, enum cv_format_id format, const uint8_t uuid[16],
 					   size_t *count);
@@ -145,7 +181,8 @@ bool cv_uuid_read(const char *text, size_t len, uint8_t uuid[16]);
 /* shape.c: cycles, children, depth, root, below, role. */
 void cv_shape(struct cv_build *b);
 
-/* claims.c: which references mean which image, and which mean something that is not there. */
+/* claims.c: which references mean which file, and which mean nothing that is known; then, those of each image. */
 void cv_claims_match(struct cv_build *b);
+void cv_claims_group(struct cv_build *b);
 
 #endif

@@ -22,6 +22,8 @@ static int compare(const void *a, const void *b)
 
 void cv_identities_make(struct cv_build *b)
 {
+	free(b->identities);
+	b->identity_count = 0;
 	b->identities = calloc(b->node_count ? b->node_count : 1, sizeof *b->identities);
 	if (!b->identities) {
 		b->failed = true;

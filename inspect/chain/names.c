@@ -4,6 +4,7 @@
  * scanned files. What follows from that is decided in resolve.c.
  */
 #include "inspect/chain/build.h"
+#include <limits.h>
 
 static struct cv_bytes directory_of(const char *path)
 {
@@ -12,8 +13,7 @@ static struct cv_bytes directory_of(const char *path)
 	return (struct cv_bytes){ path, slash ? (size_t)(slash - path) : 0 };
 }
 
-/* The part behind the last separator of either kind; empty if it cannot name a file. */
-static struct cv_bytes last_component(const struct cv_name *name)
+struct cv_bytes cv_name_last(const struct cv_name *name)
 {
 	struct cv_bytes whole = name->path.len ? name->path : name->text, last;
 	size_t start = whole.len;
@@ -26,11 +26,62 @@ static struct cv_bytes last_component(const struct cv_name *name)
 	return last;
 }
 
+/* The component at *pos, which may be empty; moves *pos behind it and its slash. */
+static struct cv_bytes next_component(struct cv_bytes path, size_t *pos)
+{
+	const char *at = path.at + *pos, *slash = memchr(at, '/', path.len - *pos);
+	struct cv_bytes part = { at, slash ? (size_t)(slash - at) : path.len - *pos };
+
+	*pos += part.len + (slash != NULL);
+	return part;
+}
+
+static bool is_dots(struct cv_bytes part)
+{
+	return !part.len || cv_bytes_equal(part, cv_bytes_of(".")) || cv_bytes_equal(part, cv_bytes_of(".."));
+}
+
+/* Where the first component stands that is a name; the length of the path if there is none. */
+static size_t first_named(struct cv_bytes path)
+{
+	size_t pos = 0, start = 0;
+
+	while (pos < path.len && is_dots(next_component(path, &pos)))
+		start = pos;
+	return start;
+}
+
+/*
+ * Joins as cv_path_join() does, but a ".." behind a component with a name stays: if that component is a link,
+ * ".." leads to where the link's target lies, which only a look can tell. The directory of an image was reached
+ * without links, so that ".." at the beginning of a name is what it seems to be.
+ */
+static bool join(struct cv_text *out, const char *directory, struct cv_bytes name)
+{
+	size_t pos = first_named(name);
+	bool ok = !memchr(name.at, '\0', name.len) &&
+		  cv_path_join(out, directory, (struct cv_bytes){ name.at, pos });
+
+	if (out->len == 1)
+		cv_text_clear(out);
+	while (ok && pos < name.len) {
+		struct cv_bytes part = next_component(name, &pos);
+
+		if (!part.len || cv_bytes_equal(part, cv_bytes_of(".")))
+			continue;
+		cv_text_add(out, "/");
+		cv_text_add_bytes(out, part.at, part.len);
+	}
+	if (!out->len)
+		cv_text_add(out, "/");
+	return ok && !out->failed && out->len < PATH_MAX;
+}
+
 /* The path that the name means from a directory. False if it means none, is longer than a path can be, or (then
  * out->failed is set) memory is short. */
 static bool path_from(struct cv_bytes directory, const struct cv_name *name, struct cv_text *out)
 {
-	struct cv_bytes what = cv_name_is_path(name) ? name->path : last_component(name);
+	struct cv_bytes what = cv_name_is_path(name) ? name->path : cv_name_last(name);
 	struct cv_text base = { 0 };
 	bool ok;
 
@@ -38,7 +89,7 @@ static bool path_from(struct cv_bytes directory, const struct cv_name *name, str
 		return false;
 	cv_text_add_bytes(&base, directory.at, directory.len);
 	out->failed |= base.failed;
-	ok = !base.failed && cv_path_join(out, cv_text_str(&base), what);
+	ok = !base.failed && join(out, cv_text_str(&base), what);
 	cv_text_fini(&base);
 	return ok;
 }

@@ -58,9 +58,9 @@ static bool is_given(const struct cv_build *b, const struct cv_file *file)
 	return r && r->kind == CV_REPOSITORY_IMAGE && !strcmp(r->path, file->path);
 }
 
-static bool is_image(const struct cv_build *b, const struct cv_node *n)
+bool cv_is_image(const struct cv_build *b, const struct cv_node *n)
 {
-	if (n->chosen || n->standing == CV_AS_RAW || (n->facts && n->facts->format != CV_FORMAT_NONE))
+	if (n->standing == CV_AS_RAW || (n->facts && n->facts->format != CV_FORMAT_NONE))
 		return true;
 	return n->file->state != CV_FILE_WAITING && (cv_image_extension(n->file->path) || is_given(b, n->file));
 }
@@ -104,8 +104,10 @@ static void fill_image(struct cv_build *b, uint32_t i, const struct entry *e)
 	struct cv_image *image = &b->g->images[i];
 
 	n->image = i;
-	b->notes[i] =
-		(struct cv_note){ .node = e->node, .namer = CV_NO_IMAGE, .data_of = CV_NO_IMAGE, .busy = CV_NO_IMAGE };
+	b->notes[i] = (struct cv_note){
+		.node = e->node, .namer = CV_NO_IMAGE, .perhaps = CV_NO_IMAGE, .data_of = CV_NO_IMAGE,
+		.busy = CV_NO_IMAGE,
+	};
 	*image = (struct cv_image){
 		.file = n->file, .facts = n->facts ? n->facts : &no_facts, .repository = e->repository, .id = e->id,
 		.parent = CV_NO_IMAGE, .root = i, .coalesce.into = CV_NO_IMAGE, .deletable.into = CV_NO_IMAGE,
@@ -133,7 +135,7 @@ static size_t collect(const struct cv_build *b, struct entry *entries)
 	size_t count = 0;
 
 	for (uint32_t i = 0; i < b->node_count; i++)
-		if (is_image(b, &b->nodes[i]))
+		if (b->nodes[i].chosen || cv_is_image(b, &b->nodes[i]))
 			entries[count++] =
 				(struct entry){ b->nodes[i].file->repository, i, id_of(b, b->nodes[i].file) };
 	qsort(entries, count, sizeof *entries, compare_entries);

@@ -99,6 +99,16 @@ static bool is_unknown(const struct cv_node *n)
 	return n->file->state != CV_FILE_WAITING && (!n->facts || n->facts->format == CV_FORMAT_NONE);
 }
 
+/* Nothing was read that would say whether it has a parent. An empty file says that it has none. */
+static bool says_nothing(const struct cv_node *n)
+{
+	if (cv_has(n->facts, CV_FACT_PARENT_UNREADABLE))
+		return true;
+	if (n->facts && n->facts->format == CV_FORMAT_RAW)
+		return false;
+	return n->file->state == CV_FILE_FAILED || (is_unknown(n) && n->file->size);
+}
+
 /* A VHD with an all-zero identity looks to its children like a raw parent. */
 static bool is_nameless_vhd(const struct cv_node *child, const struct cv_node *parent)
 {
@@ -155,7 +165,7 @@ void cv_resolve_by_name(struct cv_build *b)
 		if (cv_has(n->facts, CV_FACT_PARENT)) {
 			if (!cv_has(n->facts, CV_FACT_PARENT_UUID))
 				by_name(b, n);
-		} else if (cv_has(n->facts, CV_FACT_PARENT_UNREADABLE)) {
+		} else if (says_nothing(n)) {
 			n->status = CV_PARENT_UNREADABLE;
 		}
 	}

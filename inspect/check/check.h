@@ -30,6 +30,7 @@ bool cv_facts_report(const struct cv_facts *f, enum cv_problem_id id);
 
 /* notes.c: who names whom, what might name anybody (before the shape); what is in use (after the claims). */
 void cv_notes_names(struct cv_build *b);
+void cv_notes_perhaps(struct cv_build *b);     /* perhaps.c: names that cannot be followed, and whom they may mean */
 void cv_notes_state(struct cv_build *b);
 
 void cv_check_images(struct cv_build *b);      /* images.c: each image by itself */
@@ -38,7 +39,8 @@ void cv_check_names_agree(struct cv_build *b, uint32_t image);   /* agree.c: a r
 void cv_check_identities(struct cv_build *b);  /* identities.c: duplicates */
 void cv_check_references(struct cv_build *b);  /* references.c: sources, targets, use */
 void cv_check_leftovers(struct cv_build *b);   /* leftovers.c: what other tools left behind */
-void cv_check_policy(struct cv_build *b);      /* policy.c: orphans, unreferenced leaves, long chains */
 void cv_judge(struct cv_build *b);             /* verdicts.c: what may be merged or deleted, and why not */
+/* policy.c: orphans, unreferenced leaves, long chains. After the verdicts, which it must not contradict. */
+void cv_check_policy(struct cv_build *b);
 
 #endif

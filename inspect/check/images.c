@@ -28,6 +28,8 @@ static void add_unknown_content(struct cv_build *b, uint32_t i, struct cv_text *
 		cv_text_add(t, "its content is no image format that is known");
 	if (!extension && namer != CV_NO_IMAGE)
 		cv_text_addf(t, ", though %s names it as its parent", cv_image_label(b->g, image->repository, namer));
+	else if (!extension && image->reference_count)
+		cv_text_add(t, ", though it is referred to");
 }
 
 static void unreadable(struct cv_build *b, uint32_t i)
@@ -65,7 +67,7 @@ static void raw_lookalike(struct cv_build *b, uint32_t i)
 static const char *data_file_trouble(const struct cv_target *t, const struct cv_name *name)
 {
 	if (name->kind == CV_NAME_EXTERNAL)
-		return "is not a file name and is never followed";
+		return "names no certain file and is never followed";
 	if (t && t->found == CV_FOUND_OUTSIDE)
 		return "lies outside the given repositories and was not opened";
 	if (t && t->found == CV_FOUND_UNREADABLE)

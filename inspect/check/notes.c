@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * Notes on images that verdicts need: who names an image without being its child, which images might name
- * anybody because they could not be read, what is in use.
+ * anybody because they could not be read, what is in use. What the content of a file names counts here also when
+ * the file is taken for raw, because whoever takes it for raw may be wrong.
  */
 #include "inspect/check/check.h"
 
@@ -24,7 +25,8 @@ static void note_names_of(struct cv_build *b, const struct cv_node *n)
 	const struct cv_target *t = cv_targets_of(b, n);
 
 	for (uint32_t i = 0; i < n->target_count; i++)
-		if (t[i].file != CV_NO_FILE && !t[i].data && !(t[i].hint && n->status == CV_PARENT_FOUND))
+		if (t[i].file != CV_NO_FILE && !(t[i].hint && n->status == CV_PARENT_FOUND) &&
+		    (!t[i].data || n->standing == CV_AS_RAW))
 			note_namer(b, b->nodes[t[i].file].image, n->image);
 	if (n->data != CV_NO_FILE && b->nodes[n->data].image != CV_NO_IMAGE)
 		b->notes[b->nodes[n->data].image].data_of = n->image;
@@ -53,7 +55,7 @@ static void note_identities(struct cv_build *b)
 	for (size_t i = 0; seekers && i < b->identity_count; i++)
 		seekers[i] = (struct seekers){ CV_NO_IMAGE, CV_NO_IMAGE };
 	for (uint32_t i = 0; seekers && i < b->g->image_count; i++) {
-		const struct cv_facts *f = b->g->images[i].facts;
+		const struct cv_facts *f = cv_own_facts(cv_node_of(b, i));
 		const struct cv_identity *ids;
 
 		if (!cv_has(f, CV_FACT_PARENT) || !cv_has(f, CV_FACT_PARENT_UUID))
@@ -75,16 +77,33 @@ static void note_identities(struct cv_build *b)
 	}
 }
 
-/* Content that should say who the parent is and cannot be read. Raw images have no parents. */
-static bool might_name_any(const struct cv_image *image)
+/* It has a parent, or keeps its data elsewhere, and not a readable word says where that is. */
+static bool names_nobody(const struct cv_facts *f)
 {
-	if (image->format == CV_FORMAT_RAW)
-		return false;
-	if (image->file->state == CV_FILE_FAILED)
-		return true;
+	bool parent = cv_has(f, CV_FACT_PARENT_UUID), data = false;
+
+	for (uint32_t i = 0; i < f->name_count; i++)
+		if (f->names[i].source == CV_NAME_DATA_FILE)
+			data = true;
+		else
+			parent |= f->names[i].kind != CV_NAME_OPAQUE;
+	return (cv_has(f, CV_FACT_PARENT) && (!parent || cv_has(f, CV_FACT_PARTIAL))) ||
+	       (cv_has(f, CV_FACT_DATA_FILE) && !data);
+}
+
+/* Content that should say who the parent is and cannot be read. Content of which nothing is known is none that
+ * says so when the file is taken for raw. */
+static bool might_name_any(const struct cv_build *b, uint32_t i)
+{
+	const struct cv_image *image = &b->g->images[i];
+	const struct cv_facts *own = cv_own_facts(cv_node_of(b, i));
+	bool failed = image->file->state == CV_FILE_FAILED;
+
 	if (image->format == CV_FORMAT_NONE)
-		return image->file->state != CV_FILE_WAITING && image->file->size;
-	return cv_has(image->facts, CV_FACT_PARENT_UNREADABLE) && !is_edge(image);
+		return failed || (image->file->state != CV_FILE_WAITING && image->file->size);
+	if (!own || own->format == CV_FORMAT_NONE || own->format == CV_FORMAT_RAW)
+		return false;
+	return failed || (!is_edge(image) && (cv_has(own, CV_FACT_PARENT_UNREADABLE) || names_nobody(own)));
 }
 
 static void note_unread(struct cv_build *b, uint32_t image)
@@ -112,7 +131,7 @@ void cv_notes_names(struct cv_build *b)
 			note_names_of(b, &b->nodes[i]);
 	note_identities(b);
 	for (uint32_t i = 0; i < b->g->image_count; i++)
-		if (might_name_any(&b->g->images[i]))
+		if (might_name_any(b, i))
 			note_unread(b, i);
 	note_incomplete(b);
 }

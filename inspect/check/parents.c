@@ -186,23 +186,25 @@ static void path_stale(struct cv_build *b, uint32_t i)
 
 #define SHOWN_MEMBERS 4
 
+/* Of the images in a ring, and of those that stand on one: neither can be read. */
 static void cycle(struct cv_build *b, uint32_t i)
 {
 	const struct cv_image *image = &b->g->images[i];
 	struct cv_finding f = at_name(CV_CHN_PARENT_CYCLE, image->parent_name);
+	uint32_t first = image->status == CV_PARENT_CYCLE ? i : image->root, member = first, shown = 0;
+	const struct cv_image *ring = &b->g->images[first];
 	struct cv_text text = { 0 };
-	uint32_t member = i, shown = 0;
 
-	if (image->status != CV_PARENT_CYCLE)
+	if (ring->status != CV_PARENT_CYCLE)
 		return;
 	do {
 		cv_text_addf(&text, "%s -> ", cv_image_label(b->g, image->repository, member));
 		member = b->g->images[member].parent;
 		shown++;
-	} while (member != i && shown < SHOWN_MEMBERS);
-	if (member != i && image->depth + 1 > shown)
-		cv_text_addf(&text, "%" PRIu32 " more -> ", image->depth + 1 - shown);
-	cv_text_add(&text, image->id);
+	} while (member != first && shown < SHOWN_MEMBERS);
+	if (member != first && ring->depth + 1 > shown)
+		cv_text_addf(&text, "%" PRIu32 " more -> ", ring->depth + 1 - shown);
+	cv_text_add(&text, cv_image_label(b->g, image->repository, first));
 	f.arg[0] = cv_arg_kept(b, &text);
 	cv_found(b, i, f);
 }

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* What costs space or nears a limit: orphans, leaves that nobody refers to, chains that are too long. */
+/* What costs space or nears a limit: orphans, leaves that nobody refers to, chains that are too long. What the
+ * verdicts call needed, or perhaps needed, is neither orphan nor unreferenced. */
 #include "inspect/check/check.h"
-
-static bool is_named(const struct cv_build *b, uint32_t i)
-{
-	const struct cv_note *note = &b->notes[i];
-
-	return b->g->images[i].reference_count || note->namer != CV_NO_IMAGE || note->data_of != CV_NO_IMAGE;
-}
 
 static struct cv_finding with_size(enum cv_problem_id id, const struct cv_image *image)
 {
@@ -22,17 +16,15 @@ static void orphan(struct cv_build *b, uint32_t i)
 {
 	const struct cv_image *image = &b->g->images[i];
 
-	if (image->role == CV_ROLE_ORPHAN && !is_named(b, i))
+	if (image->role == CV_ROLE_ORPHAN && !b->notes[i].needed)
 		cv_found(b, i, with_size(CV_SPC_ORPHANED_BASE_COPY, image));
 }
 
-/* What could not be read is no leaf that anybody knows of. */
 static void unreferenced(struct cv_build *b, uint32_t i)
 {
 	const struct cv_image *image = &b->g->images[i];
 
-	if (b->refs && b->refs->complete && !b->refs->none && image->role == CV_ROLE_LEAF && !is_named(b, i) &&
-	    !b->notes[i].unread)
+	if (cv_knows_references(b) && image->role == CV_ROLE_LEAF && !b->notes[i].needed)
 		cv_found(b, i, with_size(CV_SPC_UNREFERENCED_LEAF, image));
 }
 

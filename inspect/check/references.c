@@ -53,6 +53,7 @@ static void target_missing(struct cv_build *b, size_t i)
 		f.arg[1] = cv_arg_bytes(claim->text);
 	else
 		f.arg[1] = cv_arg_uuid(b, claim->uuid);
+	f.arg[2] = cv_arg_text(claim->kind == CV_CLAIM_INODE ? "is none of the files that were found" : "is not there");
 	cv_found_in(b, b->lost_claims[i], f);
 }
 

@@ -4,6 +4,7 @@
  * rules are asked in order; the first that objects gives the reason. Writers ask again when they plan.
  */
 #include "inspect/check/check.h"
+#include "inspect/repository/lookup.h"
 
 /* What a rule gets, and where it puts its objection: raw bytes, escaped once at the end. */
 struct question {
@@ -43,6 +44,8 @@ static bool no_parent(struct question *q)
 		[CV_PARENT_UNREADABLE] = "its parent cannot be read",
 	};
 
+	if (q->image->status == CV_PARENT_UNREADABLE && q->b->notes[q->i].unread)
+		return say(q, "what its parent is cannot be read");
 	return reasons[q->image->status] && say(q, reasons[q->image->status]);
 }
 
@@ -122,20 +125,40 @@ static bool siblings(struct question *q)
 	return others;
 }
 
+/* An image that is taken for raw names nobody, but what it looks like does. */
+static const char *content_of(const struct question *q, uint32_t image)
+{
+	return q->b->g->images[image].format == CV_FORMAT_RAW ? "the content of " : "";
+}
+
+/* "x.qcow2 names json:..., which cannot be followed" */
+static void add_perhaps(struct question *q, const struct cv_note *note)
+{
+	const struct cv_name *name = note->perhaps_name;
+
+	cv_text_addf(&q->why, "%s%s names ", content_of(q, note->perhaps), label(q, note->perhaps));
+	cv_text_add_bytes(&q->why, name->text.at, name->text.len);
+	cv_text_add(&q->why, name->source == CV_NAME_DATA_FILE ? " as its data file" : "");
+	cv_text_add(&q->why, ", which cannot be followed");
+}
+
 /* Images that name the parent but are not its children, and references to it. */
 static bool parent_needed(struct question *q)
 {
 	const struct cv_note *note = &q->b->notes[q->image->parent];
 
 	if (note->namer != CV_NO_IMAGE)
-		cv_text_addf(&q->why, "its parent %s is also named as a parent by %s", label(q, q->image->parent),
-			     label(q, note->namer));
+		cv_text_addf(&q->why, "its parent %s is also named as a parent by %s%s", label(q, q->image->parent),
+			     content_of(q, note->namer), label(q, note->namer));
 	else if (note->data_of != CV_NO_IMAGE)
 		cv_text_addf(&q->why, "its parent %s holds the data of %s", label(q, q->image->parent),
 			     label(q, note->data_of));
 	else if (q->parent->reference_count) {
 		cv_text_addf(&q->why, "its parent %s is referred to by ", label(q, q->image->parent));
 		add_referrer(q, q->parent);
+	} else if (note->perhaps != CV_NO_IMAGE) {
+		add_perhaps(q, note);
+		cv_text_addf(&q->why, ": it may be its parent %s", label(q, q->image->parent));
 	}
 	return q->why.len;
 }
@@ -145,9 +168,81 @@ static bool named(struct question *q)
 	const struct cv_note *note = &q->b->notes[q->i];
 
 	if (note->namer != CV_NO_IMAGE)
-		cv_text_addf(&q->why, "%s names it as its parent", label(q, note->namer));
+		cv_text_addf(&q->why, "%s%s names it as its parent", content_of(q, note->namer), label(q, note->namer));
 	else if (note->data_of != CV_NO_IMAGE)
 		cv_text_addf(&q->why, "it holds the data of %s", label(q, note->data_of));
+	else if (note->perhaps != CV_NO_IMAGE) {
+		add_perhaps(q, note);
+		cv_text_add(&q->why, "; it may be this image");
+	}
+	return q->why.len;
+}
+
+/* What one program would read as a disk of that format, another reads as guest data. */
+static bool disputed(struct question *q)
+{
+	if (cv_is_disputed(cv_node_of(q->b, q->i)))
+		return say(q, "one image takes it for raw and another does not");
+	if (!cv_is_disputed(cv_node_of(q->b, q->image->parent)))
+		return false;
+	cv_text_addf(&q->why, "one image takes its parent %s for raw and another does not", label(q, q->image->parent));
+	return true;
+}
+
+/* True if the images that stand on it say so, and all of them by names that say the same from anywhere. */
+static bool has_absolute_names_only(const struct question *q, uint32_t image)
+{
+	const struct cv_graph *g = q->b->g;
+	bool any = false;
+
+	for (uint32_t k = 0; k < g->images[image].child_count; k++) {
+		const struct cv_facts *f = g->images[cv_graph_child(g, &g->images[image], k)].facts;
+
+		for (uint32_t i = 0; i < f->name_count; i++) {
+			enum cv_name_kind kind = f->names[i].kind;
+
+			if (f->names[i].source == CV_NAME_DATA_FILE || kind == CV_NAME_OPAQUE)
+				continue;
+			if (kind != CV_NAME_ABSOLUTE && kind != CV_NAME_WINDOWS)
+				return false;
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* Other places are searched (--with): the user has said where else images may stand on it. */
+static bool looks_elsewhere(const struct cv_build *b)
+{
+	for (size_t i = 0; i < cv_scan_repository_count(b->scan); i++)
+		if (cv_scan_repository(b->scan, i)->other)
+			return true;
+	return false;
+}
+
+/* Why images that lie elsewhere may well stand on it; NULL if nothing hints at that. */
+static const char *hint_at_elsewhere(const struct question *q, uint32_t image)
+{
+	if (cv_scan_links_elsewhere(q->b->scan, q->b->g->images[image].file))
+		return "has another name (a hard link) outside the places that were searched";
+	if (!looks_elsewhere(q->b) && has_absolute_names_only(q, image))
+		return "is named by absolute names only";
+	return NULL;
+}
+
+static bool elsewhere(struct question *q)
+{
+	static const char text[] = "so images that lie elsewhere may stand on it: give those places with --with, or a "
+				   "complete source of references";
+	const char *own = hint_at_elsewhere(q, q->i), *parents;
+
+	if (cv_knows_references(q->b))
+		return false;
+	parents = own ? NULL : hint_at_elsewhere(q, q->image->parent);
+	if (own)
+		cv_text_addf(&q->why, "it %s, %s", own, text);
+	else if (parents)
+		cv_text_addf(&q->why, "its parent %s %s, %s", label(q, q->image->parent), parents, text);
 	return q->why.len;
 }
 
@@ -276,13 +371,32 @@ static bool references_open(struct question *q)
 	       say(q, "the sources of references are not complete, so somebody may refer to it");
 }
 
+/* Somebody needs what was not found, and it may be this under another name, or an image elsewhere. */
+static bool reference_lost(struct question *q)
+{
+	const struct cv_claim *lost = q->b->lost;
+
+	if (!lost)
+		return false;
+	cv_text_add_bytes(&q->why, lost->who.at, lost->who.len);
+	cv_text_add(&q->why, lost->who.len ? " refers to " : "somebody refers to ");
+	if (lost->text.len)
+		cv_text_add_bytes(&q->why, lost->text.at, lost->text.len);
+	else
+		cv_text_add(&q->why, cv_uuid_str(lost->uuid).s);
+	return say(q, ", which leads to nothing that is known; it may be this image, or stand on it");
+}
+
 static objection *const against_merge[] = {
 	not_finished, no_parent, not_understood, in_use, foreign, siblings, parent_needed, facts_forbid,
-	read_only_format, has_errors, referred_base, named, visible_base, orphaned, unread, leaf,
+	read_only_format, disputed, has_errors, referred_base, named, visible_base, orphaned, unread, reference_lost,
+	elsewhere, leaf,
 };
-static objection *const against_delete[] = {
-	not_finished, stood_on, named, in_use, referred, foreign, not_understood, unread, visible_leaf, references_open,
+/* What speaks against deletion by itself, and what does so as long as not everything is known. */
+static objection *const needs[] = {
+	not_finished, stood_on, named, in_use, referred, foreign, not_understood, unread,
 };
+static objection *const doubts[] = { visible_leaf, references_open, reference_lost };
 
 static bool objects(struct question *q, objection *const *rules, size_t count)
 {
@@ -305,9 +419,7 @@ static const char *escaped(struct question *q)
 /* A node without a mark is merged only by name, unless a complete source says that nobody refers to it. */
 static bool is_settled(const struct question *q)
 {
-	const struct cv_references *refs = q->b->refs;
-
-	return q->image->mark == CV_MARK_HIDDEN || (refs && refs->complete && !refs->none);
+	return q->image->mark == CV_MARK_HIDDEN || cv_knows_references(q->b);
 }
 
 static void merge_reason(struct question *q)
@@ -340,14 +452,25 @@ static void judge_merge(struct question *q)
 	cv_found(q->b, q->i, f);
 }
 
+static void delete_reason(struct question *q)
+{
+	uint32_t links = cv_scan_links_elsewhere(q->b->scan, q->image->file);
+
+	cv_text_add(&q->why, "nothing stands on it and no source of references names it");
+	if (links)
+		cv_text_addf(&q->why, "; its content stays under %" PRIu32 " other %s (hard links) outside the places "
+				      "that were searched", links, links == 1 ? "name" : "names");
+}
+
 static void judge_delete(struct question *q)
 {
 	struct cv_image *image = &q->b->g->images[q->i];
 
 	q->parent = NULL;               /* its parent does not mind */
-	image->deletable.possible = !objects(q, against_delete, CV_COUNT(against_delete));
+	q->b->notes[q->i].needed = objects(q, needs, CV_COUNT(needs));
+	image->deletable.possible = !q->b->notes[q->i].needed && !objects(q, doubts, CV_COUNT(doubts));
 	if (image->deletable.possible)
-		cv_text_add(&q->why, "nothing stands on it and no source of references names it");
+		delete_reason(q);
 	image->deletable.reason = escaped(q);
 }
 

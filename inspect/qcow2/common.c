@@ -68,7 +68,8 @@ static size_t span_before(struct cv_bytes text, char one, char other)
 
 /*
  * A colon before the first slash makes a name a protocol for QEMU ("nbd:...", "json:{...}", but also a plain
- * file called "vm:1.qcow2"). "file:" is the one protocol that means a path.
+ * file called "vm:1.qcow2"). "file:" is the one protocol that means a path; a relative one starts in the folder
+ * in which QEMU is started, which nobody knows here.
  */
 enum cv_name_kind cv_qcow_name_kind(struct cv_bytes text, struct cv_bytes *path)
 {
@@ -84,6 +85,10 @@ enum cv_name_kind cv_qcow_name_kind(struct cv_bytes text, struct cv_bytes *path)
 		}
 		path->at += file_len;
 		path->len -= file_len;
+		if (path->at[0] != '/') {
+			*path = (struct cv_bytes){ NULL, 0 };
+			return CV_NAME_EXTERNAL;
+		}
 	}
 	if (!path->len)
 		return CV_NAME_OPAQUE;

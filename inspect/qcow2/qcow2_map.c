@@ -137,4 +137,4 @@ static bool map_inflate(struct cv_layer *layer, const struct cv_extent *extent, 
 	return bytes != NULL;
 }
 
-const struct cv_layer_ops cv_layer_ops_qcow2 = { open_map, map_extents, map_inflate, close_map };
+const struct cv_layer_ops cv_layer_ops_qcow2 = { open_map, map_extents, map_inflate, close_map, cv_qcow2_map_describe };

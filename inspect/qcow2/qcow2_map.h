@@ -33,6 +33,9 @@ cv_qcow_add cv_qcow2_add_standard, cv_qcow2_add_extended;
 /* Where the compressed bytes of a cluster lie, from its L2 entry. */
 struct cv_range cv_qcow2_packed(const struct cv_qcow2_map *m, uint64_t entry);
 
+/* qcow2_map_describe.c: the L1 and L2 entries for a guest offset. */
+bool cv_qcow2_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
+
 /*
  * The disk as the internal snapshot with this index (from 0) holds it. Takes *source. The layer is like any other;
  * what the snapshot does not hold is in the parent of the image.

@@ -58,4 +58,4 @@ static void close_map(struct cv_layer *layer)
 	(void)layer;
 }
 
-const struct cv_layer_ops cv_layer_ops_raw = { open_map, map_extents, NULL, close_map };
+const struct cv_layer_ops cv_layer_ops_raw = { open_map, map_extents, NULL, close_map, NULL };

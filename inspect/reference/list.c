@@ -54,11 +54,38 @@ static bool names_another(const struct cv_gather *g, struct cv_bytes name, size_
 	return false;
 }
 
-static bool claim_path(struct cv_gather *g, const struct cv_claim *like, const char *path)
+/* What the system finds under a name that the user wrote, from here if it is relative. */
+static struct cv_entry stat_line(struct cv_bytes line)
 {
-	struct cv_claim claim = *like;
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
 
-	claim.text = cv_bytes_of(path);
+	cv_text_add_bytes(&name, line.at, line.len);
+	if (name.failed || memchr(line.at, '\0', line.len))
+		return (struct cv_entry){ .kind = CV_ENTRY_FAILED, .os_errno = EINVAL };
+	return cv_named_stat(name.at);
+}
+
+/*
+ * The user wrote the path, no image did: so the system says what it leads to, through whatever links and mounts,
+ * and that is claimed, known or not. What the system does not find may have been there when it was scanned.
+ */
+static bool claim_path(struct cv_gather *g, const struct cv_claim *like, const struct cv_entry *entry,
+		       struct cv_bytes line)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+	struct cv_claim claim = *like;
+	char here[PATH_MAX];
+
+	if (!getcwd(here, sizeof here))
+		here[0] = '\0';
+	claim.text = line;
+	if (cv_path_join(&path, here, line))
+		claim.text = (struct cv_bytes){ path.at, path.len };
+	if (!entry->os_errno) {
+		claim.kind = CV_CLAIM_INODE;
+		claim.device = entry->device;
+		claim.inode = entry->inode;
+	}
 	return cv_gather_claim(g, claim);
 }
 
@@ -68,27 +95,22 @@ static bool claim_path(struct cv_gather *g, const struct cv_claim *like, const c
  */
 static bool claim_relative(struct cv_gather *g, const struct cv_claim *claim, struct cv_bytes line)
 {
-	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
-	struct cv_claim inside = *claim;
-	char here[PATH_MAX];
-	size_t file = SIZE_MAX;
-	bool usable = getcwd(here, sizeof here) && cv_path_join(&path, here, line);
-	bool scanned = usable && is_scanned(g, path.at, &file);
+	struct cv_entry entry = stat_line(line);
+	size_t file = entry.os_errno ? SIZE_MAX : cv_scan_by_inode(g->scan, entry.device, entry.inode);
 	bool another = names_another(g, line, file);
+	struct cv_claim inside = *claim;
 
 	inside.text = line;
-	if (!scanned && !another && usable)
-		scanned = cv_named_stat(path.at).os_errno == 0;
-	if (scanned && !claim_path(g, claim, path.at))
+	if ((file != SIZE_MAX || (!another && !entry.os_errno)) && !claim_path(g, claim, &entry, line))
 		return false;
-	return (scanned && !another) || cv_gather_claim(g, inside);
+	return (!another && !entry.os_errno) || cv_gather_claim(g, inside);
 }
 
 static bool claim_line(struct cv_gather *g, struct cv_bytes line, size_t number)
 {
-	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
-	char who[40];
 	struct cv_claim claim = { .kind = CV_CLAIM_PATH, .confidence = CV_DEFINITE };
+	struct cv_entry entry;
+	char who[40];
 
 	claim.who = (struct cv_bytes){ who, (size_t)snprintf(who, sizeof who, "line %zu", number) };
 	if (read_uuid(line, claim.uuid)) {
@@ -98,28 +120,54 @@ static bool claim_line(struct cv_gather *g, struct cv_bytes line, size_t number)
 	}
 	if (line.at[0] != '/')
 		return claim_relative(g, &claim, line);
-	if (cv_path_join(&path, "/", line))
-		return claim_path(g, &claim, path.at);
-	claim.text = line;              /* no path can be like that: it will be missed */
-	return cv_gather_claim(g, claim);
+	entry = stat_line(line);
+	return claim_path(g, &claim, &entry, line);
+}
+
+static bool starts_with(struct cv_bytes line, const char *what)
+{
+	return line.len >= strlen(what) && !memcmp(line.at, what, strlen(what));
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Without blanks around it, and without what other programs write before a path. */
+static struct cv_bytes plain_line(struct cv_bytes line)
+{
+	static const char *const schemes[] = { "file://localhost/", "file:///", "file:/" };
+
+	while (line.len && is_blank(line.at[line.len - 1]))
+		line.len--;
+	for (; line.len && is_blank(line.at[0]); line.len--)
+		line.at++;
+	for (size_t i = 0; i < CV_COUNT(schemes); i++)
+		if (starts_with(line, schemes[i])) {
+			size_t skip = strlen(schemes[i]) - 1;   /* the last slash begins the path */
+
+			return (struct cv_bytes){ line.at + skip, line.len - skip };
+		}
+	return line;
 }
 
 /* The lines of the list; *claims counts those that say something. */
 static bool claim_lines(struct cv_gather *g, struct cv_bytes all, size_t *claims)
 {
-	size_t number = 0;
+	static const char byte_order_mark[] = "\xef\xbb\xbf";
+	size_t number = 0, pos = starts_with(all, byte_order_mark) ? strlen(byte_order_mark) : 0;
 
-	for (size_t pos = 0; pos < all.len; number++) {
+	for (; pos < all.len; number++) {
 		const char *at = all.at + pos, *end = memchr(at, '\n', all.len - pos);
 		size_t len = end ? (size_t)(end - at) : all.len - pos;
+		struct cv_bytes line = plain_line((struct cv_bytes){ at, len });
 
 		pos += len + 1;
-		if (len && at[len - 1] == '\r')
-			len--;
-		if (!len || at[0] == '#')
+		if (!line.len || line.at[0] == '#')
 			continue;
 		++*claims;
-		if (!claim_line(g, (struct cv_bytes){ at, len }, number + 1))
+		if (!claim_line(g, line, number + 1))
 			return false;
 	}
 	return true;

@@ -35,8 +35,7 @@ static bool repository_wanted(const struct document *d, uint32_t repository)
 	return false;
 }
 
-/* {"schema":...,"tool":... without the closing brace. */
-static void write_head(struct cv_json *j, const struct cv_report_head *head)
+void cv_json_head(struct cv_json *j, const struct cv_report_head *head)
 {
 	struct json_object *o = cv_json_object(j), *schema = cv_json_object(j), *version = cv_json_array(j),
 			   *tool = cv_json_object(j), *argv = cv_json_array(j);
@@ -213,7 +212,7 @@ bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head,
 	};
 	const char *comma = "\n";
 
-	write_head(&d.json, head);
+	cv_json_head(&d.json, head);
 	cv_json_raw(&d.json, ",\n\"repositories\":[");
 	for (uint32_t r = 0; r < cv_scan_repository_count(g->scan) && d.json.ok; r++) {
 		if (!repository_wanted(&d, r))
@@ -255,7 +254,7 @@ bool cv_report_explain_json(const struct cv_problem *const *problems, size_t cou
 {
 	struct cv_json j = { .sink = sink, .ok = true };
 
-	write_head(&j, head);
+	cv_json_head(&j, head);
 	cv_json_raw(&j, ",\n\"problems\":[");
 	for (size_t i = 0; i < count && j.ok; i++) {
 		struct json_object *o = cv_json_object(&j);

@@ -94,14 +94,25 @@ void cv_json_raw(struct cv_json *j, const char *text)
 	put(j, text, strlen(text));
 }
 
-void cv_json_record(struct cv_json *j, struct json_object *o, bool open)
+/* Writes the text of the object but for so many bytes at its ends. */
+static void write_object(struct cv_json *j, struct json_object *o, size_t front, size_t back)
 {
 	size_t len = 0;
 	const char *text = !o ? NULL :
 		json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 
-	j->ok = j->ok && text && len;
+	j->ok = j->ok && text && len >= front + back;
 	if (j->ok)
-		put(j, text, open ? len - 1 : len);
+		put(j, text + front, len - front - back);
 	json_object_put(o);
+}
+
+void cv_json_record(struct cv_json *j, struct json_object *o, bool open)
+{
+	write_object(j, o, 0, open);
+}
+
+void cv_json_members(struct cv_json *j, struct json_object *o)
+{
+	write_object(j, o, 1, 1);
 }

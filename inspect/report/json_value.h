@@ -31,9 +31,13 @@ void cv_json_name(struct cv_json *j, struct json_object *o, const char *key, str
 /* An array of strings from raw bytes. */
 void cv_json_push_name(struct cv_json *j, struct json_object *array, struct cv_bytes raw);
 
+/* The frame of every document: {"schema":...,"tool":... without the closing brace. It is in json.c. */
+void cv_json_head(struct cv_json *j, const struct cv_report_head *head);
 /* Text between records. */
 void cv_json_raw(struct cv_json *j, const char *text);
 /* Writes the object and frees it. open leaves its closing brace out, so that more members can follow. */
 void cv_json_record(struct cv_json *j, struct json_object *o, bool open);
+/* The same without both braces, to go on with an object that is open; it must not be empty. */
+void cv_json_members(struct cv_json *j, struct json_object *o);
 
 #endif

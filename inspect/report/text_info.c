@@ -16,6 +16,7 @@ struct info {
 	uint32_t image;
 	const struct cv_image *m;
 	struct cv_page *out;
+	size_t column;               /* where values begin */
 	struct cv_text scratch;
 };
 
@@ -26,35 +27,39 @@ static void heading(struct info *f, const char *title)
 	cv_page_end(f->out);
 }
 
-/* "  Label       value": the value is wrapped below itself. */
-static void row(struct info *f, const char *label, struct cv_bytes value)
+/* "  Label       ": a value follows, with a blank before it however long the label is. */
+static void label(struct info *f, const char *text)
 {
 	cv_page_to(f->out, 2);
-	cv_page_str(f->out, CV_PAINT_DIM, label);
-	cv_page_to(f->out, VALUE_COLUMN);
-	cv_page_wrapped(f->out, CV_PAINT_PLAIN, value, VALUE_COLUMN);
+	cv_page_str(f->out, CV_PAINT_DIM, text);
+	cv_page_to(f->out, f->out->column < f->column ? f->column : f->out->column + 1);
+}
+
+/* The value is wrapped below itself. */
+static void row(struct info *f, const char *name, struct cv_bytes value)
+{
+	label(f, name);
+	cv_page_wrapped(f->out, CV_PAINT_PLAIN, value, f->column);
 	cv_page_end(f->out);
 }
 
-static void row_str(struct info *f, const char *label, const char *value)
+static void row_str(struct info *f, const char *name, const char *value)
 {
-	row(f, label, cv_bytes_of(value));
+	row(f, name, cv_bytes_of(value));
 }
 
-static void row_raw(struct info *f, const char *label, struct cv_bytes raw)
+static void row_raw(struct info *f, const char *name, struct cv_bytes raw)
 {
 	cv_text_clear(&f->scratch);
 	cv_text_escape(&f->scratch, raw);
-	cv_page_to(f->out, 2);
-	cv_page_str(f->out, CV_PAINT_DIM, label);
-	cv_page_to(f->out, VALUE_COLUMN);
+	label(f, name);
 	cv_page_elided(f->out, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&f->scratch)), cv_page_left(f->out));
 	cv_page_end(f->out);
 }
 
-static void row_size(struct info *f, const char *label, uint64_t bytes)
+static void row_size(struct info *f, const char *name, uint64_t bytes)
 {
-	row_str(f, label, cv_size_full(bytes).s);
+	row_str(f, name, cv_size_full(bytes).s);
 }
 
 static void draw_format(struct info *f)
@@ -218,6 +223,19 @@ static void draw_references(struct info *f)
 	cv_page_end(f->out);
 }
 
+/* The names of the fields in which parents are recorded are longer than our own labels. */
+static size_t recorded_column(const struct cv_facts *facts)
+{
+	size_t column = VALUE_COLUMN;
+
+	for (uint32_t i = 0; i < facts->name_count; i++) {
+		size_t len = strlen(cv_name_source_name(facts->names[i].source));
+
+		column = 2 + len + 2 > column ? 2 + len + 2 : column;
+	}
+	return column;
+}
+
 static void draw_recorded(struct info *f)
 {
 	const struct cv_facts *facts = f->m->facts;
@@ -225,6 +243,7 @@ static void draw_recorded(struct info *f)
 	if (!facts->name_count && !(facts->flags & CV_FACT_PARENT_UUID))
 		return;
 	heading(f, "Parent, as recorded in the image");
+	f->column = recorded_column(facts);
 	if (facts->flags & CV_FACT_PARENT_UUID)
 		row_str(f, "identity", cv_uuid_str(facts->parent_uuid).s);
 	if (facts->flags & CV_FACT_PARENT_TIME)
@@ -239,8 +258,8 @@ static void draw_recorded(struct info *f)
 		cv_words_where(&f->scratch, n->where);
 		cv_text_add(&f->scratch, "; ");
 		cv_leads_where(&f->scratch, f->g, f->image, n);
-		cv_page_to(f->out, VALUE_COLUMN);
-		cv_page_wrapped(f->out, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&f->scratch)), VALUE_COLUMN + 2);
+		cv_page_to(f->out, f->column);
+		cv_page_wrapped(f->out, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&f->scratch)), f->column + 2);
 		cv_page_end(f->out);
 	}
 }
@@ -320,8 +339,10 @@ bool cv_report_info(const struct cv_graph *g, uint32_t image, const struct cv_st
 	struct info f = { .g = g, .image = image, .m = &g->images[image], .out = &out };
 
 	cv_page_init(&out, style, sink);
-	for (size_t i = 0; i < CV_COUNT(sections) && out.ok; i++)
+	for (size_t i = 0; i < CV_COUNT(sections) && out.ok; i++) {
+		f.column = VALUE_COLUMN;
 		sections[i](&f);
+	}
 	cv_text_fini(&f.scratch);
 	return cv_page_fini(&out);
 }

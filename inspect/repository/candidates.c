@@ -11,21 +11,35 @@
 /* Ordinary images take about a kilobyte. A repository of hostile ones must not take the machine's memory. */
 #define FACTS_TOTAL ((size_t)1 << 30)
 
+/* When memory is short the mark on the repository has to do. */
+static void add_trouble(struct cv_scan *s, uint32_t territory, const char *path, const char *text)
+{
+	struct cv_trouble *t = cv_arena_alloc(s->files.arena, sizeof *t);
+
+	if (!t)
+		return;
+	*t = (struct cv_trouble){ .repository = territory, .path = cv_files_text(&s->files, path),
+				  .text = cv_files_text(&s->files, text) };
+	if (t->path && t->text && !cv_trouble_vec_push(&s->troubles, t))
+		t->text = NULL;
+}
+
 void cv_trouble_note(struct cv_scan *s, uint32_t territory, const char *path, const char *what, int os_errno)
 {
 	CV_AUTO(cv_text_fini) struct cv_text text = { 0 };
-	struct cv_trouble *t = cv_arena_alloc(s->files.arena, sizeof *t);
 
-	s->territories[territory].troubled = true;
+	s->territories[territory].pub.failed = true;
 	cv_text_add(&text, what);
 	if (os_errno)
 		cv_text_addf(&text, ": %s", strerror(os_errno));
-	if (!t || text.failed)
-		return;
-	*t = (struct cv_trouble){ .repository = territory, .path = cv_files_text(&s->files, path),
-				  .text = cv_files_text(&s->files, cv_text_str(&text)) };
-	if (t->path && t->text && !cv_trouble_vec_push(&s->troubles, t))
-		t->text = NULL;         /* memory is short: the repository is marked, that has to do */
+	if (!text.failed)
+		add_trouble(s, territory, path, cv_text_str(&text));
+}
+
+void cv_trouble_mounted(struct cv_scan *s, uint32_t territory, const char *path)
+{
+	s->territories[territory].left_alone = true;
+	add_trouble(s, territory, path, "another file system is mounted here; --cross-file-systems enters it");
 }
 
 /* A path in a repository that is reported on goes before one in a place that is only searched for relatives. */
@@ -36,7 +50,7 @@ static bool add_path(struct cv_scan *s, size_t file, uint32_t territory, const c
 
 	if (cv_files_alias(&s->files, file, path, territory, (int)is->pub.other - (int)was->pub.other))
 		return true;
-	s->territories[territory].troubled = true;
+	s->territories[territory].pub.failed = true;
 	return false;
 }
 
@@ -129,8 +143,10 @@ static void refuse(struct cv_scan *s, uint32_t territory, const char *rel, struc
 {
 	struct cv_entry entry;
 
-	if (why->kind == CV_ENTRY_OTHER_FS)
-		return;                 /* a single file can be a mount point, too */
+	if (why->kind == CV_ENTRY_OTHER_FS) {
+		cv_trouble_mounted(s, territory, file->path);   /* a single file can be a mount point, too */
+		return;
+	}
 	if (!why->os_errno) {
 		cv_trouble_note(s, territory, file->path, err->text, 0);
 		return;
@@ -167,6 +183,18 @@ void cv_candidate(struct cv_scan *s, uint32_t territory, const char *rel, const 
 	add_path(s, known, territory, path);
 }
 
+/* What cannot be opened still has its sizes. */
+static void refuse_named(struct cv_scan *s, uint32_t territory, struct cv_file *file, const struct cv_entry *why,
+			 const struct cv_err *err)
+{
+	struct cv_entry entry = cv_named_stat(file->path);
+	bool is_file = entry.kind == CV_ENTRY_REGULAR || entry.kind == CV_ENTRY_BLOCK;
+
+	if (is_file)
+		*file = file_of_entry(&entry, territory, file->path);
+	add_failed(s, file, is_file && cv_files_by_inode(&s->files, entry.device, entry.inode) == SIZE_MAX, why, err);
+}
+
 void cv_candidate_named(struct cv_scan *s, uint32_t territory)
 {
 	struct cv_territory *t = &s->territories[territory];
@@ -174,12 +202,13 @@ void cv_candidate_named(struct cv_scan *s, uint32_t territory)
 	struct cv_err err = { 0 };
 	struct cv_entry entry;
 	int fd = cv_named_open_image(t->pub.path, &entry, &err);
-	size_t known = fd >= 0 ? cv_files_by_inode(&s->files, entry.device, entry.inode) : SIZE_MAX;
+	size_t known;
 
 	if (fd < 0) {
-		add_failed(s, &file, false, &entry, &err);
+		refuse_named(s, territory, &file, &entry, &err);
 		return;
 	}
+	known = cv_files_by_inode(&s->files, entry.device, entry.inode);
 	file = file_of_entry(&entry, territory, t->pub.path);
 	if (file.block_device) {
 		t->pub.size_bytes = file.size;

@@ -3,10 +3,14 @@
  * What lies under a path that an image names: first by memory, then by a look below the root of a repository.
  * Nothing is opened for reading here, and nothing outside the repositories is touched.
  */
+#include "inspect/repository/lookup.h"
 #include "inspect/repository/scanning.h"
+#include <sys/stat.h>
 
 /* So many links with absolute targets are followed in one name; the kernel follows relative ones itself. */
 #define MOST_HOPS 8
+/* So many ".." behind names are taken out of one name; nobody writes more. */
+#define MOST_CLIMBS 64
 
 /* True if text alone says where the link leads: ".." may only stand at its beginning, behind a name that might
  * be a link itself it means something else to the kernel. */
@@ -90,6 +94,58 @@ struct cv_entry cv_territory_resolve(const struct cv_territory *t, const char *r
 	return entry;
 }
 
+/* Where the first ".." begins; SIZE_MAX if there is none. */
+static size_t find_climb(const char *rel)
+{
+	for (const char *at = rel; *at; at += strcspn(at, "/"), at += *at == '/')
+		if (at[0] == '.' && at[1] == '.' && (!at[2] || at[2] == '/'))
+			return (size_t)(at - rel);
+	return SIZE_MAX;
+}
+
+/* The kind of what lies under directory, which loses its links on the way. */
+static enum cv_entry_kind unfold_directory(const struct cv_root *root, struct cv_text *directory)
+{
+	enum cv_entry_kind kind = cv_root_stat(root, directory->at).kind;
+
+	for (int hops = 0; hops < MOST_HOPS && kind == CV_ENTRY_SYMLINK && unfold_link(root, directory); hops++)
+		kind = cv_root_stat(root, directory->at).kind;
+	return kind == CV_ENTRY_SYMLINK ? CV_ENTRY_OUTSIDE : kind;
+}
+
+/*
+ * Takes every ".." out of a name as the kernel does, which follows what stands before one. Gives the kind of what
+ * stands in the way, or CV_ENTRY_DIRECTORY if nothing does.
+ */
+static enum cv_entry_kind straighten(const struct cv_root *root, struct cv_text *rel)
+{
+	size_t at = find_climb(cv_text_str(rel));
+
+	for (int climbs = 0; at != SIZE_MAX; climbs++, at = find_climb(cv_text_str(rel))) {
+		CV_AUTO(cv_text_fini) struct cv_text directory = { 0 };
+		enum cv_entry_kind kind;
+		const char *rest = rel->at + at + 2, *slash;
+
+		if (!at || climbs == MOST_CLIMBS)
+			return CV_ENTRY_OUTSIDE;
+		cv_text_add_bytes(&directory, rel->at, at - 1);
+		kind = directory.failed ? CV_ENTRY_FAILED : unfold_directory(root, &directory);
+		if (kind != CV_ENTRY_DIRECTORY)
+			return kind <= CV_ENTRY_CHARACTER ? CV_ENTRY_MISSING : kind;
+		if (!strcmp(directory.at, "."))
+			return CV_ENTRY_OUTSIDE;
+		slash = strrchr(directory.at, '/');
+		directory.len = slash ? (size_t)(slash - directory.at) : 0;
+		directory.at[directory.len] = '\0';
+		cv_text_add(&directory, directory.len ? rest : rest + (*rest == '/'));
+		if (directory.failed)
+			return CV_ENTRY_FAILED;
+		cv_text_clear(rel);
+		cv_text_add(rel, directory.at);
+	}
+	return rel->failed ? CV_ENTRY_FAILED : CV_ENTRY_DIRECTORY;
+}
+
 static bool enters_own_folder(const char *rel)
 {
 	size_t len = strlen(CV_OWN_FOLDER);
@@ -138,11 +194,19 @@ static enum cv_found found_of(enum cv_entry_kind kind)
 	return rows[kind];
 }
 
-static struct cv_lookup look(const struct cv_scan *s, const struct cv_territory *t, const char *rel)
+static struct cv_lookup look(const struct cv_scan *s, const struct cv_territory *t, const char *name)
 {
-	struct cv_entry entry = cv_territory_resolve(t, *rel ? rel : ".");
-	struct cv_lookup l = { .found = found_of(entry.kind), .file = SIZE_MAX };
+	CV_AUTO(cv_text_fini) struct cv_text rel = { 0 };
+	struct cv_entry entry = { 0 };
+	struct cv_lookup l;
 
+	cv_text_add(&rel, name);
+	entry.kind = straighten(&t->root, &rel);
+	if (entry.kind == CV_ENTRY_DIRECTORY && enters_own_folder(cv_text_str(&rel)))
+		entry.kind = CV_ENTRY_OUTSIDE;
+	if (entry.kind == CV_ENTRY_DIRECTORY)
+		entry = cv_territory_resolve(t, rel.len ? rel.at : ".");
+	l = (struct cv_lookup){ .found = found_of(entry.kind), .file = SIZE_MAX };
 	if (entry.kind == CV_ENTRY_REGULAR || entry.kind == CV_ENTRY_BLOCK)
 		l.file = cv_files_by_inode(&s->files, entry.device, entry.inode);
 	if (l.file != SIZE_MAX)
@@ -161,9 +225,29 @@ struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
 	if (known != SIZE_MAX)
 		return (struct cv_lookup){ .found = CV_FOUND_FILE, .file = known };
 	t = find_territory(s, path, &rel);
-	if (!t || enters_own_folder(rel))
+	if (!t)
 		return (struct cv_lookup){ .found = CV_FOUND_OUTSIDE, .file = SIZE_MAX };
 	return look(s, t, rel);
+}
+
+static bool is_name_of(const char *path, const struct cv_file *file)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == file->device && st.st_ino == file->inode;
+}
+
+/* Some of the paths are symbolic links, which are no names of the file itself. */
+uint32_t cv_scan_links_elsewhere(const struct cv_scan *s, const struct cv_file *file)
+{
+	uint32_t known = 0;
+
+	(void)s;
+	if (file->links < 2 || file->block_device)
+		return 0;
+	for (uint32_t i = 0; i <= file->alias_count; i++)
+		known += is_name_of(i ? file->aliases[i - 1] : file->path, file);
+	return file->links > known ? file->links - known : 0;
 }
 
 size_t cv_scan_by_inode(const struct cv_scan *s, uint64_t device, uint64_t inode)

@@ -101,7 +101,7 @@ static void finish(struct cv_scan *s)
 	cv_files_sort(&s->files);
 	cv_kinds_decide(s);
 	for (size_t i = 0; i < s->territory_count; i++)
-		s->territories[i].pub.complete = !s->cancelled && !s->territories[i].troubled;
+		s->territories[i].pub.complete = !s->territories[i].pub.failed && !s->territories[i].left_alone;
 	s->done = true;
 }
 
@@ -139,10 +139,11 @@ bool cv_scan_step(struct cv_scan *s, int budget_ms)
 
 void cv_scan_cancel(struct cv_scan *s)
 {
-	if (s->done)
-		return;
+	if (!s->done)
+		finish(s);
 	s->cancelled = true;
-	finish(s);
+	for (size_t i = 0; i < s->territory_count; i++)
+		s->territories[i].pub.complete = false;
 }
 
 int cv_scan_poll_fd(const struct cv_scan *s)

@@ -18,7 +18,7 @@ struct cv_territory {
 	struct cv_repository pub;
 	struct cv_root root;        /* directories only; all zero and dirfd -1 for an image */
 	bool is_directory;
-	bool troubled;              /* something in it could not be looked at */
+	bool left_alone;            /* something in it was not looked at on purpose */
 };
 
 /* Something still to be looked at. */
@@ -79,6 +79,8 @@ void cv_candidate_link(struct cv_scan *s, uint32_t territory, const char *rel, c
 void cv_candidate_read(void *scan, uint64_t tag, struct cv_facts *facts, const struct cv_err *why);
 /* Records what could not be looked at; "what: errno text", or what alone if os_errno is 0. */
 void cv_trouble_note(struct cv_scan *s, uint32_t territory, const char *path, const char *what, int os_errno);
+/* Records a mount point that was not entered. */
+void cv_trouble_mounted(struct cv_scan *s, uint32_t territory, const char *path);
 
 /* lookup.c: what lies under rel, through links as long as they stay below the root; absolute ones too. */
 struct cv_entry cv_territory_resolve(const struct cv_territory *t, const char *rel);

@@ -19,7 +19,7 @@ static bool join(struct cv_text *t, const char *base, const char *name)
 
 static void out_of_memory(struct cv_scan *s, uint32_t territory)
 {
-	s->territories[territory].troubled = true;
+	s->territories[territory].pub.failed = true;
 }
 
 static void put_off(struct cv_scan *s, struct cv_errand_vec *list, uint32_t territory, enum cv_errand_kind kind,
@@ -93,14 +93,14 @@ static void close_listing(struct cv_scan *s)
 	s->listing.dir = NULL;
 }
 
-/* Directories that cannot be listed hide what is in them; those on other file systems are none of ours. */
+/* Directories that are not listed hide what is in them. */
 static void note_directory(struct cv_scan *s, uint32_t territory, const struct cv_entry *entry)
 {
 	const char *path = cv_text_str(&s->listing.path);
 
 	if (entry->kind == CV_ENTRY_OTHER_FS)
-		return;
-	if (entry->os_errno)
+		cv_trouble_mounted(s, territory, path);
+	else if (entry->os_errno)
 		cv_trouble_note(s, territory, path, "cannot open", entry->os_errno);
 	else
 		cv_trouble_note(s, territory, path, "it was a directory and is one no more", 0);

@@ -14,19 +14,44 @@
 /* Without close_range() (kernels before 5.9) descriptors are closed one by one, up to this one. */
 #define LAST_DESCRIPTOR 65536
 
-void cv_confine_close_others(void)
+static void close_range_of(unsigned first, unsigned last)
+{
+	if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+		return;
+	for (unsigned fd = first; fd <= last && fd < LAST_DESCRIPTOR; fd++)
+		close((int)fd);
+}
+
+static int compare_descriptors(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void cv_confine_close_all_but(int *kept, size_t count)
 {
 	unsigned first = 1;
 
+	if (count)
+		qsort(kept, count, sizeof *kept, compare_descriptors);
 #ifdef __SANITIZE_ADDRESS__
-	/* The sanitizer writes its report there. */
-	first = 3;
+	/* The sanitizer writes its report to descriptor 2. */
 	close(1);
+	first = 3;
 #endif
-	if (syscall(SYS_close_range, first, UINT_MAX, 0) == 0)
-		return;
-	for (unsigned fd = first; fd < LAST_DESCRIPTOR; fd++)
-		close((int)fd);
+	for (size_t i = 0; i < count; i++) {
+		if (kept[i] < (int)first)
+			continue;
+		close_range_of(first, (unsigned)kept[i] - 1);
+		first = (unsigned)kept[i] + 1;
+	}
+	close_range_of(first, UINT_MAX);
+}
+
+void cv_confine_close_others(void)
+{
+	cv_confine_close_all_but(NULL, 0);
 }
 
 #ifndef __SANITIZE_ADDRESS__
@@ -98,7 +123,7 @@ struct cv_confined cv_confine(const struct cv_confine_limits *limits)
 	errno = 0;
 	c.privileges_errno = drop_privileges();
 	c.landlock_errno = cv_confine_landlock(&c.landlock_abi);
-	c.seccomp_errno = cv_confine_seccomp();
+	c.seccomp_errno = cv_confine_seccomp(limits->libraries);
 	return c;
 }
 

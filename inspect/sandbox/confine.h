@@ -8,6 +8,7 @@
 struct cv_confine_limits {
 	uint64_t memory_bytes;     /* on top of what the process has */
 	unsigned cpu_seconds, descriptors;
+	bool libraries;            /* allow what libvhdi and libqcow need besides */
 };
 
 /* What could be had. Each errno is 0 if the part is in force. */
@@ -18,6 +19,8 @@ struct cv_confined {
 
 /* Keeps descriptor 0, which has to be a socket, and closes all others. */
 void cv_confine_close_others(void);
+/* The same, but these are kept too. The list is sorted; -1 is none. */
+void cv_confine_close_all_but(int *kept, size_t count);
 /* In this order: limits, capabilities, no new privileges, Landlock, seccomp. What cannot be had is left out. */
 struct cv_confined cv_confine(const struct cv_confine_limits *limits);
 
@@ -31,6 +34,6 @@ void cv_confined_text(struct cv_text *t, const struct cv_confined *c, const stru
 
 /* confine_landlock.c, confine_seccomp.c: 0 or an errno. */
 int cv_confine_landlock(int *abi);
-int cv_confine_seccomp(void);
+int cv_confine_seccomp(bool libraries);
 
 #endif

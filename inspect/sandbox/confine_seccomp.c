@@ -30,6 +30,8 @@ static const struct row allowed[] = {
 	{ SCMP_SYS(getrandom), ANY }, { SCMP_SYS(restart_syscall), ANY }, { SCMP_SYS(rt_sigreturn), ANY },
 	{ SCMP_SYS(rt_sigprocmask), ANY }, { SCMP_SYS(getpid), ANY }, { SCMP_SYS(gettid), ANY },
 	{ SCMP_SYS(tgkill), TO_SELF }, { SCMP_SYS(exit), ANY }, { SCMP_SYS(exit_group), ANY },
+	/* How much memory there is: qsort() asks. */
+	{ SCMP_SYS(sysinfo), ANY },
 #ifdef __SANITIZE_ADDRESS__
 	/* So that AddressSanitizer can manage its shadow memory and say on descriptor 2 what it found. */
 	{ SCMP_SYS(mprotect), NOT_EXECUTABLE }, { SCMP_SYS(sched_yield), ANY }, { SCMP_SYS(sigaltstack), ANY },
@@ -47,6 +49,15 @@ static const int refused[] = {
 	SCMP_SYS(set_robust_list),
 };
 
+/* With libraries: what the C library does on their behalf. They look for catalogues of messages and for the zone
+ * of local time, and go on without. */
+static const struct row allowed_libraries[] = {
+	{ SCMP_SYS(mprotect), NOT_EXECUTABLE }, { SCMP_SYS(sched_yield), ANY },
+};
+static const int refused_libraries[] = {
+	SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(readlink), SCMP_SYS(access),
+};
+
 static int allow(scmp_filter_ctx filter, const struct row *row)
 {
 	const struct scmp_arg_cmp tests[] = {
@@ -59,17 +70,38 @@ static int allow(scmp_filter_ctx filter, const struct row *row)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->call, row->test != ANY, &tests[row->test]);
 }
 
-int cv_confine_seccomp(void)
+static int allow_all(scmp_filter_ctx filter, const struct row *rows, size_t count)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++)
+		status = allow(filter, &rows[i]);
+	return status;
+}
+
+static int refuse_all(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++)
+		status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), calls[i], 0);
+	return status;
+}
+
+int cv_confine_seccomp(bool libraries)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int status = 0;
+	int status;
 
 	if (!filter)
 		return ENOSYS;
-	for (size_t i = 0; i < CV_COUNT(allowed) && !status; i++)
-		status = allow(filter, &allowed[i]);
-	for (size_t i = 0; i < CV_COUNT(refused) && !status; i++)
-		status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), refused[i], 0);
+	status = allow_all(filter, allowed, CV_COUNT(allowed));
+	if (!status)
+		status = refuse_all(filter, refused, CV_COUNT(refused));
+	if (!status && libraries)
+		status = allow_all(filter, allowed_libraries, CV_COUNT(allowed_libraries));
+	if (!status && libraries)
+		status = refuse_all(filter, refused_libraries, CV_COUNT(refused_libraries));
 	if (!status)
 		status = seccomp_load(filter);
 	seccomp_release(filter);

@@ -5,34 +5,14 @@
  */
 #include "inspect/sandbox/lane.h"
 #include "inspect/sandbox/wire.h"
-#include <signal.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #define FAILED_STARTS 3
 /* A worker has this long to start, if the time for an image is shorter. */
 #define START_MS 5000
 /* How often processor time is granted while one batch makes progress. */
 #define GRANT_MS 1000
-
-static void describe_status(const struct cv_pool *pool, int status, struct cv_err *err)
-{
-	int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-
-	if (status == CV_STATUS_UNKNOWN)
-		cv_fail(err, CV_EIO, "the reading process ended");
-	else if (number == SIGXCPU)
-		cv_fail(err, CV_ELIMIT, "used more than %u s of processor time", pool->options.cpu_seconds);
-	else if (number == SIGSYS || number == SIGXFSZ)
-		cv_fail(err, CV_EREFUSED, "the reading process was killed by signal %d: it tried what it must not do",
-			number);
-	else if (number)
-		cv_fail(err, CV_EIO, "the reading process was killed by signal %d (%s)", number, strsignal(number));
-	else
-		cv_fail(err, CV_EIO, "the reading process ended with status %d", WEXITSTATUS(status));
-}
 
 /* Delivers the complete records. False with err set if there is a damaged one. */
 static bool take_results(struct cv_pool *pool, struct cv_lane *lane, struct cv_err *err)
@@ -70,8 +50,7 @@ void cv_lane_start(struct cv_pool *pool, struct cv_lane *lane)
 	lane->looked_ms = cv_pool_now_ms();
 	while (lane->failed_starts < FAILED_STARTS) {
 		cv_err_clear(&pool->start_error);
-		if (cv_process_start(&lane->process, &pool->lanes->process, pool->lane_count, sizeof *lane,
-				     &pool->options, &pool->start_error) &&
+		if (cv_process_start(&lane->process, &pool->options, &pool->start_error) &&
 		    (epoll_ctl(pool->epoll, EPOLL_CTL_ADD, lane->process.socket, &event) == 0 ||
 		     cv_fail_errno(&pool->start_error, "cannot watch a reading process")))
 			return;
@@ -101,7 +80,7 @@ static void lose(struct cv_pool *pool, struct cv_lane *lane, const struct cv_err
 	if (why)
 		err = *why;
 	else
-		describe_status(pool, status, &err);
+		cv_process_status(status, pool->options.cpu_seconds, &err);
 	if (lane->sent && !damaged) {
 		struct cv_err wrong = { 0 };
 
@@ -146,7 +125,7 @@ void cv_lane_send(struct cv_pool *pool, struct cv_lane *lane)
 		request.image[i] = (struct cv_request_image){ job->declared, job->offset, job->length };
 	}
 	lane->process.shared->started = lane->process.shared->used = 0;
-	lane->seen_started = lane->seen_used = 0;
+	lane->seen_started = 0;
 	lane->still_ms = 0;
 	lane->looked_ms = lane->granted_ms = cv_pool_now_ms();
 	cv_process_grant(&lane->process, pool->options.cpu_seconds);
@@ -209,23 +188,28 @@ void cv_lane_hear(struct cv_pool *pool, struct cv_lane *lane)
 		lose_damaged(pool, lane);
 }
 
+/* The worker says where it is, and may lie: the only sign that counts is one that it can give once for an image. */
+static bool has_begun_another(struct cv_lane *lane)
+{
+	uint32_t started = lane->process.shared->started;
+
+	if (started <= lane->seen_started || started > lane->batch.count)
+		return false;
+	lane->seen_started = started;
+	return true;
+}
+
 void cv_lane_watch(struct cv_pool *pool, struct cv_lane *lane)
 {
 	unsigned wall = pool->options.wall_ms;
 	unsigned allowed = lane->ready || wall > START_MS ? wall : START_MS;
-	const struct cv_shared *sh = lane->process.shared;
 	int64_t now = cv_pool_now_ms(), passed = now - lane->looked_ms;
-	uint32_t started, used;
 	struct cv_err err = { 0 };
 
 	lane->looked_ms = now;
-	if (!sh || (lane->ready && !lane->sent))
+	if (!lane->process.shared || (lane->ready && !lane->sent))
 		return;
-	started = sh->started;
-	used = sh->used;
-	if (started != lane->seen_started || used != lane->seen_used) {
-		lane->seen_started = started;
-		lane->seen_used = used;
+	if (lane->sent && has_begun_another(lane)) {
 		lane->still_ms = 0;
 		if (now - lane->granted_ms >= GRANT_MS) {
 			lane->granted_ms = now;

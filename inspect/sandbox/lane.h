@@ -17,9 +17,9 @@ struct cv_lane {
 	bool sent;                 /* it has the batch */
 	bool dead;                 /* starting it failed too often */
 	unsigned failed_starts;
-	uint32_t seen_started, seen_used;  /* the last signs of progress */
+	uint32_t seen_started;     /* the last sign of progress */
 	int64_t looked_ms;         /* when we looked for them */
-	int64_t still_ms;          /* time without a sign, while we were looking */
+	int64_t still_ms;          /* time without one, while we were looking */
 	int64_t granted_ms;        /* when it got processor time */
 };
 

@@ -124,7 +124,8 @@ static bool start(struct cv_pool *pool, struct cv_err *err)
 	while (!all_ready(pool) && !any_dead(pool))
 		hear(pool, 100);
 	cv_confined_text(&pool->sandbox, &pool->confined,
-			 &(struct cv_confine_limits){ pool->options.memory_bytes, pool->options.cpu_seconds, 0 });
+			 &(struct cv_confine_limits){ .memory_bytes = pool->options.memory_bytes,
+						      .cpu_seconds = pool->options.cpu_seconds });
 	if (pool->sandbox.failed)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!any_dead(pool))

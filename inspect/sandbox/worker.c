@@ -122,7 +122,7 @@ static void read_batch(const struct worker *w, const struct cv_request *request,
 void cv_worker_run(int socket, struct cv_shared *shared, const struct cv_pool_options *options)
 {
 	struct worker w = { socket, shared, options->read };
-	struct cv_confine_limits limits = { options->memory_bytes, options->cpu_seconds, CV_BATCH_MAX + 8 };
+	struct cv_confine_limits limits = { options->memory_bytes, options->cpu_seconds, CV_BATCH_MAX + 8, false };
 	struct cv_request request;
 	int fds[CV_BATCH_MAX];
 

@@ -48,6 +48,12 @@ static void settle_overlap(struct vhd_reader *r)
 	}
 }
 
+static bool is_own_copy(const struct vhd_reader *r)
+{
+	return cv_vhd_is_good(&r->copy) && !cv_uuid_is_null(r->copy.disk.uuid) &&
+	       !memcmp(r->copy.disk.uuid, r->end.disk.uuid, sizeof r->end.disk.uuid);
+}
+
 static const struct vhd_footer *believed(const struct vhd_reader *r)
 {
 	if (cv_vhd_is_good(&r->end))
@@ -65,8 +71,10 @@ bool cv_vhd_footers_load(struct vhd_reader *r, struct cv_err *err)
 		return false;
 	if (r->source->size >= VHD_SECTOR && !load(r, &r->copy, (struct cv_range){ 0, VHD_SECTOR }, err))
 		return false;
-	/* What lies at the start of a fixed disk belongs to the guest, whatever it looks like. */
-	if (!cv_vhd_has_cookie(&r->copy) || (cv_vhd_is_good(&r->end) && r->end.type == VHD_TYPE_FIXED))
+	/* What lies at the start of a fixed disk belongs to the guest, whatever it looks like; but no guest knows the
+	 * identity of its disk, so what has that was written as a copy of the footer. */
+	if (!cv_vhd_has_cookie(&r->copy) ||
+	    (cv_vhd_is_good(&r->end) && r->end.type == VHD_TYPE_FIXED && !is_own_copy(r)))
 		r->copy.state = VHD_FOOTER_ABSENT;
 	settle_overlap(r);
 	r->used = believed(r);

@@ -32,5 +32,7 @@ struct vhd_map {
 /* vhd_map_open.c. False if the image cannot be mapped; fini is always fine. */
 bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *err);
 void cv_vhd_map_fini(struct vhd_map *m);
+/* vhd_map_describe.c: the BAT entry and the bits for a guest offset. */
+bool cv_vhd_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
 
 #endif

@@ -16,6 +16,11 @@ static bool header_names_a_parent(const struct vhd_header *h)
 	       cv_vhd_nonzero((const uint8_t *)d->locators, sizeof d->locators).len;
 }
 
+static bool says_differencing(const struct vhd_footer *f)
+{
+	return cv_vhd_has_cookie(f) && f->type == VHD_TYPE_DIFFERENCING;
+}
+
 /* True if the image might have a parent although the believed footer says no, or might not be what it says. */
 static bool kind_is_doubtful(const struct vhd_reader *r)
 {
@@ -24,12 +29,43 @@ static bool kind_is_doubtful(const struct vhd_reader *r)
 	return !r->used->sums || r->facts->variant == CV_VARIANT_NONE || (both && r->end.type != r->copy.type);
 }
 
+static void report_says(struct vhd_reader *r, struct cv_range where, const char *footer, const char *other,
+			const char *says)
+{
+	cv_vhd_report(r, CV_CHN_PARENT_LOCATORS_DISAGREE, where,
+		      (struct cv_arg[CV_FINDING_ARGS]){ cv_arg_text("the footer"), cv_arg_text(footer),
+							cv_arg_text(other), cv_arg_text(says) });
+}
+
+/*
+ * A fixed disk has no copy of its footer, no header and no parent; the header of a dynamic one has no parent in it.
+ * True if it is otherwise. Where the footers themselves are in doubt, other findings say so.
+ */
+static bool report_contradiction(struct vhd_reader *r)
+{
+	const struct vhd_header *h = &r->header;
+
+	if (kind_is_doubtful(r))
+		return false;
+	if (r->used->type == VHD_TYPE_FIXED && cv_vhd_has_cookie(&r->copy)) {
+		report_says(r, r->copy.where, "a fixed disk", "its copy at offset 0",
+			    "by being there, another kind of disk");
+		return true;
+	}
+	if (r->used->type != VHD_TYPE_DYNAMIC || !h->sums || !header_names_a_parent(h))
+		return false;
+	report_says(r, h->where, "a dynamic disk", "the dynamic header", "a disk with a parent");
+	return true;
+}
+
 static bool parent_is_unreadable(const struct vhd_reader *r)
 {
 	const struct vhd_header *h = &r->header;
 
 	if (r->used->type == VHD_TYPE_DIFFERENCING)
 		return !h->sums;
+	if (says_differencing(&r->end) || says_differencing(&r->copy))
+		return true;
 	if (!kind_is_doubtful(r))
 		return false;
 	return h->sums ? header_names_a_parent(h) : r->used->type != VHD_TYPE_FIXED;
@@ -110,7 +146,9 @@ static void compare_names(struct vhd_reader *r)
 
 bool cv_vhd_parent_read(struct vhd_reader *r, struct cv_err *err)
 {
-	if (parent_is_unreadable(r))
+	bool contradicts = report_contradiction(r);
+
+	if (parent_is_unreadable(r) || contradicts)
 		r->facts->flags |= CV_FACT_PARENT_UNREADABLE;
 	if (r->used->type != VHD_TYPE_DIFFERENCING)
 		return true;

@@ -228,4 +228,4 @@ static bool map_extents(struct cv_layer *layer, struct cv_range range, struct cv
 	return true;
 }
 
-const struct cv_layer_ops cv_layer_ops_vhdx = { open_map, map_extents, NULL, close_map };
+const struct cv_layer_ops cv_layer_ops_vhdx = { open_map, map_extents, NULL, close_map, NULL };

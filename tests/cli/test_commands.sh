@@ -191,6 +191,7 @@ gives "check without a repository is a usage error" 16 "$CHAINVIEW" check
 
 gives "info of an image" 0 "$CHAINVIEW" info --refs=none "$good/top.qcow2"
 has "the chain is shown" '^ +1 +base.qcow2' "$out"
+has "labels and values are apart" '^  backing file  base.qcow2$' "$out"
 gives "info in the folder itself" 0 sh -c "cd '$good' && '$CHAINVIEW' info --refs=none top.qcow2"
 gives "info by name with --repo" 0 "$CHAINVIEW" info --refs=none --repo "$good" top.qcow2
 gives "info --json" 0 "$CHAINVIEW" info --refs=none --json "$good/top.qcow2" "$good/base.qcow2"
@@ -206,6 +207,10 @@ gives "info of a directory is a usage error" 16 "$CHAINVIEW" info "$good"
 gives "info of a file that is not there" 8 "$CHAINVIEW" info "$good/nothing.qcow2"
 gives "info of an unknown name" 16 "$CHAINVIEW" info --repo "$good" nothing
 gives "info of a name without a repository" 16 "$CHAINVIEW" info 12345678
+gives "info of an empty name" 16 "$CHAINVIEW" info ''
+has "it is said what is wrong" 'an image cannot have an empty name' "$err"
+gives "tree of an empty name" 16 "$CHAINVIEW" tree ''
+has "it is said what is wrong there" 'a repository cannot have an empty name' "$err"
 
 # --- configured repositories ---------------------------------------------------------------------------------
 
@@ -261,9 +266,9 @@ has "colours by CLICOLOR_FORCE" "$esc" "$out"
 NO_COLOR=1 CLICOLOR_FORCE=1 gives "NO_COLOR" 0 "$CHAINVIEW" tree --refs=none "$sr"
 lacks "NO_COLOR wins over CLICOLOR_FORCE" "$esc" "$out"
 if command -v script >/dev/null; then
-	script -qec "'$CHAINVIEW' tree --refs=none '$sr'" /dev/null >"$out" 2>&1 </dev/null || true
+	TERM=xterm script -qec "'$CHAINVIEW' tree --refs=none '$sr'" /dev/null >"$out" 2>&1 </dev/null || true
 	has "colours on a terminal" "$esc" "$out"
-	NO_COLOR=1 script -qec "'$CHAINVIEW' tree --refs=none '$sr'" /dev/null >"$out" 2>&1 </dev/null || true
+	NO_COLOR=1 TERM=xterm script -qec "'$CHAINVIEW' tree --refs=none '$sr'" /dev/null >"$out" 2>&1 </dev/null || true
 	lacks "NO_COLOR on a terminal" "$esc\\[[0-9;]*m" "$out"
 else
 	skip "colours on a terminal" "no script(1)"
@@ -277,29 +282,99 @@ fi
 
 # --- signals -------------------------------------------------------------------------------------------------
 
+# Enough work for seconds: small pieces of nothing that any image could be, and one image.
 many=$work/many
-mkdir -p "$many/0"
-for i in $(seq 1 50); do cp "$good/base.qcow2" "$many/0/$i.qcow2"; done
-for i in 1 2 3 4 5 6 7; do cp -r "$many" "$work/copy"; mv "$work/copy" "$many/$i"; done
-status=0
-for delay in 0.05 0.1 0.2 0.03 0.07; do
-	"$CHAINVIEW" check --json --refs=none "$many" >"$out" 2>"$err" &
+mkdir "$many"
+head -c 10M /dev/zero | split -b 512 -a 4 - "$many/piece-"
+cp "$good/base.qcow2" "$many"
+
+# hit SIGNAL TO [DELAY]: the signal when the first reading process is there, which is after signals are caught; to the
+# program alone, or to everything in its process group, as timeout(1) and service managers do. Fails if it was over.
+hit()
+{
+	local number=$1 to=$2 pid missed=0
+	$before setsid "$CHAINVIEW" check --json --refs=none "$many" >"$out" 2>"$err" &
 	pid=$!
-	sleep "$delay"
-	kill -TERM "$pid" 2>/dev/null || true
+	until pgrep -P "$pid" >/dev/null || ! kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+	sleep "${3:-0}"
+	kill -"$number" -- "$([ "$to" = group ] && echo "-$pid" || echo "$pid")" 2>/dev/null || missed=1
 	status=0
 	wait "$pid" || status=$?
-	if [ $((status & 32)) -ne 0 ] && [ "$status" -lt 128 ]; then break; fi
+	return "$missed"
+}
+# The same, again when the machine was so busy that the scan was over first.
+hit_surely()
+{
+	for _ in $(seq 20); do
+		if hit "$@" && [ "$status" -ne 0 ]; then return; fi
+	done
+}
+
+before=
+for signal in TERM HUP INT; do
+	for to in program group; do
+		hit_surely "$signal" "$to"
+		verdict "SIG$signal to the $to cancels the scan: 32" "$([ "$status" -eq 32 ]; echo $?)"
+		is_json "what was found is reported as JSON" "$out"
+		has "the status in the document is the real one" '"exit_status":32[,}]' "$out"
+		has "the repository is not complete" '"complete":false' "$out"
+		has "no image is blamed for it" '"findings":\[\]' "$out"
+	done
 done
-if [ $((status & 32)) -ne 0 ] && [ "$status" -lt 128 ]; then
-	verdict "a signal cancels the scan: $status" 0
-	is_json "what was found is reported as JSON" "$out"
-	has "the status in the document is the real one" "\"exit_status\":$status[,}]" "$out"
-	has "the repository is not complete" '"complete":false' "$out"
-else
-	skip "a signal cancels the scan" "it was never hit, last status $status"
-fi
+# At any later moment: cancelled, or done and all is well.
+told=0
+for delay in 0.02 0.05 0.1 0.2 0.4 0.6 0.8; do
+	hit TERM group "$delay" || true
+	case $status in
+	0) wanted=0 complete=true ;;
+	*) wanted=32 complete=false ;;
+	esac
+	if [ "$status" -ne "$wanted" ] || ! grep -q "\"exit_status\":$wanted[,}]" "$out" ||
+	   ! grep -q "\"complete\":$complete,\"references\"" "$out" || ! grep -q '"findings":\[\]' "$out"; then
+		echo "# after $delay s: $status"
+		head -c 600 "$out"
+		told=1
+	fi
+done
+verdict "a signal at any moment is told in full or not at all" "$told"
+before=nohup
+for _ in $(seq 20); do if hit HUP group; then break; fi; done
+verdict "nohup still shields from SIGHUP" "$([ "$status" -eq 0 ]; echo $?)"
+has "so that everything is looked at" '"complete":true' "$out"
 rm -rf "$many"
+
+# --- what is left alone, what cannot be opened ------------------------------------------------------------------
+
+mkdir -p "$work/mounts/inner"
+cp "$good/base.qcow2" "$work/mounts"
+mounted() { unshare -rm sh -c 'mount -t tmpfs none "$1/inner" && shift && exec "$@"' sh "$work/mounts" "$@"; }
+if mounted true 2>/dev/null; then
+	gives "a file system mounted inside is no failure" 0 mounted "$CHAINVIEW" check --json --refs=none "$work/mounts"
+	has "but the repository is not complete" '"complete":false' "$out"
+	has "and it is said why" '"path":"[^"]*/inner","text":"another file system is mounted here' "$out"
+	gives "it can be entered" 0 mounted "$CHAINVIEW" check --json --cross-file-systems --refs=none "$work/mounts"
+	has "then the repository is complete" '"complete":true' "$out"
+	gives "nothing can be deleted while it is not" 4 \
+		mounted "$CHAINVIEW" info --deletable --refs=none "$work/mounts/base.qcow2"
+else
+	skip "a file system mounted inside" "nothing can be mounted here"
+fi
+
+as_nobody=
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 755 "$work"
+	as_nobody="env HOME=$work setpriv --reuid=65534 --regid=65534 --clear-groups"
+fi
+cp "$CHAINVIEW" "$work/chainview"
+mkdir "$work/denied"
+cp "$good/base.qcow2" "$work/denied"
+chmod 0 "$work/denied/base.qcow2"
+size=$(stat -c %s "$work/denied/base.qcow2")
+for place in "$work/denied/base.qcow2" "$work/denied"; do
+	# shellcheck disable=SC2086 # words
+	gives "an image that may not be read" 8 $as_nobody "$work/chainview" tree --json --refs=none "$place"
+	has "still has its size" "\"file_size_bytes\":$size,\"allocated_bytes\":[1-9]" "$out"
+done
 
 # --- the program that cannot write ---------------------------------------------------------------------------
 
@@ -316,6 +391,8 @@ fi
 
 gives "sample --list" 0 "$CHAINVIEW" sample --list
 has "the demonstration is in the list" '^demo ' "$out"
+gives "sample has no JSON" 16 "$CHAINVIEW" sample --list --json
+is_empty "and does not answer in something else" "$out"
 gives "sample without a directory is a usage error" 16 "$CHAINVIEW" sample
 gives "sample of an unknown recipe is a usage error" 16 "$CHAINVIEW" sample --recipe=dmeo "$work/demo"
 has "the nearest recipe is suggested" 'did you mean demo\?' "$err"

@@ -48,13 +48,15 @@ begin()
 	t kill-server 2>/dev/null
 	servers=$((servers + 1))
 	socket=$work/tmux.$servers
-	t new-session -d -s c -x "$w" -y "$h" "env PS1='ready> ' ENV= bash --norc --noprofile"
+	# exec: not every /bin/sh leaves its place to the last command, and the console has to be the shell's child
+	t new-session -d -s c -x "$w" -y "$h" "exec env PS1='ready> ' ENV= HISTFILE= bash --norc --noprofile"
 	shows "a shell of ${w}x$h is there" 'ready>'
 	t send-keys -t c -l "stty -g >'$work/stty.before'; $* '$CHAINVIEW' '$repo'"
 	t send-keys -t c Enter
 }
 
-# Back in the shell, with the same settings of the terminal. What is typed too early would go to the console.
+# restored HOW STATUS: back in the shell, with the same settings of the terminal. What is typed too early would go to
+# the console.
 restored()
 {
 	local left=1
@@ -63,9 +65,10 @@ restored()
 		sleep 0.1
 	done
 	verdict "$1: the screen is given back" "$left"
-	t send-keys -t c -l "stty -g >'$work/stty.after'; echo back'' again"
+	t send-keys -t c -l "echo back'' with \$?; stty -g >'$work/stty.after'; echo now'' done"
 	t send-keys -t c Enter
-	shows "$1: the shell is back" 'back again'
+	shows "$1: the shell is back" 'now done'
+	shows "$1: the status is $2" "back with $2"
 	must "$1: the terminal is as before" cmp "$work/stty.before" "$work/stty.after"
 }
 
@@ -92,8 +95,10 @@ shows "a wider window adds a column" 'MODIFIED (UTC)'
 shows "a taller window adds a pane" 'Format'
 t resize-window -t c -x 50 -y 10
 shows "a small window says what it needs" '60x16 needed, this is 50x10'
+t send-keys -t c f
+t send-keys -t c i
 t resize-window -t c -x 80 -y 24
-shows "and recovers" 'Sort: name'
+shows "and recovers, as it was" 'Sort: name'
 t send-keys -t c '?'
 shows "help" 'help: keys (1 of 3)'
 t send-keys -t c q
@@ -105,7 +110,7 @@ shows "Ctrl-Z suspends" 'Stopped'
 t send-keys -t c fg Enter
 shows "fg returns" 'Sort: name'
 t send-keys -t c C-q
-restored "Ctrl-Q"
+restored "Ctrl-Q" 0
 
 begin 120 40 LC_ALL=C
 shows "without UTF-8 everything is ASCII" '`-'
@@ -113,14 +118,22 @@ if screen | LC_ALL=C grep -q '[^ -~]'; then verdict "no other byte is sent" 1; e
 t send-keys -t c q
 shows "back in the list of repositories" 'REPOSITORY'
 t send-keys -t c q
-restored "q"
+restored "q" 0
 
 begin 80 24 NO_COLOR=1 LC_ALL=C.UTF-8
 shows "NO_COLOR still shows the trees" 'snap3.qcow2'
 if t capture-pane -e -p -t c | grep -qE $'\033\\[(3[0-8]|9[0-7])'; then verdict "NO_COLOR sends no colour" 1; else verdict "NO_COLOR sends no colour" 0; fi
-pid=$(t list-panes -t c -F '#{pane_pid}')
-for child in $(pgrep -P "$pid"); do kill -TERM "$child"; done
-restored "SIGTERM"
+
+# The console is the only child of the shell in the pane, and its workers are its children.
+console() { pgrep -P "$(t list-panes -t c -F '#{pane_pid}')"; }
+for signal in TERM INT HUP; do
+	kill -"$signal" "$(console)"
+	restored "SIG$signal" 32
+	begin 80 24 LC_ALL=C.UTF-8
+	shows "another one" 'snap3.qcow2'
+done
+t send-keys -t c C-c
+restored "Ctrl-C" 32
 
 begin 80 24 TERM=dumb LC_ALL=C.UTF-8
 shows "TERM=dumb is refused with a reason" 'cannot show the console'

@@ -27,7 +27,18 @@ for ((i = 0; i < ${#names[@]}; i++)); do
 	if grep -qF -- "${shown[i]}" "$work/tree"; then verdict "shown as ${shown[i]:0:40}" 0; else verdict "shown as ${shown[i]:0:40}" 1; fi
 	must "found by its raw path: ${shown[i]:0:40}" "$CHAINVIEW" info -- "$repo/${names[i]}"
 	must "found by what is shown: ${shown[i]:0:40}" "$CHAINVIEW" info --repo "$repo" -- "${shown[i]}"
+	must "found by its path as it is shown: ${shown[i]:0:40}" "$CHAINVIEW" info -- "$repo/${shown[i]}"
+	must "that path with --repo: ${shown[i]:0:40}" "$CHAINVIEW" info --repo "$repo" -- "$repo/${shown[i]}"
+	must "and from inside: ${shown[i]:0:40}" sh -c 'cd "$1" && "$2" info -- "$3"' sh "$repo" "$CHAINVIEW" "${shown[i]}"
 done
+ends "a name that is not there is said as it was typed" 8 "$CHAINVIEW" info "$repo/"'none\x0a.qcow2'
+has "not escaped twice" 'cannot open .*/none\\x0a\.qcow2: there is no such file' "$work/.out"
+ends "the same for repositories" 8 "$CHAINVIEW" tree "$work/"'none\x1b'
+has "not escaped twice either" 'cannot open .*/none\\x1b: No such file' "$work/.out"
+mkdir "$work/"$'sr\nspace'
+cp "$work/empty" "$work/"$'sr\nspace/in.qcow2'
+must "a repository is found by its path as it is shown" "$CHAINVIEW" tree "$work/"'sr\x0aspace'
+must "so is an image in it" "$CHAINVIEW" info "$work/"'sr\x0aspace/in.qcow2'
 flat tree "$repo" >"$work/json"
 has "a name that is not UTF-8 comes as base64 too" '"id_b64":"Y2Fm6S5xY293Mg=="' "$work/json"
 finish

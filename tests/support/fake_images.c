@@ -41,7 +41,7 @@ static void add_name(struct cv_facts *f, enum cv_name_source source, enum cv_nam
 
 	if (kind == CV_NAME_RELATIVE && text[0] == '/')
 		name.kind = CV_NAME_ABSOLUTE;
-	if (kind == CV_NAME_RELATIVE && strstr(text, "json:") == text)
+	if (kind == CV_NAME_RELATIVE && strchr(text, ':'))
 		name.kind = CV_NAME_EXTERNAL;
 	if (name.kind == CV_NAME_RELATIVE || name.kind == CV_NAME_ABSOLUTE)
 		name.path = name.text;
@@ -118,6 +118,8 @@ static void read_value(struct cv_file *file, struct cv_facts *f, const char *key
 		f->parent_time = strtoll(value, NULL, 10);
 	} else if (!strcmp(key, "mtime")) {
 		file->mtime_ns = strtoll(value, NULL, 10) * 1000000000;
+	} else if (!strcmp(key, "links")) {
+		file->links += (uint32_t)strtoul(value, NULL, 10);
 	} else {
 		stop("unknown word", key);
 	}
@@ -162,6 +164,10 @@ static void read_line(struct cv_scan *s, char *line)
 		return;
 	if (!strcmp(kind, "also")) {
 		fake_alias(s, file_at(s, path), full_path(full, sizeof full, strtok_r(rest, " ", &rest)));
+	} else if (!strcmp(kind, "leads")) {
+		fake_leads(s, full_path(full, sizeof full, path), file_at(s, strtok_r(rest, " ", &rest)));
+	} else if (!strcmp(kind, "out")) {
+		fake_other(s, full_path(full, sizeof full, path), CV_FOUND_OUTSIDE, NULL);
 	} else if (!strcmp(kind, "odd")) {
 		fake_other(s, full_path(full, sizeof full, path), CV_FOUND_NOT_REGULAR, "a FIFO");
 	} else {

@@ -7,11 +7,13 @@
  *   raw disk.raw                     facts of format raw
  *   file notes.txt                   content that no format knows
  *   also top.qcow2 sub/top.qcow2     another path of a file
+ *   leads x/../base.qcow2 z/base.qcow2   where a path leads by a link on the way
  *   odd pipe.vhd                     a FIFO
+ *   out x/../base.qcow2              a path that leads out of the repository
  *
  * Words for any image: hidden visible failed empty waiting unreadable-parent snapshots bitmaps live size=20M
- * time=SECONDS (recorded of the parent) mtime=SECONDS. vhd: raw-parent. Paths are below /sr unless they start
- * with "/".
+ * time=SECONDS (recorded of the parent) mtime=SECONDS links=N (hard links elsewhere). vhd: raw-parent. Paths are below
+ * /sr unless they start with "/".
  */
 #ifndef CV_TESTS_FAKE_IMAGES_H
 #define CV_TESTS_FAKE_IMAGES_H

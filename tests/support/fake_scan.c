@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The scan of the graph's tests: tables in memory behind the functions of scan.h. */
 #include "tests/support/fake_scan.h"
+#include "inspect/repository/lookup.h"
 #include <assert.h>
 
 #define MOST_REPOSITORIES 8
@@ -148,6 +149,11 @@ void fake_alias(struct cv_scan *s, struct cv_file *f, const char *path)
 	f->links++;
 }
 
+void fake_leads(struct cv_scan *s, const char *path, const struct cv_file *f)
+{
+	add_entry(s, path, (struct cv_lookup){ .found = CV_FOUND_FILE, .file = f->inode - 100 });
+}
+
 void fake_other(struct cv_scan *s, const char *path, enum cv_found found, const char *what)
 {
 	add_entry(s, path, (struct cv_lookup){ .found = found, .what = what });
@@ -183,14 +189,36 @@ const struct cv_file *cv_scan_file(const struct cv_scan *s, size_t i)
 	return s->files[i];
 }
 
-struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
+static const struct entry *find_entry(const struct cv_scan *s, const char *path)
 {
-	((struct cv_scan *)(uintptr_t)s)->lookups++;
 	for (const struct entry *e = *bucket_of(s, path); e; e = e->next_in_bucket)
 		if (!strcmp(e->path, path))
-			return e->lookup;
-	return (struct cv_lookup){ .found =
-					   repository_of(s, path) == UINT32_MAX ? CV_FOUND_OUTSIDE : CV_FOUND_MISSING };
+			return e;
+	return NULL;
+}
+
+/* ".." leads to what was added for the path as it is, otherwise to where the text says. */
+struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
+{
+	const struct entry *e = find_entry(s, path);
+	struct cv_text clean = { 0 };
+	struct cv_lookup l = { .found = CV_FOUND_OUTSIDE };
+
+	((struct cv_scan *)(uintptr_t)s)->lookups++;
+	if (!e && cv_path_join(&clean, "/", cv_bytes_of(path)))
+		e = find_entry(s, clean.at);
+	if (e)
+		l = e->lookup;
+	else if (repository_of(s, cv_text_str(&clean)) != UINT32_MAX)
+		l.found = CV_FOUND_MISSING;
+	cv_text_fini(&clean);
+	return l;
+}
+
+uint32_t cv_scan_links_elsewhere(const struct cv_scan *s, const struct cv_file *file)
+{
+	(void)s;
+	return file->links - 1 - file->alias_count;
 }
 
 size_t cv_scan_by_inode(const struct cv_scan *s, uint64_t device, uint64_t inode)

@@ -21,6 +21,8 @@ struct cv_file *fake_file(struct cv_scan *scan, const char *path);
 struct cv_facts *fake_facts(struct cv_file *file);
 /* Another path of the file; to be added in byte order. */
 void fake_alias(struct cv_scan *scan, struct cv_file *file, const char *path);
+/* A path that leads to the file by a link on the way, so that the file is not called so. */
+void fake_leads(struct cv_scan *scan, const char *path, const struct cv_file *file);
 /* Something under a path that is no scanned file. */
 void fake_other(struct cv_scan *scan, const char *path, enum cv_found found, const char *what);
 /* How often paths were looked up so far. */

@@ -203,6 +203,35 @@ static void paper_wraps_fields_below_themselves(void **state)
 	cv_cells_fini(&c);
 }
 
+static void paper_breaks_paths_between_their_names(void **state)
+{
+	static const struct { const char *value, *lines[3]; } rows[] = {
+		{ "/srv/images/20260301T020000Z.vhd", { "/srv/images/", "20260301T020000Z.vhd" } },
+		{ "found in /srv/images/day/one.vhd", { "found in", "/srv/images/day/", "one.vhd" } },
+		{ "/a-name-that-is-longer-than-that", { "/a-name-that-is-long", "er-than-that" } },
+		{ "/srv/a/\\x2f/b/cdefghijklmnop", { "/srv/a/\\x2f/b/", "cdefghijklmnop" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct cv_text want = { 0 }, got = { 0 };
+		struct cv_paper p = { 0 };
+
+		cv_paper_begin(&p, 22, true);
+		cv_paper_text(&p, CV_INK_TEXT, rows[i].value);
+		for (size_t n = 0; n < CV_COUNT(rows[i].lines) && rows[i].lines[n]; n++)
+			cv_text_addf(&want, " %s\n", rows[i].lines[n]);
+		for (size_t n = 0; n < p.lines.len; n++) {
+			cv_paper_line_text(&p, n, &got);
+			cv_text_add(&got, "\n");
+		}
+		assert_string_equal(cv_text_str(&got), cv_text_str(&want));
+		cv_text_fini(&want);
+		cv_text_fini(&got);
+		cv_paper_fini(&p);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -216,6 +245,7 @@ int main(void)
 		cmocka_unit_test(bars_show_parts_of_any_size),
 		cmocka_unit_test(every_ink_has_a_look_on_every_terminal),
 		cmocka_unit_test(paper_wraps_fields_below_themselves),
+		cmocka_unit_test(paper_breaks_paths_between_their_names),
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");

@@ -29,10 +29,10 @@ static struct cv_console *console_of(const struct handmade *h, int w, int height
 	cv_console_resize(c, w, height);
 	if (h)
 		assert_true(cv_console_show(c, &h->snapshot));
-		/* large trees begin folded; here every row is wanted */
-		cv_ident_set_clear(&c->folded);
-		cv_touch(c, ~0u);
-		cv_settle(c);
+	/* large trees begin folded; here every row is wanted */
+	cv_ident_set_clear(&c->folded);
+	cv_touch(c, ~0u);
+	cv_settle(c);
 	return c;
 }
 
@@ -479,9 +479,93 @@ static void a_small_terminal_is_told_what_is_needed(void **state)
 	(void)state;
 	handmade_house(&h);
 	c = console_of(&h, 40, 8, true);
-	assert_shows(c, "60x16 needed, this is 40x8", true);
-	send(c, "<Enter>j<Resize 80x24>");
+	assert_shows(c, "60x16 needed, this is 40x8; q quits", true);
+	send(c, "<Resize 80x24><Enter>j");
 	assert_string_equal(row_name(c), "build-ci-01.vhd");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void what_cannot_be_seen_is_not_done(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 80, 24, true);
+	send(c, "<Enter>j<Resize 50x10>");
+	assert_int_equal(send(c, "jj<Enter>fR/web<Enter>s ~<Esc><C-z><Resize 50x12>1"), FX_REDRAW);
+	assert_int_equal(send(c, "q"), FX_QUIT);
+	assert_int_equal(send(c, "<C-q>"), FX_QUIT);
+	send(c, "<Resize 80x24>");
+	assert_string_equal(row_name(c), "build-ci-01.vhd");
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+/* Ctrl-C ends with another status than leaving does; in a prompt it only leaves the prompt. */
+static void breaking_off_is_not_leaving(void **state)
+{
+	static const struct { const char *script; int w; unsigned fx; } rows[] = {
+		{ "q", 80, FX_QUIT }, { "<C-q>", 80, FX_QUIT }, { "<C-c>", 80, FX_QUIT | FX_INTERRUPT },
+		{ "<C-c>", 40, FX_QUIT | FX_INTERRUPT }, { "/<C-c>", 80, FX_REDRAW },
+	};
+	struct handmade h;
+
+	(void)state;
+	handmade_house(&h);
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct cv_screen_text s = { .script = rows[i].script, .w = rows[i].w, .h = 24 };
+		struct cv_console *c = console_of(&h, rows[i].w, 24, true);
+
+		assert_int_equal(send(c, rows[i].script), rows[i].fx);
+		cv_console_free(c);
+		c = console_of(&h, rows[i].w, 24, true);
+		/* the end of a script is the end of the terminal */
+		assert_int_equal(cv_console_run(c, NULL, &cv_screen_text_ops, &s), rows[i].fx == FX_QUIT);
+		cv_screen_text_fini(&s);
+		cv_console_free(c);
+	}
+	handmade_fini(&h);
+}
+
+static void a_stopped_scan_is_not_called_running(void **state)
+{
+	struct cv_scan_progress p = { .files_found = 9, .files_read = 4 };
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	h.graph.partial = true;
+	h.repositories[0].complete = false;
+	c = console_of(&h, 80, 40, true);
+	cv_console_progress(c, &p, 1000);
+	assert_true(cv_console_show(c, &h.snapshot));
+	assert_shows(c, "metadata only, still running", true);
+	cv_console_progress(c, NULL, 0);
+	assert_true(cv_console_show(c, &h.snapshot));
+	assert_shows(c, "still running", false);
+	assert_shows(c, "metadata only, stopped", true);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
+static void one_is_not_many(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 100, 40, true);
+	send(c, "<Enter>/web01-mid<Enter>i");
+	assert_shows(c, "2 images stand on it", true);
+	h.graph.images[c->details_image].below = 1;
+	cv_touch(c, ~0u);
+	cv_settle(c);
+	assert_shows(c, "; 1 image stands on it", true);
 	cv_console_free(c);
 	handmade_fini(&h);
 }
@@ -779,6 +863,10 @@ int main(void)
 		cmocka_unit_test(a_pane_scrolls_to_its_end_and_no_further),
 		cmocka_unit_test(progress_is_on_the_status_line),
 		cmocka_unit_test(a_small_terminal_is_told_what_is_needed),
+		cmocka_unit_test(what_cannot_be_seen_is_not_done),
+		cmocka_unit_test(breaking_off_is_not_leaving),
+		cmocka_unit_test(a_stopped_scan_is_not_called_running),
+		cmocka_unit_test(one_is_not_many),
 		cmocka_unit_test(every_key_is_safe_without_any_image),
 		cmocka_unit_test(every_key_is_safe_with_one_image),
 		cmocka_unit_test(every_size_can_be_drawn),

@@ -67,6 +67,16 @@ static void parents_are_found_by_identity_first_and_by_name_second(void **state)
 		  "qcow2 base.qcow2\nqcow2 sub/top.qcow2 back=/sr/x/../base.qcow2 fmt=qcow2",
 		  "base.qcow2 none d0 ^base.qcow2 +1 base\n"
 		  "sub/top.qcow2 found:base.qcow2/name d1 ^base.qcow2 +0 leaf\n" },
+		{ "\"..\" behind a link leads to where the link does, not to where the text says",
+		  "qcow2 over/o back=lnk/../base fmt=qcow2\nqcow2 over/base\nqcow2 real/base\n"
+		  "leads over/lnk/../base real/base",
+		  "over/base none d0 ^over/base +0 leaf\n"
+		  "over/o found:real/base/name d1 ^real/base +0 leaf\n"
+		  "real/base none d0 ^real/base +1 base\n" },
+		{ "\"..\" at the beginning starts where the image lies",
+		  "qcow2 over/o back=.././/../sr/base fmt=qcow2\nqcow2 base",
+		  "base none d0 ^base +1 base\n"
+		  "over/o found:base/name d1 ^base +0 leaf\n" },
 		{ "an identity of another format is none",
 		  "vhdx base.vhdx id=1\nvhd leaf.vhd id=2 on=1",
 		  "base.vhdx none d0 ^base.vhdx +0 leaf\n"
@@ -101,15 +111,15 @@ static void parents_that_cannot_be_had_say_why(void **state)
 		  "base.vhd none d0 ^base.vhd +0 leaf\n"
 		  "leaf.vhd missing d1 ^leaf.vhd +0 leaf parent-missing\n" },
 		{ "unreadable", "vhd base.vhd failed\nvhd leaf.vhd id=2 on=1 name=./base.vhd\nfile x.vhd",
-		  "base.vhd none d0 ^base.vhd +0 leaf image-unreadable\n"
+		  "base.vhd unreadable d1 ^base.vhd +0 leaf image-unreadable\n"
 		  "leaf.vhd unreadable d1 ^leaf.vhd +0 leaf\n"
-		  "x.vhd none d0 ^x.vhd +0 leaf image-unreadable\n" },
+		  "x.vhd unreadable d1 ^x.vhd +0 leaf image-unreadable\n" },
 		{ "content that nobody knows", "file base.vhd\nvhd leaf.vhd id=2 on=1 name=./base.vhd",
-		  "base.vhd none d0 ^base.vhd +0 leaf image-unreadable\n"
+		  "base.vhd unreadable d1 ^base.vhd +0 leaf image-unreadable\n"
 		  "leaf.vhd unreadable d1 ^leaf.vhd +0 leaf\n" },
 		{ "an image that cannot be read is one if a child names it",
 		  "file base failed\nfile other failed\nqcow2 top.qcow2 back=base fmt=qcow2",
-		  "base none d0 ^base +0 leaf image-unreadable\n"
+		  "base unreadable d1 ^base +0 leaf image-unreadable\n"
 		  "top.qcow2 unreadable d1 ^top.qcow2 +0 leaf\n" },
 		{ "a FIFO", "odd pipe.vhd\nvhd leaf.vhd id=2 on=1 name=pipe.vhd",
 		  "leaf.vhd missing d1 ^leaf.vhd +0 leaf parent-missing\n" },
@@ -117,6 +127,10 @@ static void parents_that_cannot_be_had_say_why(void **state)
 		  "top.qcow2 outside d1 ^top.qcow2 +0 leaf parent-outside-repository\n" },
 		{ "outside, absolute", "vhd leaf.vhd id=2 on=1 name=/etc/shadow",
 		  "leaf.vhd outside d1 ^leaf.vhd +0 leaf parent-outside-repository\n" },
+		{ "\"..\" behind a link that leads out",
+		  "qcow2 o back=lnk/../base fmt=qcow2\nqcow2 base\nout lnk/../base",
+		  "base none d0 ^base +0 leaf\n"
+		  "o outside d1 ^o +0 leaf parent-outside-repository\n" },
 		{ "external", "qcow2 top.qcow2 back=json:{\"driver\":\"nbd\"} fmt=raw",
 		  "top.qcow2 external d1 ^top.qcow2 +0 leaf parent-external\n" },
 		{ "fields that cannot be read", "vhd leaf.vhd id=2 unreadable-parent",
@@ -185,8 +199,8 @@ static void rings_are_seen_and_what_stands_on_them_too(void **state)
 		  "qcow2 c.qcow2 back=b.qcow2 fmt=qcow2\nqcow2 d.qcow2 back=c.qcow2 fmt=qcow2",
 		  "a.qcow2 cycle:b.qcow2/name d1 ^a.qcow2 +3 base parent-cycle\n"
 		  "b.qcow2 cycle:a.qcow2/name d1 ^a.qcow2 +3 base parent-cycle\n"
-		  "c.qcow2 found:b.qcow2/name d2 ^a.qcow2 +1 base\n"
-		  "d.qcow2 found:c.qcow2/name d3 ^a.qcow2 +0 leaf\n" },
+		  "c.qcow2 found:b.qcow2/name d2 ^a.qcow2 +1 base parent-cycle\n"
+		  "d.qcow2 found:c.qcow2/name d3 ^a.qcow2 +0 leaf parent-cycle\n" },
 	};
 
 	(void)state;
@@ -215,9 +229,44 @@ static void raw_is_what_a_child_that_counts_declares_raw(void **state)
 		  "victim.qcow2 found:base.qcow2/name d1 ^base.qcow2 +0 leaf\n" },
 		{ "two children, two opinions",
 		  "qcow2 disk.img\nqcow2 a.qcow2 back=disk.img fmt=raw\nqcow2 b.qcow2 back=disk.img fmt=qcow2",
-		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
-		  "b.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
-		  "disk.img none d0 ^disk.img +2 base raw-looks-like-format\n" },
+		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
+		  "b.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
+		  "disk.img none d0 ^disk.img +2 base\n" },
+		{ "what another child relies on keeps its parent",
+		  "qcow2 c\nqcow2 a back=c fmt=qcow2\nqcow2 b1 back=a fmt=raw\nqcow2 b2 back=a fmt=qcow2",
+		  "a found:c/name d1 ^c +2 base\n"
+		  "b1 found:a/name d2 ^c +0 leaf parent-locators-disagree\n"
+		  "b2 found:a/name d2 ^c +0 leaf\n"
+		  "c none d0 ^c +3 base\n" },
+		{ "what another child looks for by its identity is no guest data",
+		  "vhd base id=1\nvhd mid id=2 on=1 name=base\nvhd leaf id=3 on=2\nvhd evil id=4 raw-parent name=mid",
+		  "base none d0 ^base +3 base\n"
+		  "evil found:mid/name d2 ^base +0 leaf\n"
+		  "leaf found:mid/id d2 ^base +0 leaf\n"
+		  "mid found:base/both d1 ^base +2 base\n" },
+		{ "guest data does not rely on anything",
+		  "qcow2 disk.img back=secret fmt=qcow2\nqcow2 secret\nqcow2 top back=disk.img fmt=raw\n"
+		  "qcow2 disk2.img back=disk.img fmt=qcow2\nqcow2 top2 back=disk2.img fmt=raw",
+		  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
+		  "disk2.img none d0 ^disk2.img +1 base raw-looks-like-format\n"
+		  "secret none d0 ^secret +0 leaf\n"
+		  "top found:disk.img/name d1 ^disk.img +0 leaf\n"
+		  "top2 found:disk2.img/name d1 ^disk2.img +0 leaf\n" },
+		{ "guests that vouch for each other, or for themselves, are not believed",
+		  "qcow2 d1 back=d2 fmt=qcow2\nqcow2 d2 back=d1 fmt=qcow2\nqcow2 t1 back=d1 fmt=raw\n"
+		  "qcow2 t2 back=d2 fmt=raw\nvhd d3 id=5 on=5 name=d3\nqcow2 t3 back=d3 fmt=raw",
+		  "d1 none d0 ^d1 +1 base raw-looks-like-format\n"
+		  "d2 none d0 ^d2 +1 base raw-looks-like-format\n"
+		  "d3 none d0 ^d3 +1 base raw-looks-like-format\n"
+		  "t1 found:d1/name d1 ^d1 +0 leaf\n"
+		  "t2 found:d2/name d1 ^d2 +0 leaf\n"
+		  "t3 found:d3/name d1 ^d3 +0 leaf\n" },
+		{ "a twin is relied on like the image itself",
+		  "vhd a id=1\nvhd b id=1\nvhd leaf id=2 on=1 name=a\nqcow2 q back=b fmt=raw",
+		  "a none d0 ^a +1 base duplicate-identity\n"
+		  "b none d0 ^b +1 base duplicate-identity\n"
+		  "leaf found:a/both d1 ^a +0 leaf\n"
+		  "q found:b/name d1 ^b +0 leaf parent-locators-disagree\n" },
 		{ "the recorded format is not that of the content",
 		  "vhd disk.img id=1\nqcow2 a.qcow2 back=disk.img fmt=qcow2",
 		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
@@ -229,7 +278,7 @@ static void raw_is_what_a_child_that_counts_declares_raw(void **state)
 		{ "no format recorded, and a file that was an image once",
 		  "file disk.qcow2\nqcow2 a.qcow2 back=disk.qcow2 no-format",
 		  "a.qcow2 unreadable d1 ^a.qcow2 +0 leaf parent-format-unrecorded\n"
-		  "disk.qcow2 none d0 ^disk.qcow2 +0 leaf image-unreadable\n" },
+		  "disk.qcow2 unreadable d1 ^disk.qcow2 +0 leaf image-unreadable\n" },
 		{ "a VHD on a raw file", "file disk.img\nvhd leaf.vhd id=2 raw-parent name=disk.img",
 		  "disk.img none d0 ^disk.img +1 base\n"
 		  "leaf.vhd found:disk.img/name d1 ^disk.img +0 leaf\n" },
@@ -263,9 +312,9 @@ static void images_say_what_is_wrong_with_them_and_their_parents(void **state)
 		{ "which files are images",
 		  "file a.qcow2\nfile b.AVHDX empty\nfile c.txt\nfile d.iso failed\nfile e.vhd failed\nraw f.raw\nraw "
 		  "g.raw empty",
-		  "a.qcow2 none d0 ^a.qcow2 +0 leaf image-unreadable\n"
+		  "a.qcow2 unreadable d1 ^a.qcow2 +0 leaf image-unreadable\n"
 		  "b.AVHDX none d0 ^b.AVHDX +0 leaf image-unreadable\n"
-		  "e.vhd none d0 ^e.vhd +0 leaf image-unreadable\n"
+		  "e.vhd unreadable d1 ^e.vhd +0 leaf image-unreadable\n"
 		  "f.raw none d0 ^f.raw +0 leaf\n"
 		  "g.raw none d0 ^g.raw +0 leaf image-unreadable\n" },
 		{ "sizes", "vhd a.vhd id=1 size=10M\nvhd b.vhd id=2 on=1 size=20M\nvhd c.vhd id=3 on=2 size=19M",

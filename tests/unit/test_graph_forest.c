@@ -214,7 +214,7 @@ static void a_ring_of_a_thousand_is_one_ring(void **state)
 	assert_int_equal(g->root_count, 1);
 	assert_int_equal(cv_graph_findings_of(g, 500, &f), 1);
 	cv_finding_title(&title, f);
-	assert_string_equal(cv_text_str(&title), "its parents lead back to itself: 0000500 -> 0000501 -> 0000502 -> "
+	assert_string_equal(cv_text_str(&title), "its parents lead back to themselves: 0000500 -> 0000501 -> 0000502 -> "
 						 "0000503 -> 996 more -> 0000500");
 	cv_text_fini(&title);
 	cv_graph_free(g);

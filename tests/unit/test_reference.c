@@ -110,17 +110,17 @@ static void a_list_gives_paths_uuids_and_names(void **state)
 	struct cv_references *refs;
 
 	cv_text_addf(&list, "# a comment\n%s\r\n\n" UUID "\nsub/deep\n#also/a/comment\ntwo words\n", in(s, "r/image"));
-	cv_text_addf(&list, "%s/./x//../sub/deep\nnot there\n /blank first", in(s, "r"));
+	cv_text_addf(&list, "%s/./x//../sub/deep\nnot there\n \t/blank first \t", in(s, "r"));
 	refs = read_list(s, list.at, list.len);
 	assert_int_equal(refs->claim_count, 7);
-	expect_text(&refs->claims[0], CV_CLAIM_PATH, in(s, "r/image"));
+	expect_text(&refs->claims[0], CV_CLAIM_INODE, in(s, "r/image"));
 	expect_text(&refs->claims[1], CV_CLAIM_UUID, UUID);
 	assert_int_equal(refs->claims[1].uuid[0], 0x9c);
 	expect_text(&refs->claims[2], CV_CLAIM_PATH, "sub/deep");
 	expect_text(&refs->claims[3], CV_CLAIM_PATH, "two words");
 	expect_text(&refs->claims[4], CV_CLAIM_PATH, in(s, "r/sub/deep"));
 	expect_text(&refs->claims[5], CV_CLAIM_PATH, "not there");
-	expect_text(&refs->claims[6], CV_CLAIM_PATH, " /blank first");
+	expect_text(&refs->claims[6], CV_CLAIM_PATH, "/blank first");
 	assert_true(cv_bytes_equal(refs->claims[1].who, cv_bytes_of("line 4")));
 	assert_int_equal(refs->claims[0].confidence, CV_DEFINITE);
 	assert_false(refs->claims[0].in_use);
@@ -141,9 +141,9 @@ static void names_are_tried_from_here_and_from_the_repository(void **state)
 	assert_int_equal(chdir(s->folder), 0);
 	refs = read_list(s, "r/image\nimage\nbeside\n", 21);
 	assert_int_equal(refs->claim_count, 3);
-	expect_text(&refs->claims[0], CV_CLAIM_PATH, in(s, "r/image"));
+	expect_text(&refs->claims[0], CV_CLAIM_INODE, in(s, "r/image"));
 	expect_text(&refs->claims[1], CV_CLAIM_PATH, "image");
-	expect_text(&refs->claims[2], CV_CLAIM_PATH, in(s, "beside"));
+	expect_text(&refs->claims[2], CV_CLAIM_INODE, in(s, "beside"));
 	cv_references_free(refs);
 	assert_int_equal(chdir(in(s, "r/sub")), 0);
 	put(s, "r/sub/image", "", 0);           /* here, but not scanned: the one of the repository is meant */
@@ -152,6 +152,35 @@ static void names_are_tried_from_here_and_from_the_repository(void **state)
 	expect_text(&refs->claims[0], CV_CLAIM_PATH, "image");
 	cv_references_free(refs);
 	assert_int_equal(chdir(here), 0);
+}
+
+static bool claims_file(const struct scene *s, const struct cv_claim *c, const char *name)
+{
+	const struct cv_file *f = cv_scan_file(s->scan, cv_scan_lookup(s->scan, in(s, name)).file);
+
+	return c->kind == CV_CLAIM_INODE && c->device == f->device && c->inode == f->inode;
+}
+
+static void a_path_in_a_list_means_what_the_system_finds_under_it(void **state)
+{
+	struct scene *s = *state;
+	struct cv_text list = { 0 };
+	struct cv_references *refs;
+
+	cv_test_do(s->folder, NULL, "ln", "-s", "r/sub", "link");
+	cv_text_addf(&list, "\xef\xbb\xbf%s\n", in(s, "link/deep"));
+	cv_text_addf(&list, "%s\nfile://%s\n", in(s, "link/../image"), in(s, "r/two words"));
+	cv_text_addf(&list, "file:%s \nfile://localhost%s", in(s, "r/image"), in(s, "beside"));
+	refs = read_list(s, list.at, list.len);
+	assert_int_equal(refs->claim_count, 5);
+	assert_true(claims_file(s, &refs->claims[0], "r/sub/deep"));
+	assert_true(claims_file(s, &refs->claims[1], "r/image"));
+	assert_true(claims_file(s, &refs->claims[2], "r/two words"));
+	assert_true(claims_file(s, &refs->claims[3], "r/image"));
+	expect_text(&refs->claims[4], CV_CLAIM_INODE, in(s, "beside"));
+	assert_int_equal(cv_scan_by_inode(s->scan, refs->claims[4].device, refs->claims[4].inode), SIZE_MAX);
+	cv_references_free(refs);
+	cv_text_fini(&list);
 }
 
 static void names_of_any_bytes_are_claimed_as_they_are(void **state)
@@ -558,6 +587,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_list_gives_paths_uuids_and_names),
 		CASE(names_are_tried_from_here_and_from_the_repository),
+		CASE(a_path_in_a_list_means_what_the_system_finds_under_it),
 		CASE(names_of_any_bytes_are_claimed_as_they_are),
 		CASE(specs_that_are_not_understood_are_usage_errors),
 		CASE(an_empty_list_is_an_error_and_a_missing_one_is_trouble),

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <chainview/format.h>
-#include "inspect/sandbox/pool.h"
+#include "inspect/sandbox/lane.h"
 #include "tests/support/run.h"
 
 #define SUCCEEDED 666
@@ -499,8 +499,10 @@ static void an_image_may_be_a_part_of_a_file(void **state)
 	forget(&results);
 }
 
-static void workers_leave_interrupts_to_the_program(void **state)
+/* What a terminal, timeout(1) or a service manager sends to the whole process group. */
+static void workers_leave_signals_to_the_program(void **state)
 {
+	static const int numbers[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 	struct cv_pool_options options = quick;
 	struct cv_pool *pool;
 	pid_t pid;
@@ -511,10 +513,40 @@ static void workers_leave_interrupts_to_the_program(void **state)
 	submit(pool, 0, image_of("good"));
 	finish(pool);
 	pid = (pid_t)results.at[0].facts->attrs[0].number;
-	assert_int_equal(kill(pid, SIGINT), 0);
+	for (size_t i = 0; i < CV_COUNT(numbers); i++)
+		assert_int_equal(kill(pid, numbers[i]), 0);
 	submit(pool, 1, image_of("good"));
 	finish(pool);
 	assert_int_equal(results.at[1].facts->attrs[0].number, pid);
+	cv_pool_free(pool);
+	forget(&results);
+}
+
+/* A worker in the hands of an image can write what it likes into the shared memory; here it is done in its name. */
+static void lies_about_progress_do_not_keep_a_worker_alive(void **state)
+{
+	struct cv_pool_options options = quick;
+	struct cv_pool *pool;
+
+	(void)state;
+	options.workers = 1;
+	options.wall_ms = 200;
+	pool = pool_of(options);
+	submit(pool, 0, image_of("loop"));
+	submit(pool, 1, image_of("good"));
+	for (uint32_t n = 0; n < 200 && !results.at[0].times; n++) {
+		struct cv_shared *sh = pool->lanes[0].process.shared;
+
+		if (sh) {
+			sh->started = n % 3 == 0 ? 1 : n % 3 == 1 ? UINT32_MAX - n : 0;
+			sh->used = n;
+		}
+		cv_pool_collect(pool, 20, keep, &results);
+	}
+	assert_int_equal(results.at[0].times, 1);
+	assert_int_equal(results.at[0].why.code, CV_ELIMIT);
+	finish(pool);
+	assert_int_equal(results.at[1].why.code, CV_OK);
 	cv_pool_free(pool);
 	forget(&results);
 }
@@ -721,7 +753,8 @@ int main(void)
 		cmocka_unit_test(results_larger_than_the_buffer_come_in_pieces),
 		cmocka_unit_test(facts_before_an_error_stay_and_lies_do_not),
 		cmocka_unit_test(an_image_may_be_a_part_of_a_file),
-		cmocka_unit_test(workers_leave_interrupts_to_the_program),
+		cmocka_unit_test(workers_leave_signals_to_the_program),
+		cmocka_unit_test(lies_about_progress_do_not_keep_a_worker_alive),
 		cmocka_unit_test(an_idle_worker_that_dies_is_replaced_without_loss),
 		cmocka_unit_test(a_pool_can_be_freed_with_work_in_it),
 		cmocka_unit_test(the_descriptor_to_poll_becomes_readable),

@@ -697,10 +697,16 @@ static void other_file_systems_are_entered_only_when_told_to(void **state)
 			;
 		assert_int_equal(cv_scan_file_count(s), 1 + cross);
 		assert_int_equal(cv_scan_lookup(s, in(folder, "mounted/there")).found, cross ? CV_FOUND_FILE : CV_FOUND_OUTSIDE);
-		assert_int_equal(cv_scan_trouble_count(s), 0);
+		/* not entering is right, but it must be said; and it is no failure */
+		assert_int_equal(cv_scan_trouble_count(s), !cross);
+		assert_int_equal(has_trouble(s, in(folder, "mounted"), "another file system is mounted here"), !cross);
+		assert_int_equal(cv_scan_repository(s, 0)->complete, cross);
+		assert_false(cv_scan_repository(s, 0)->failed);
 		cv_scan_free(s);
 	}
 	s = scan_places((struct cv_place[]){ place, { .path = in(folder, "mounted") } }, 2);
+	assert_int_equal(cv_scan_trouble_count(s), 0);
+	assert_true(cv_scan_repository(s, 0)->complete && cv_scan_repository(s, 1)->complete);
 	assert_int_equal(cv_scan_file_count(s), 2);
 	assert_int_equal(cv_scan_repository_count(s), 2);
 	cv_scan_free(s);

@@ -27,8 +27,12 @@ static void each_change_to_the_header_gives_exactly_its_findings(void **state)
 		  0 },
 		{ "last reserved byte", DYNAMIC, AT_FILE, IN_HEADER(1023), 1, 1, SEAL_HEADER, "vhd-reserved-nonzero", 0,
 		  0 },
-		{ "parent of a disk without one", DYNAMIC, AT_FILE, IN_HEADER(40), 4, 1, SEAL_HEADER, "", 0,
-		  CV_FACT_PARENT | CV_FACT_PARENT_UUID },
+		{ "parent of a disk without one", DYNAMIC, AT_FILE, IN_HEADER(40), 4, 1, SEAL_HEADER,
+		  "parent-locators-disagree", CV_FACT_PARENT_UNREADABLE, CV_FACT_PARENT | CV_FACT_PARENT_UUID },
+		{ "called dynamic in both footers", DIFFERENCING, AT_BOTH, 60, 4, 3, SEAL_FOOTERS,
+		  "parent-locators-disagree", CV_FACT_PARENT_UNREADABLE, CV_FACT_PARENT },
+		{ "called fixed in both footers", DIFFERENCING, AT_BOTH, 60, 4, 2, SEAL_FOOTERS,
+		  "image-truncated parent-locators-disagree", CV_FACT_PARENT_UNREADABLE, CV_FACT_PARENT },
 		{ "raw parent", DIFFERENCING, AT_FILE, IN_HEADER(40), 16, 0, SEAL_HEADER, "",
 		  CV_FACT_PARENT | CV_FACT_PARENT_RAW, CV_FACT_PARENT_UUID },
 		{ "no parent time", DIFFERENCING, AT_FILE, IN_HEADER(56), 4, 0, SEAL_HEADER, "", CV_FACT_PARENT,
@@ -57,6 +61,27 @@ static void each_change_to_the_header_gives_exactly_its_findings(void **state)
 
 	(void)state;
 	assert_pokes(pokes, CV_COUNT(pokes));
+}
+
+/* The end says fixed: with the disk's own identity at the start that is doubtful, with another it is guest data. */
+static void a_fixed_disk_has_no_copy_of_its_own_footer(void **state)
+{
+	static struct image i;
+
+	(void)state;
+	for (unsigned guest = 0; guest < 2; guest++) {
+		struct cv_facts *f;
+
+		build(&i, DIFFERENCING);
+		i.b[end_at(&i) + 63] = FIXED;
+		i.b[end_at(&i) + 68] ^= guest;
+		seal(&i, SEAL_END);
+		f = facts_of(&i);
+		assert_findings(f, "fixed at the end", guest ? "image-truncated" : "vhd-footers-differ image-truncated");
+		assert_int_equal(f->variant, CV_VARIANT_FIXED);
+		assert_int_equal(!!(f->flags & CV_FACT_PARENT_UNREADABLE), !guest);
+		cv_facts_free(f);
+	}
 }
 
 static void a_header_in_another_place_is_used_only_if_it_is_sound(void **state)
@@ -404,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_change_to_the_header_gives_exactly_its_findings),
+		cmocka_unit_test(a_fixed_disk_has_no_copy_of_its_own_footer),
 		cmocka_unit_test(a_header_in_another_place_is_used_only_if_it_is_sound),
 		cmocka_unit_test(all_legal_block_sizes_are_taken),
 		cmocka_unit_test(more_bat_entries_than_a_file_can_hold_blocks_are_hostile),

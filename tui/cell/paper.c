@@ -68,10 +68,11 @@ void cv_paper_blank(struct cv_paper *p)
 	line(p, plain(CV_LINE_BLANK));
 }
 
-/* How many bytes of the text fit into w columns, cut after a blank if there is one. */
+/* How many bytes of the text fit into w columns, cut after a blank if there is one, else after a slash that is not the
+ * first byte, so that names in a path stay whole. */
 static size_t fitting(const char *text, size_t len, int w, bool ascii)
 {
-	size_t pos = 0, blank = 0;
+	size_t pos = 0, blank = 0, slash = 0;
 	struct cv_glyph g;
 	int used = 0;
 
@@ -84,7 +85,9 @@ static size_t fitting(const char *text, size_t len, int w, bool ascii)
 			blank = pos;
 		used += g.width;
 		if (used > w && g.ch != ' ')
-			return blank ? blank : before ? before : pos;
+			return blank ? blank : slash ? slash : before ? before : pos;
+		if (g.ch == '/' && before)
+			slash = pos;
 	}
 }
 

@@ -15,6 +15,7 @@ enum cv_command_flag {
 	CV_COMMAND_HIDDEN = 2,       /* not in help */
 	CV_COMMAND_NO_CONFIG = 4,    /* works without the configuration file */
 	CV_COMMAND_WRITES = 8,
+	CV_COMMAND_NO_JSON = 16,     /* has nothing to say in JSON */
 };
 
 struct cv_command {

@@ -100,8 +100,9 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give at least one image");
 	if (!targets || !images)
 		cv_fail(&err, CV_ENOMEM, "out of memory");
-	else if (cv_targets_add(s, argv, count, targets, &err) && cv_session_run(s, &err))
-		find_images(&f, targets, count, &err);
+	else if (cv_targets_add(s, argv, count, targets, &err) && cv_session_run(s, &err) &&
+		 !find_images(&f, targets, count, &err) && s->cancelled)
+		err.code = CV_ECANCELLED;        /* it may be there: not everything was looked at */
 	status = err.code ? cv_command_fail(s, &err) | (s->cancelled ? CV_EXIT_CANCELLED : 0) : report(&f);
 	return status;
 }

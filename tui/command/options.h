@@ -14,6 +14,15 @@ enum cv_when { CV_WHEN_AUTO, CV_WHEN_ALWAYS, CV_WHEN_NEVER };
 
 CV_VEC(cv_string_vec, const char *);
 
+/* Of the command map. */
+struct cv_map_settings {
+	bool has_at;
+	uint64_t at;                 /* --at, bytes */
+	struct cv_range range;       /* --range; len 0: up to the end */
+	const char *svg, *png;       /* file names */
+	const char *plan;            /* --plan-coalesce */
+};
+
 /* Everything that options can set. Strings are borrowed from argv; all zero is the default. */
 struct cv_settings {
 	bool json, quiet, dry_run, ascii, help, version;
@@ -28,8 +37,12 @@ struct cv_settings {
 	unsigned workers;            /* 0 = the library's choice */
 	enum cv_severity fail_on;    /* set by --fail-on; CV_ERROR unless the option was given */
 	bool deletable;              /* info */
+	bool own_reader;             /* verify */
+	bool deep;                   /* space */
+	uint64_t reserve;            /* space, bytes */
 	bool list;                   /* sample */
 	const char *recipe;          /* sample */
+	struct cv_map_settings map;
 };
 
 struct cv_option_row {

@@ -88,6 +88,8 @@ static int run_command(struct cv_session *s, const struct cv_command *command, i
 		return cv_command_fail(s, &err);
 	if (answered(s, command, &status))
 		return status;
+	if (s->settings.json && command->flags & CV_COMMAND_NO_JSON)
+		return cv_command_usage(s, "this command does not write JSON");
 	if (!(command->flags & CV_COMMAND_NO_CONFIG) && !cv_config_load(&s->config, &err))
 		return cv_command_fail(s, &err);
 	return command->run(s, argc - first, argv + first);

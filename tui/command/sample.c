@@ -87,5 +87,5 @@ static int run(struct cv_session *s, int argc, char **argv)
 
 const struct cv_command cv_command_sample = {
 	"sample", "DIR", "build a sample repository in a new directory",
-	CV_COMMAND_NO_CONFIG | CV_COMMAND_WRITES, options, run,
+	CV_COMMAND_NO_CONFIG | CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, options, run,
 };

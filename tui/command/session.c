@@ -31,12 +31,21 @@ void cv_session_fini(struct cv_session *s)
 	cv_settings_fini(&s->settings);
 }
 
+void cv_session_show_word(struct cv_text *out, const char *word)
+{
+	CV_AUTO(cv_text_fini) struct cv_text raw = { 0 };
+
+	cv_text_unescape(&raw, cv_bytes_of(word));
+	cv_text_escape(out, (struct cv_bytes){ cv_text_str(&raw), raw.len });
+	out->failed |= raw.failed;
+}
+
 static bool fail_at(struct cv_err *err, const char *what, const char *path)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 	int saved = errno;
 
-	cv_text_escape(&t, cv_bytes_of(path));
+	cv_session_show_word(&t, path);
 	errno = saved;
 	return cv_fail_errno(err, "%s %s", what, cv_text_str(&t));
 }
@@ -52,15 +61,34 @@ static struct cv_session_place *place_like(struct cv_session *s, const struct cv
 	return NULL;
 }
 
+const char *cv_session_stat(const char *word, struct cv_text *unescaped, struct stat *st)
+{
+	int saved;
+
+	if (!stat(word, st))
+		return word;
+	saved = errno;
+	cv_text_clear(unescaped);
+	cv_text_unescape(unescaped, cv_bytes_of(word));
+	if (!unescaped->failed && strlen(cv_text_str(unescaped)) == unescaped->len && !stat(cv_text_str(unescaped), st))
+		return cv_text_str(unescaped);
+	errno = saved;
+	return NULL;
+}
+
 bool cv_session_add(struct cv_session *s, const char *repository, bool other, struct cv_err *err)
 {
 	const struct cv_config_repository *named = cv_config_named(&s->config, repository);
-	const char *path = named ? named->path : repository;
 	struct cv_session_place p = { .other = other }, *old;
+	CV_AUTO(cv_text_fini) struct cv_text unescaped = { 0 };
+	const char *path;
 	struct stat st;
 
-	if (stat(path, &st))
-		return fail_at(err, "cannot open", path);
+	if (!*repository)
+		return cv_fail(err, CV_EUSAGE, "a repository cannot have an empty name");
+	path = cv_session_stat(named ? named->path : repository, &unescaped, &st);
+	if (!path)
+		return fail_at(err, "cannot open", named ? named->path : repository);
 	p.device = st.st_dev;
 	p.inode = st.st_ino;
 	p.offset = s->settings.has_offset && !other && !S_ISDIR(st.st_mode) ? s->settings.offset : 0;
@@ -151,22 +179,26 @@ static struct cv_scan *new_scan(const struct cv_session *s, struct cv_err *err)
 	return cv_scan_new(&options, err);
 }
 
+/* Whenever the signal came: what is reported after it is not called complete. */
+static bool notice_signal(struct cv_session *s)
+{
+	if (!s->cancelled && cv_signals_stop()) {
+		cv_scan_cancel(s->scan);
+		s->cancelled = true;
+	}
+	return s->cancelled;
+}
+
 static void scan_all(struct cv_session *s)
 {
 	struct cv_progress_line line = cv_progress_begin(&s->settings);
 	struct cv_scan_progress p;
-	bool stopped = false;
 
-	while (cv_scan_step(s->scan, STEP_MS)) {
+	while (!notice_signal(s) && cv_scan_step(s->scan, STEP_MS)) {
 		p = cv_scan_progress(s->scan);
 		cv_progress_show(&line, &p);
-		if (cv_signals_stop() && !stopped) {
-			cv_scan_cancel(s->scan);
-			stopped = true;
-		}
 	}
 	cv_progress_end(&line);
-	s->cancelled = stopped || cv_scan_progress(s->scan).cancelled;
 }
 
 const char *cv_session_refs(const struct cv_session *s)
@@ -184,7 +216,12 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	s->refs = cv_references_read(cv_session_refs(s), s->scan, err);
 	if (!s->refs)
 		return false;
-	s->graph = cv_graph_build(s->scan, s->refs, &s->config.policy, err);
+	/* A signal that comes while the graph is built changes what may be said: it is built once more. */
+	do {
+		notice_signal(s);
+		cv_graph_free(s->graph);
+		s->graph = cv_graph_build(s->scan, s->refs, &s->config.policy, err);
+	} while (s->graph && !s->cancelled && cv_signals_stop());
 	return s->graph != NULL;
 }
 
@@ -199,10 +236,10 @@ static bool source_failed(const struct cv_session *s)
 
 bool cv_session_incomplete(const struct cv_session *s)
 {
-	if (s->unavailable || source_failed(s) || cv_scan_trouble_count(s->scan))
+	if (s->unavailable || source_failed(s))
 		return true;
 	for (size_t i = 0; i < cv_scan_repository_count(s->scan); i++)
-		if (!s->cancelled && !cv_scan_repository(s->scan, i)->complete)
+		if (cv_scan_repository(s->scan, i)->failed)
 			return true;
 	for (size_t i = 0; i < cv_scan_file_count(s->scan); i++)
 		if (cv_scan_file(s->scan, i)->state == CV_FILE_FAILED)

@@ -6,6 +6,8 @@
 #ifndef TUI_COMMAND_SESSION_H
 #define TUI_COMMAND_SESSION_H
 
+#include <sys/stat.h>
+
 #include <chainview/report.h>
 
 #include "tui/command/config.h"
@@ -29,15 +31,21 @@ struct cv_session {
 	struct cv_scan *scan;          /* these three are owned by the session; NULL before they are made */
 	struct cv_references *refs;
 	struct cv_graph *graph;
-	bool cancelled;                /* the scan was stopped by the user or a signal */
+	bool cancelled;                /* stopped by the user or a signal */
 	bool unavailable;              /* a configured repository is not there */
 };
 
 void cv_session_init(struct cv_session *s, int argc, char **argv);
 void cv_session_fini(struct cv_session *s);
 
-/* Adds a place: a configured name or a path, as the user gave it. A place that is there already is not
- * added again, but becomes one that is reported on if this one is. */
+/* The path that a word means: the word itself, or what it is the escaped form of, whichever is there. NULL with errno
+ * set if neither is. */
+const char *cv_session_stat(const char *word, struct cv_text *unescaped, struct stat *st);
+/* Appends a word of the user for a message: escaped, but not twice if it was typed so. */
+void cv_session_show_word(struct cv_text *out, const char *word);
+
+/* Adds a place: a configured name or a path, as the user gave it or in its escaped form. A place that is there
+ * already is not added again, but becomes one that is reported on if this one is. */
 bool cv_session_add(struct cv_session *s, const char *repository, bool other, struct cv_err *err);
 /* Adds the REPO arguments (all configured repositories when there are none), --with, and the configured
  * repositories as places where parents and children may lie. CV_EUSAGE when there is nothing to look at. */
@@ -49,8 +57,8 @@ struct cv_place *cv_session_place_list(const struct cv_session *s, size_t *count
 /* A scan of the places, just opened; the caller's. */
 struct cv_scan_options cv_session_scan_options(const struct cv_session *s, const struct cv_place *places, size_t count);
 struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *err);
-/* All in one for commands: scan with progress and signals, references, graph. A cancelled scan gives a
- * partial graph, sets s->cancelled and is no error. */
+/* All in one for commands: scan with progress and signals, references, graph. A signal at any time before this
+ * returns gives a partial graph, sets s->cancelled and is no error; one that comes later does nothing. */
 bool cv_session_run(struct cv_session *s, struct cv_err *err);
 
 /* The value for --refs: from the command line, the configuration, or NULL for the library's choice. */

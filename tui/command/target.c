@@ -13,7 +13,7 @@ static bool fail_word(struct cv_err *err, enum cv_status code, const char *befor
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	cv_text_escape(&t, cv_bytes_of(word));
+	cv_session_show_word(&t, word);
 	return cv_fail(err, code, "%s%s%s", before, cv_text_str(&t), after);
 }
 
@@ -43,8 +43,9 @@ static bool add_folder_of(struct cv_session *s, const char *path, struct cv_err 
 	return cv_session_add(s, folder.at, false, err);
 }
 
-/* A path that is there. */
-static bool add_path(struct cv_session *s, struct cv_target *t, const struct stat *st, struct cv_err *err)
+/* The word means a path that is there. */
+static bool add_path(struct cv_session *s, struct cv_target *t, const char *path, const struct stat *st,
+		     struct cv_err *err)
 {
 	if (S_ISDIR(st->st_mode))
 		return fail_word(err, CV_EUSAGE, "", t->word, " is a directory, not an image");
@@ -57,8 +58,8 @@ static bool add_path(struct cv_session *s, struct cv_target *t, const struct sta
 		return true;
 	/* The folder of a device is full of other things, and an offset is of this one file. */
 	if (S_ISBLK(st->st_mode) || s->settings.has_offset)
-		return cv_session_add(s, t->word, false, err);
-	return add_folder_of(s, t->word, err);
+		return cv_session_add(s, path, false, err);
+	return add_folder_of(s, path, err);
 }
 
 /* "NAME/rest" with the name of a configured repository. */
@@ -77,12 +78,17 @@ static bool add_named(struct cv_session *s, struct cv_target *t, bool *done, str
 
 static bool add_word(struct cv_session *s, struct cv_target *t, bool *everywhere, struct cv_err *err)
 {
+	CV_AUTO(cv_text_fini) struct cv_text unescaped = { 0 };
+	const char *path;
 	struct stat st;
 	bool done = false;
 
+	if (!*t->word)
+		return cv_fail(err, CV_EUSAGE, "an image cannot have an empty name");
+	path = cv_session_stat(t->word, &unescaped, &st);
 	/* With --repo, a folder that happens to have the name of an image is not meant. */
-	if (!stat(t->word, &st) && (!S_ISDIR(st.st_mode) || !s->settings.repo))
-		return add_path(s, t, &st, err);
+	if (path && (!S_ISDIR(st.st_mode) || !s->settings.repo))
+		return add_path(s, t, path, &st, err);
 	if (s->settings.repo)
 		return true;
 	if (!add_named(s, t, &done, err) || done)

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Maps a chain inside of a task: opens the layers, walks the range in windows, sends flat extents. It knows neither
+ * names nor the graph.
+ */
+#include "inspect/map/wire.h"
+#include <time.h>
+
+/* A window is as large as can be walked in about this time, so that there is always a sign of life. */
+#define WINDOW_MS 200
+#define FIRST_WINDOW (UINT64_C(64) << 20)
+#define LEAST_WINDOW (UINT64_C(1) << 20)
+#define LARGEST_WINDOW (UINT64_C(1) << 60)
+
+struct work {
+	struct cv_chain chain;
+	struct cv_map_request request;
+	struct cv_task_out *out;
+	struct cv_map_packed packed[CV_MAP_PACKED_MAX];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool gone(struct cv_err *err)
+{
+	return cv_fail(err, CV_EIO, "nobody listens any more");
+}
+
+/* A parent that cannot be opened ends the chain; the image itself has to open. */
+static bool open_layers(struct work *w, struct cv_source **sources, struct cv_source **data,
+			const struct cv_task_image *images, size_t count, struct cv_err *err)
+{
+	w->chain.incomplete = w->request.incomplete;
+	for (size_t i = 0; i < count; i++) {
+		struct cv_err why = { 0 };
+		struct cv_layer *layer = cv_layer_open(&sources[i], &data[i], images[i].format, &why);
+
+		if (!layer && !i) {
+			*err = why;
+			return false;
+		}
+		if (!layer) {
+			w->chain.incomplete = true;
+			return cv_task_send(w->out, CV_MAP_WHY, why.text, strlen(why.text)) || gone(err);
+		}
+		w->chain.layers[w->chain.count++] = layer;
+	}
+	return true;
+}
+
+/* The range that was asked for, as far as the disk has it. */
+static bool clip(struct work *w, struct cv_err *err)
+{
+	uint64_t size = w->chain.layers[0]->size;
+	struct cv_range *r = &w->request.range;
+
+	if (r->off > size || (r->off == size && size))
+		return cv_fail(err, CV_EUSAGE, "offset %" PRIu64 " lies behind the end of the disk at %" PRIu64 " B",
+			       r->off, size);
+	if (!r->len || r->len > size - r->off)
+		r->len = size - r->off;
+	return true;
+}
+
+static bool send_head(struct work *w, struct cv_err *err)
+{
+	size_t len = sizeof(struct cv_map_head) + w->chain.count * sizeof(struct cv_map_head_layer);
+	CV_AUTO(cv_auto_free) struct cv_map_head *head = calloc(1, len);
+	struct cv_map_head_layer *layers;
+
+	if (!head)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	layers = (void *)(head + 1);
+	*head = (struct cv_map_head){ w->request.range, w->chain.layers[0]->size, (uint32_t)w->chain.count,
+				      w->chain.incomplete };
+	for (size_t i = 0; i < w->chain.count; i++)
+		layers[i] = (struct cv_map_head_layer){ w->chain.layers[i]->size, w->chain.layers[i]->block_size, 0 };
+	return cv_task_send(w->out, CV_MAP_HEAD, head, len) || gone(err);
+}
+
+static bool send_extents(struct work *w, const struct cv_extents *list, struct cv_err *err)
+{
+	for (size_t i = 0; i < list->len;) {
+		size_t n = 0;
+
+		for (; n < CV_MAP_PACKED_MAX && i < list->len; i++)
+			w->packed[n++] = cv_map_pack(&list->at[i]);
+		if (!cv_task_send(w->out, CV_MAP_PIECE, w->packed, n * sizeof w->packed[0]))
+			return gone(err);
+	}
+	return true;
+}
+
+static bool walk(struct work *w, struct cv_err *err)
+{
+	CV_AUTO(cv_extents_fini) struct cv_extents list = { 0 };
+	uint64_t pos = w->request.range.off, end = pos + w->request.range.len, window = FIRST_WINDOW;
+
+	while (pos < end) {
+		uint64_t len = end - pos < window ? end - pos : window;
+		int64_t began = now_ms(), took;
+
+		if (!cv_chain_extents(&w->chain, (struct cv_range){ pos, len }, &list, err) ||
+		    !send_extents(w, &list, err))
+			return false;
+		pos = cv_extents_end(&list);
+		took = now_ms() - began;
+		if (took < WINDOW_MS / 4 && !list.full && window < LARGEST_WINDOW)
+			window *= 4;
+		else if (took > WINDOW_MS && window > LEAST_WINDOW)
+			window /= 2;
+	}
+	return true;
+}
+
+/* The block of a layer around an offset, as far as the disk goes. */
+static struct cv_range block_at(const struct cv_layer *layer, uint64_t offset)
+{
+	uint64_t size = layer->block_size ? layer->block_size : 1, first = offset / size * size;
+
+	return (struct cv_range){ offset, layer->size - first < size ? layer->size - offset : first + size - offset };
+}
+
+/* What one layer says about an offset: its extent from there to the end of the block, and its tables. */
+static bool send_word(struct work *w, uint32_t number, struct cv_err *err)
+{
+	struct cv_layer *layer = w->chain.layers[number];
+	CV_AUTO(cv_extents_fini) struct cv_extents list = { .max = 2 };
+	CV_AUTO(cv_text_fini) struct cv_text record = { 0 }, detail = { 0 };
+	struct cv_map_said said = { .layer = number };
+	uint64_t offset = w->request.range.off;
+
+	if (offset >= layer->size)
+		return true;
+	if (!cv_layer_extents(layer, block_at(layer, offset), &list, err))
+		return cv_wrap(err, "layer %" PRIu32, number);
+	said.extent = cv_map_pack(&list.at[0]);
+	cv_text_add_bytes(&record, &said, sizeof said);
+	if (layer->ops->describe && !layer->ops->describe(layer, offset, &detail, err))
+		return cv_wrap(err, "layer %" PRIu32, number);
+	cv_text_add(&record, cv_text_str(&detail));
+	if (record.failed || detail.failed)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	return cv_task_send(w->out, CV_MAP_WORD, record.at, record.len) || gone(err);
+}
+
+bool cv_map_work(struct cv_source **sources, struct cv_source **data, const struct cv_task_image *images, size_t count,
+		 const void *request, size_t request_len, struct cv_task_out *out, struct cv_err *err)
+{
+	/* Not given back: the process ends with the work. */
+	struct work *w = calloc(1, sizeof *w);
+
+	if (w)
+		w->chain.layers = calloc(count, sizeof(struct cv_layer *));
+	if (!w || !w->chain.layers)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	memcpy(&w->request, request, request_len < sizeof w->request ? request_len : sizeof w->request);
+	w->out = out;
+	if (!open_layers(w, sources, data, images, count, err) || !clip(w, err) || !send_head(w, err))
+		return false;
+	for (uint32_t i = 0; w->request.words && i < w->chain.count; i++)
+		if (!send_word(w, i, err))
+			return false;
+	return walk(w, err);
+}

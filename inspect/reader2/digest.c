@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* The SHA-256 of a disk by our own reader, and how a task tells how far it is. */
+#include "inspect/reader2/content.h"
+#include "inspect/reader2/tasks.h"
+#include <openssl/evp.h>
+#include <time.h>
+
+#define TELL_MS 150u
+/* The clock is not looked at for every small piece. */
+#define TELL_BYTES ((uint64_t)1 << 20)
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+bool cv_task_say(struct cv_task_out *out, enum cv_verify_record kind, const void *record, size_t len, struct cv_err *err)
+{
+	return cv_task_send(out, kind, record, len) || cv_fail(err, CV_ECANCELLED, "nobody waits for the answer");
+}
+
+bool cv_pace_tell(struct cv_pace *p, uint64_t done, struct cv_err *err)
+{
+	struct cv_progress_record record = { done };
+	uint64_t now;
+
+	if (done - p->since < TELL_BYTES)
+		return true;
+	p->since = done;
+	now = now_ms();
+	if (now - p->told_ms < TELL_MS)
+		return true;
+	p->told_ms = now;
+	return cv_task_say(p->out, CV_VERIFY_PROGRESS, &record, sizeof record, err);
+}
+
+static void free_digest(EVP_MD_CTX **d)
+{
+	EVP_MD_CTX_free(*d);
+}
+
+static EVP_MD_CTX *new_digest(struct cv_err *err)
+{
+	EVP_MD_CTX *d = EVP_MD_CTX_new();
+
+	if (d && EVP_DigestInit_ex(d, EVP_sha256(), NULL) == 1)
+		return d;
+	EVP_MD_CTX_free(d);
+	cv_fail(err, CV_ENOMEM, "the SHA-256 of libcrypto cannot be had");
+	return NULL;
+}
+
+/* Without its configuration file, which a task could not open; the first use also loads the provider. */
+bool cv_digest_prepare(struct cv_err *err)
+{
+	CV_AUTO(free_digest) EVP_MD_CTX *d = NULL;
+
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+		return cv_fail(err, CV_ENOMEM, "libcrypto cannot be used");
+	d = new_digest(err);
+	return d != NULL;
+}
+
+/* In pieces, so that a long run of zeros shows signs of life too. */
+static bool add_zeros(EVP_MD_CTX *d, uint64_t len, struct cv_pace *pace, uint64_t done, struct cv_err *err)
+{
+	while (len) {
+		size_t n = len < CV_CONTENT_PIECE ? (size_t)len : CV_CONTENT_PIECE;
+
+		if (EVP_DigestUpdate(d, cv_content_zeros, n) != 1)
+			return cv_fail(err, CV_ENOMEM, "libcrypto failed");
+		len -= n;
+		done += n;
+		if (!cv_pace_tell(pace, done, err))
+			return false;
+	}
+	return true;
+}
+
+static bool digest(struct cv_content *c, EVP_MD_CTX *d, struct cv_pace *pace, struct cv_err *err)
+{
+	struct cv_content_piece piece;
+	uint64_t done = 0;
+
+	for (;; done += piece.len) {
+		if (!cv_content_next(c, &piece, err))
+			return false;
+		if (!piece.len)
+			return true;
+		if (!piece.bytes && !add_zeros(d, piece.len, pace, done, err))
+			return false;
+		if (piece.bytes && EVP_DigestUpdate(d, piece.bytes, piece.len) != 1)
+			return cv_fail(err, CV_ENOMEM, "libcrypto failed");
+		if (!cv_pace_tell(pace, done + piece.len, err))
+			return false;
+	}
+}
+
+bool cv_digest_task(struct cv_source **sources, struct cv_source **data, const struct cv_task_image *images, size_t count,
+		    const void *request, size_t request_len, struct cv_task_out *out, struct cv_err *err)
+{
+	CV_AUTO(cv_content_close) struct cv_chain chain = { .count = 0 };
+	CV_AUTO(cv_content_fini) struct cv_content content = { .chain = &chain };
+	CV_AUTO(free_digest) EVP_MD_CTX *d = new_digest(err);
+	struct cv_pace pace = { .out = out };
+	struct cv_digest_record record = { 0 };
+
+	(void)request, (void)request_len;
+	if (!d || !cv_content_open(&chain, sources, data, images, count, err) || !cv_content_init(&content, &chain, err) ||
+	    !digest(&content, d, &pace, err))
+		return false;
+	record.size = chain.layers[0]->size;
+	if (EVP_DigestFinal_ex(d, record.sha256, NULL) != 1)
+		return cv_fail(err, CV_ENOMEM, "libcrypto failed");
+	return cv_task_say(out, CV_VERIFY_DIGEST, &record, sizeof record, err);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What verification runs in processes of its own, and what these say. Records are the structures below as they
+ * are; the side that gets them trusts only their lengths after checking them.
+ */
+#ifndef CV_INSPECT_READER2_TASKS_H
+#define CV_INSPECT_READER2_TASKS_H
+
+#include "inspect/reader2/gate.h"
+#include "inspect/sandbox/task.h"
+
+enum cv_verify_record {
+	CV_VERIFY_PROGRESS = 1, CV_VERIFY_DIGEST, CV_VERIFY_CHECKED, CV_VERIFY_DIFFERENCE, CV_VERIFY_COMPARED,
+};
+
+struct cv_progress_record { uint64_t done; };
+struct cv_digest_record { uint64_t size; uint8_t sha256[32]; };
+struct cv_checked_record { uint64_t size, compared, differing, gated[CV_GATE_COUNT]; };
+struct cv_difference_record { struct cv_range at; };
+struct cv_compared_record { uint64_t sizes[2], first; uint32_t differ, tail_is_zero; };
+
+/* Tells how far a task is, a few times a second at most; also a sign of life. */
+struct cv_pace {
+	struct cv_task_out *out;
+	uint64_t told_ms, since;
+};
+/* done: bytes so far. False when nobody listens. */
+bool cv_pace_tell(struct cv_pace *p, uint64_t done, struct cv_err *err);
+bool cv_task_say(struct cv_task_out *out, enum cv_verify_record kind, const void *record, size_t len,
+		 struct cv_err *err);
+
+/* SHA-256 of the disk by our own reader; one cv_digest_record. */
+cv_task_function cv_digest_task;
+/* Must be called once before the first digest task is started: afterwards nothing can be opened. */
+bool cv_digest_prepare(struct cv_err *err);
+/* Our own reader against a library; difference records, then one cv_checked_record. */
+cv_task_function cv_check_task;
+/* Two chains; the request is a uint32_t, the number of images of the first. One cv_compared_record. */
+cv_task_function cv_compare_task;
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Words, rows and colours that the text and the pictures of maps share. Layout does not belong here. */
+#include "inspect/report/map_words.h"
+#include "inspect/report/words.h"
+
+/* Depths up to this one have a row each, as they have a glyph each. */
+#define ROWS_APART 35u
+
+const char *cv_map_kind_name(enum cv_extent_kind kind)
+{
+	static const char *const names[] = {
+		[CV_EXTENT_PARENT] = "unallocated", [CV_EXTENT_DATA] = "data", [CV_EXTENT_ZERO] = "zero",
+		[CV_EXTENT_BAD] = "bad",
+	};
+
+	return (unsigned)kind < CV_COUNT(names) ? names[kind] : "bad";
+}
+
+/* 256-colour numbers from near to deep: luminance rises from each to the next, and neighbours stay apart for all
+ * common kinds of colour blindness. */
+static const unsigned char ramp[CV_MAP_STEPS] = { 17, 19, 25, 31, 37, 78, 149, 227 };
+
+/* The six levels of the colour cube of 256-colour terminals. */
+static uint32_t rgb_of(unsigned index)
+{
+	static const unsigned char level[] = { 0, 95, 135, 175, 215, 255 };
+	unsigned n = index - 16;
+
+	return (uint32_t)level[n / 36] << 16 | (uint32_t)level[n / 6 % 6] << 8 | level[n % 6];
+}
+
+struct cv_map_colour cv_map_colour(struct cv_map_sight sight, size_t layer_count)
+{
+	unsigned index = ramp[cv_map_step(sight.depth, layer_count)];
+
+	switch (sight.look) {
+	case CV_MAP_LOOK_DEPTH:
+		return (struct cv_map_colour){ index, rgb_of(index) };
+	case CV_MAP_LOOK_ZERO:
+		return (struct cv_map_colour){ 250, 0xbcbcbc };
+	case CV_MAP_LOOK_NONE:
+		return (struct cv_map_colour){ 255, 0xeeeeee };
+	default:
+		return (struct cv_map_colour){ 16, 0x000000 };
+	}
+}
+
+static struct cv_map_row *push_row(struct cv_map_row *rows, size_t *count, struct cv_map_sight sight, const char *name,
+				   uint64_t bytes)
+{
+	struct cv_map_row *row = &rows[(*count)++];
+
+	row->sight = sight;
+	row->bytes = bytes;
+	cv_text_add(&row->name, name);
+	return row;
+}
+
+static void push_depths(const struct cv_map_view *v, struct cv_map_row *rows, size_t *count)
+{
+	const struct cv_map_model *m = v->model;
+
+	for (size_t i = 0; i < m->layer_count; i++) {
+		struct cv_map_sight sight = { CV_MAP_LOOK_DEPTH, (uint32_t)i, cv_map_glyph((uint32_t)i) };
+		struct cv_map_row *row;
+
+		if (i > ROWS_APART) {
+			rows[*count - 1].bytes += m->data[i];
+			continue;
+		}
+		row = push_row(rows, count, sight, "", m->data[i]);
+		if (i == ROWS_APART && m->layer_count > i + 1) {
+			cv_text_add(&row->name, "all deeper ones");
+			continue;
+		}
+		cv_words_image(&row->name, v->g, v->info->layers[i].image, v->g->images[v->image].repository);
+		cv_text_add(&row->name, i ? "" : " (this)");
+	}
+}
+
+struct cv_map_row *cv_map_rows(const struct cv_map_view *v, size_t *count)
+{
+	const struct cv_map_cell *total = &v->model->total;
+	struct cv_map_row *rows = calloc(ROWS_APART + 6, sizeof *rows);
+
+	*count = 0;
+	if (!rows)
+		return NULL;
+	push_row(rows, count, (struct cv_map_sight){ CV_MAP_LOOK_NONE, 0, '.' }, "not allocated", total->unallocated);
+	if (total->zero)
+		push_row(rows, count, (struct cv_map_sight){ CV_MAP_LOOK_ZERO, 0, 'z' }, "zeros", total->zero);
+	push_depths(v, rows, count);
+	if (total->missing)
+		push_row(rows, count, (struct cv_map_sight){ CV_MAP_LOOK_MISSING, 0, 'X' }, "parent missing",
+			 total->missing);
+	if (total->bad)
+		push_row(rows, count, (struct cv_map_sight){ CV_MAP_LOOK_BAD, 0, '!' }, "unreadable", total->bad);
+	for (size_t i = 0; i < *count; i++)
+		if (rows[i].name.failed) {
+			cv_map_rows_free(rows, *count);
+			return NULL;
+		}
+	return rows;
+}
+
+void cv_map_rows_free(struct cv_map_row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		cv_text_fini(&rows[i].name);
+	free(rows);
+}
+
+void cv_map_add_figures(struct cv_text *t, const struct cv_map_model *m)
+{
+	if (!(m->total.data | m->total.zero)) {
+		cv_text_add(t, "no image has anything");
+		return;
+	}
+	cv_text_addf(t, "mean %.2f hops, max %" PRIu32, cv_map_cell_mean(&m->total), m->total.deepest);
+}
+
+void cv_map_add_plan(struct cv_text *t, const struct cv_map_view *v)
+{
+	const struct cv_map_layer *merged;
+	uint32_t repository = v->g->images[v->image].repository;
+
+	if (!v->planned)
+		return;
+	merged = &v->info->layers[v->planned->merge];
+	cv_text_add(t, "after the coalesce of ");
+	cv_words_image(t, v->g, merged[0].image, repository);
+	cv_text_add(t, " into ");
+	cv_words_image(t, v->g, merged[1].image, repository);
+	cv_text_add(t, ": ");
+	cv_map_add_figures(t, v->planned);
+}
+
+void cv_map_add_scale(struct cv_text *t, const struct cv_map_view *v, size_t columns)
+{
+	const struct cv_map_model *m = v->model;
+	size_t lines = (m->cell_count + columns - 1) / columns;
+
+	cv_text_addf(t, "%s as %zu x %zu cells of %s; a cell shows its deepest block, in hops",
+		     cv_size_short(m->range.len).s, m->cell_count < columns ? m->cell_count : columns, lines,
+		     cv_size_short(m->cell_bytes).s);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Models of maps: what becomes of extents that were made by hand. No file is touched. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <chainview/map.h>
+
+static void fail_on(bool ok, const struct cv_err *err)
+{
+	if (!ok)
+		fail_msg("%s", err->text);
+}
+
+static struct cv_extent extent(uint64_t off, uint64_t len, enum cv_extent_kind kind, uint32_t layer)
+{
+	return (struct cv_extent){ .at = { off, len }, .kind = kind, .placed = kind == CV_EXTENT_DATA, .layer = layer };
+}
+
+static void a_model_adds_up(void **unused)
+{
+	const struct cv_extent list[] = {
+		extent(0, 1000, CV_EXTENT_DATA, 0), extent(1000, 1048, CV_EXTENT_ZERO, 2),
+		extent(2048, 2048, CV_EXTENT_PARENT, 3), extent(4096, 512, CV_EXTENT_BAD, 1),
+		extent(4608, 512, CV_EXTENT_BAD, 3), extent(5120, 1000, CV_EXTENT_DATA, 1),
+	};
+	struct cv_err err = { 0 };
+	struct cv_map_model m;
+	uint64_t sum = 0;
+
+	(void)unused;
+	fail_on(cv_map_model_init(&m, (struct cv_range){ 0, 6120 }, 3, 4, UINT32_MAX, &err), &err);
+	assert_int_equal(m.cell_bytes, 2048);
+	assert_int_equal(m.cell_count, 3);
+	cv_map_model_add(&m, list, CV_COUNT(list));
+	assert_int_equal(m.data[0], 1000);
+	assert_int_equal(m.data[1], 1000);
+	assert_int_equal(m.zero[2], 1048);
+	assert_int_equal(m.total.unallocated, 2048);
+	assert_int_equal(m.total.bad, 512);
+	assert_int_equal(m.total.missing, 512);
+	assert_int_equal(m.total.deepest, 2);
+	assert_true(cv_map_cell_mean(&m.total) > 1.015 && cv_map_cell_mean(&m.total) < 1.016);
+	for (size_t i = 0; i < m.cell_count; i++)
+		sum += m.cells[i].data + m.cells[i].zero + m.cells[i].unallocated + m.cells[i].bad + m.cells[i].missing;
+	assert_int_equal(sum, 6120);
+	assert_int_equal(cv_map_cell_mode(&m, 0), 2);
+	assert_int_equal(cv_map_cell_sight(&m, 0, CV_MAP_DEEPEST).glyph, '2');
+	assert_int_equal(cv_map_cell_sight(&m, 0, CV_MAP_MEAN).glyph, '1');
+	assert_int_equal(cv_map_cell_sight(&m, 1, CV_MAP_MODE).glyph, '.');
+	assert_int_equal(cv_map_cell_sight(&m, 2, CV_MAP_DEEPEST).glyph, '!');
+	cv_map_model_fini(&m);
+}
+
+static void a_plan_makes_two_layers_one(void **unused)
+{
+	const struct cv_extent list[] = {
+		extent(0, 512, CV_EXTENT_DATA, 0), extent(512, 512, CV_EXTENT_DATA, 1),
+		extent(1024, 512, CV_EXTENT_ZERO, 2),
+		extent(1536, 512, CV_EXTENT_DATA, 3), extent(2048, 512, CV_EXTENT_PARENT, 4),
+		extent(2560, 512, CV_EXTENT_BAD, 4),
+	};
+	struct cv_err err = { 0 };
+	struct cv_map_model m;
+
+	(void)unused;
+	fail_on(cv_map_model_init(&m, (struct cv_range){ 0, 3072 }, 4, 100, 1, &err), &err);
+	assert_int_equal(m.layer_count, 3);
+	cv_map_model_add(&m, list, CV_COUNT(list));
+	assert_int_equal(m.data[0], 512);
+	assert_int_equal(m.data[1], 512);
+	assert_int_equal(m.zero[1], 512);
+	assert_int_equal(m.data[2], 512);
+	assert_int_equal(m.total.unallocated, 512);
+	assert_int_equal(m.total.missing, 512);
+	assert_int_equal(m.total.bad, 0);
+	assert_int_equal(m.total.deepest, 2);
+	cv_map_model_fini(&m);
+	assert_false(cv_map_model_init(&m, (struct cv_range){ 0, 3072 }, 4, 100, 3, &err));
+	assert_int_equal(err.code, CV_EUSAGE);
+}
+
+static void a_huge_disk_and_a_deep_chain_fit_into_a_small_model(void **unused)
+{
+	struct cv_extent deep[] = { extent(0, 5, CV_EXTENT_DATA, 499), extent(5, INT64_MAX - 5, CV_EXTENT_DATA, 70) };
+	struct cv_err err = { 0 };
+	struct cv_map_model m;
+
+	(void)unused;
+	fail_on(cv_map_model_init(&m, (struct cv_range){ 0, INT64_MAX }, 500, 768, UINT32_MAX, &err), &err);
+	assert_true(m.cell_count <= 768 && m.cell_count > 300);
+	assert_int_equal(m.depths, CV_MAP_DEPTHS);
+	cv_map_model_add(&m, deep, CV_COUNT(deep));
+	assert_int_equal(m.data[499], 5);
+	assert_int_equal(m.total.deepest, 499);
+	assert_int_equal(cv_map_cell_sight(&m, 0, CV_MAP_DEEPEST).glyph, '+');
+	assert_int_equal(cv_map_cell_sight(&m, 0, CV_MAP_MODE).depth, CV_MAP_DEPTHS - 1);
+	cv_map_model_fini(&m);
+	assert_false(cv_map_model_init(&m, (struct cv_range){ 0, UINT64_MAX }, 1, 1, UINT32_MAX, &err));
+}
+
+static void glyphs_and_steps_run_from_near_to_deep(void **unused)
+{
+	(void)unused;
+	assert_int_equal(cv_map_glyph(0), '0');
+	assert_int_equal(cv_map_glyph(10), 'a');
+	assert_int_equal(cv_map_glyph(34), 'y');
+	assert_int_equal(cv_map_glyph(35), '+');
+	assert_int_equal(cv_map_glyph(UINT32_MAX), '+');
+	assert_int_equal(cv_map_step(0, 1), 0);
+	assert_int_equal(cv_map_step(1, 2), CV_MAP_STEPS - 1);
+	for (size_t layers = 1; layers < 200; layers++)
+		for (uint32_t d = 1; d < layers; d++) {
+			assert_true(cv_map_step(d, layers) < CV_MAP_STEPS);
+			assert_true(cv_map_step(d - 1, layers) <= cv_map_step(d, layers));
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_model_adds_up),
+		cmocka_unit_test(a_plan_makes_two_layers_one),
+		cmocka_unit_test(a_huge_disk_and_a_deep_chain_fit_into_a_small_model),
+		cmocka_unit_test(glyphs_and_steps_run_from_near_to_deep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}

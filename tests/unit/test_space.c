@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Space: the classes of random trees against a model that knows every sector, sums for all samples, and forecasts
+ * of merges against qemu-img commit on the same files.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+#include <chainview/space.h>
+#include "repair/sample/sample.h"
+#include "repair/vhd/writer.h"
+#include "inspect/space/space_runs.h"
+#include "tests/support/run.h"
+
+struct world {
+	struct cv_scan *scan;
+	struct cv_references *refs;
+	struct cv_graph *graph;
+	struct cv_space *space;
+};
+
+static void world_open(struct world *w, const char *folder, const char *refs, const struct cv_space_options *options)
+{
+	const struct cv_place place = { .path = folder };
+	struct cv_err err = { 0 };
+
+	w->scan = cv_scan_new(&(struct cv_scan_options){ .places = &place, .place_count = 1, .workers = 1 }, &err);
+	if (!w->scan)
+		fail_msg("%s", err.text);
+	while (cv_scan_step(w->scan, -1))
+		;
+	w->refs = cv_references_read(refs, w->scan, &err);
+	w->graph = w->refs ? cv_graph_build(w->scan, w->refs, NULL, &err) : NULL;
+	w->space = w->graph ? cv_space_compute(w->graph, options, &err) : NULL;
+	if (!w->space)
+		fail_msg("%s", err.text);
+}
+
+static void world_close(struct world *w)
+{
+	cv_space_free(w->space);
+	cv_graph_free(w->graph);
+	cv_references_free(w->refs);
+	cv_scan_free(w->scan);
+}
+
+static uint32_t image_named(const struct world *w, const char *id)
+{
+	for (uint32_t i = 0; i < w->graph->image_count; i++)
+		if (!strcmp(w->graph->images[i].id, id))
+			return i;
+	fail_msg("there is no image %s", id);
+	return 0;
+}
+
+static uint64_t sum_of(const struct cv_space_image *m)
+{
+	uint64_t sum = 0;
+
+	for (int c = 0; c < CV_SPACE_CLASS_COUNT; c++)
+		sum += m->bytes[c];
+	return sum;
+}
+
+static void assert_sums(const struct world *w, const char *what)
+{
+	for (uint32_t i = 0; i < w->graph->image_count; i++) {
+		const struct cv_space_image *m = &w->space->images[i];
+
+		if (!m->known && (!m->why || !*m->why))
+			fail_msg("%s: %s is not computed, without a reason", what, w->graph->images[i].id);
+		if (m->known && sum_of(m) != w->graph->images[i].file->allocated)
+			fail_msg("%s: the classes of %s make %" PRIu64 ", it has %" PRIu64, what,
+				 w->graph->images[i].id, sum_of(m), w->graph->images[i].file->allocated);
+	}
+}
+
+static void the_strongest_claim_counts_once(void **state)
+{
+	size_t held = 0, cursor[CV_CLAIM_CLASS_COUNT] = { 0 };
+	struct cv_space_account a = { .held = &held, .most = 100, .slice = { 0, 1000 } };
+	const struct { uint64_t end; int class;
+	} expected[] = {
+		{ 100, -1 },  { 150, CV_CLAIM_SHADOWED }, { 250, CV_CLAIM_LIVE }, { 300, CV_CLAIM_SHADOWED },
+		{ 1000, -1 },
+	};
+	struct cv_err err = { 0 };
+	uint64_t pos = 0, end;
+
+	(void)state;
+	assert_true(cv_space_claim(&a, CV_CLAIM_SHADOWED, (struct cv_range){ 200, 100 }, &err));
+	assert_true(cv_space_claim(&a, CV_CLAIM_LIVE, (struct cv_range){ 150, 100 }, &err));
+	assert_true(cv_space_claim(&a, CV_CLAIM_SHADOWED, (struct cv_range){ 100, 110 }, &err));
+	assert_true(cv_space_claim(&a, CV_CLAIM_LIVE, (struct cv_range){ 1000, UINT64_MAX - 5 }, &err));
+	cv_space_account_join(&a);
+	for (size_t i = 0; i < CV_COUNT(expected); i++, pos = end) {
+		assert_int_equal(cv_space_claimed(&a, cursor, pos, &end), expected[i].class);
+		assert_int_equal(end, expected[i].end);
+	}
+	cv_space_account_fini(&a);
+}
+
+static void more_pieces_than_memory_is_meant_for_are_refused(void **state)
+{
+	size_t held = 0;
+	struct cv_space_account a = { .held = &held, .most = 100, .slice = { 0, 1 << 20 } };
+	struct cv_err err = { 0 };
+	uint64_t n = 0;
+
+	(void)state;
+	while (n < 1000 && cv_space_claim(&a, CV_CLAIM_LIVE, (struct cv_range){ n * 10, 5 }, &err))
+		n++;
+	assert_int_equal(n, 100);
+	assert_int_equal(err.code, CV_ELIMIT);
+	cv_space_account_fini(&a);
+}
+
+/* Every sample: the classes add up, or it is said why they cannot be had. */
+static void classes_of_all_samples_add_up(void **state)
+{
+	size_t known = 0;
+
+	(void)state;
+	for (const char *const *name = cv_sample_names(); *name; name++) {
+		char *folder = cv_test_folder(), *sample = NULL;
+		struct cv_err err = { 0 };
+		struct world w;
+
+		assert_true(asprintf(&sample, "%s/sample", folder) > 0);
+		if (!cv_sample_build(*name, sample, &err))
+			fail_msg("%s: %s", *name, err.text);
+		world_open(&w, sample, "none", &(struct cv_space_options){ .deep = true });
+		assert_sums(&w, *name);
+		for (uint32_t i = 0; i < w.graph->image_count; i++)
+			known += w.space->images[i].known;
+		if (!strncmp(*name, "healthy-", 8))
+			assert_int_equal(w.space->unknown, 0);
+		world_close(&w);
+		free(sample);
+		cv_test_folder_remove(folder);
+	}
+	assert_true(known > 150);
+}
+
+/* A model of a tree: who has which piece, and as what. */
+enum { IMAGES = 7, PIECES = 256 };
+enum { HAS_NOTHING, HAS_DATA, HAS_ZEROS };
+struct model {
+	int parent[IMAGES];
+	uint8_t has[IMAGES][PIECES];
+	bool is_base[IMAGES], live[IMAGES][PIECES];
+};
+
+static void model_settle(struct model *m)
+{
+	memset(m->live, 0, sizeof m->live);
+	for (int i = 0; i < IMAGES; i++)
+		for (int p = 0; p < PIECES && !m->is_base[i]; p++) {
+			int at = i;
+
+			while (at >= 0 && m->has[at][p] == HAS_NOTHING)
+				at = m->parent[at];
+			if (at >= 0 && m->has[at][p] == HAS_DATA)
+				m->live[at][p] = true;
+		}
+}
+
+static void assert_model(const struct world *w, const struct model *m, uint64_t piece, const char *ending)
+{
+	for (int i = 0; i < IMAGES; i++) {
+		uint64_t live = 0, shadowed = 0;
+		const struct cv_space_image *s;
+		char name[32];
+
+		snprintf(name, sizeof name, "i%d%s", i, ending);
+		s = &w->space->images[image_named(w, name)];
+		for (int p = 0; p < PIECES; p++) {
+			live += m->live[i][p];
+			shadowed += m->has[i][p] == HAS_DATA && !m->live[i][p];
+		}
+		if (!s->known)
+			fail_msg("%s: %s", name, s->why);
+		if (s->bytes[CV_SPACE_LIVE] != live * piece || s->bytes[CV_SPACE_SHADOWED] != shadowed * piece)
+			fail_msg("%s: live %" PRIu64 " not %" PRIu64 ", shadowed %" PRIu64 " not %" PRIu64, name,
+				 s->bytes[CV_SPACE_LIVE], live * piece, s->bytes[CV_SPACE_SHADOWED], shadowed * piece);
+		assert_int_equal(s->bytes[CV_SPACE_ORPHANED], 0);
+		assert_int_equal(s->bytes[CV_SPACE_LEAKED], 0);
+	}
+}
+
+static void model_begin(struct model *m, uint32_t *seed)
+{
+	*m = (struct model){ .parent = { -1 } };
+	for (int i = 1; i < IMAGES; i++) {
+		m->parent[i] = (int)cv_test_random(seed, (uint32_t)i);
+		m->is_base[m->parent[i]] = true;
+	}
+}
+
+static void qcow2_make(struct model *m, const char *folder, int i, uint64_t cluster, uint32_t *seed)
+{
+	char name[32], parent[32], options[64], size[32], command[16][64];
+	const char *words[64] = { "qemu-io", "-f", "qcow2" };
+	size_t n = 3;
+
+	snprintf(name, sizeof name, "i%d.qcow2", i);
+	snprintf(parent, sizeof parent, "i%d.qcow2", m->parent[i]);
+	snprintf(options, sizeof options, "cluster_size=%" PRIu64, cluster);
+	snprintf(size, sizeof size, "%" PRIu64, cluster * PIECES);
+	if (i)
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", options,
+					    "-b", parent, "-F", "qcow2", name, size),
+				 0);
+	else
+		assert_int_equal(
+			cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", options, name, size),
+			0);
+	for (int k = 0; k < 8; k++) {
+		uint32_t first = cv_test_random(seed, PIECES), count = 1 + cv_test_random(seed, 40);
+		bool zeros = cv_test_random(seed, 4) == 0;
+
+		count = first + count > PIECES ? PIECES - first : count;
+		snprintf(command[k], sizeof command[k], "write %s %" PRIu64 " %" PRIu64, zeros ? "-z" : "-P 7",
+			 first * cluster, count * cluster);
+		words[n++] = "-c";
+		words[n++] = command[k];
+		for (uint32_t p = first; p < first + count; p++)
+			/* Zeros go where data were: the cluster stays set aside, or is given back. */
+			m->has[i][p] = zeros ? HAS_ZEROS : HAS_DATA;
+	}
+	words[n++] = name;
+	words[n] = NULL;
+	assert_int_equal(cv_test_run(folder, NULL, false, words), 0);
+}
+
+static void qcow2_trees_are_as_the_model_has_them(void **state)
+{
+	(void)state;
+	if (!cv_test_has("qemu-img")) {
+		print_message("qemu-img is not there\n");
+		skip();
+	}
+	for (uint32_t round = 0; round < 6; round++) {
+		char *folder = cv_test_folder();
+		uint32_t seed = round + 1;
+		struct model m;
+		struct world w;
+
+		model_begin(&m, &seed);
+		for (int i = 0; i < IMAGES; i++)
+			qcow2_make(&m, folder, i, round % 2 ? 65536 : 4096, &seed);
+		model_settle(&m);
+		world_open(&w, folder, "none", NULL);
+		assert_sums(&w, "a random tree");
+		assert_model(&w, &m, round % 2 ? 65536 : 4096, ".qcow2");
+		world_close(&w);
+		cv_test_folder_remove(folder);
+	}
+}
+
+static void give_parent(struct cv_vhd_image *image, int parent, struct cv_text *payload, char name[32])
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+	const char *code = cv_vhd_locator_code("w2ru");
+
+	snprintf(name, 32, "i%d.vhd", parent);
+	cv_text_addf(&path, "./%s", name);
+	image->type = VHD_TYPE_DIFFERENCING;
+	memset(image->parent_uuid, parent + 1, sizeof image->parent_uuid);
+	image->parent_name = cv_bytes_of(name);
+	cv_vhd_locator_payload(code, (struct cv_bytes){ cv_text_str(&path), path.len }, payload);
+	image->locators[0].payload = (struct cv_bytes){ payload->at, payload->len };
+	memcpy(image->locators[0].code, code, sizeof image->locators[0].code);
+	image->locator_count = 1;
+}
+
+enum { VHD_BLOCK = 65536, VHD_PIECE = 4096 };
+
+/* Pieces of eight sectors, so that pages are whole whatever the file system does. */
+static void vhd_make(struct model *m, const char *folder, int i, uint32_t *seed)
+{
+	struct cv_vhd_image image = { .type = VHD_TYPE_DYNAMIC, .creator = cv_vhd_creator_find("tap"),
+				      .size = (uint64_t)PIECES * VHD_PIECE, .block_size = VHD_BLOCK };
+	CV_AUTO(cv_text_fini) struct cv_text payload = { 0 };
+	static uint8_t data[VHD_PIECE];
+	struct cv_vhd_writer writer;
+	struct cv_file_out out;
+	struct cv_err err = { 0 };
+	char name[32], parent[32];
+	int dir = open(folder, O_RDONLY | O_DIRECTORY);
+
+	snprintf(name, sizeof name, "i%d.vhd", i);
+	image.hidden = m->is_base[i];
+	memset(image.uuid, i + 1, sizeof image.uuid);
+	memset(data, 0x55, sizeof data);
+	if (i)
+		give_parent(&image, m->parent[i], &payload, parent);
+	assert_true(dir >= 0 && cv_out_create(&out, &cv_io_real, dir, name, &err));
+	assert_true(cv_vhd_begin(&writer, &out, &image, &err));
+	for (int k = 0; k < 60; k++) {
+		uint32_t p = cv_test_random(seed, PIECES), at = p * VHD_PIECE;
+
+		m->has[i][p] = HAS_DATA;
+		assert_true(cv_vhd_put(&writer, at / VHD_BLOCK, at % VHD_BLOCK, data, sizeof data,
+				       VHD_PIECE / VHD_SECTOR, &err));
+	}
+	assert_true(cv_out_close(&out, cv_vhd_end(&writer, &err), &err));
+	cv_vhd_fini(&writer);
+	close(dir);
+}
+
+static void vhd_trees_are_as_the_model_has_them(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 6; round++) {
+		char *folder = cv_test_folder();
+		uint32_t seed = round + 77;
+		struct model m;
+		struct world w;
+
+		model_begin(&m, &seed);
+		for (int i = 0; i < IMAGES; i++)
+			vhd_make(&m, folder, i, &seed);
+		model_settle(&m);
+		world_open(&w, folder, "none", NULL);
+		assert_sums(&w, "a random tree");
+		assert_model(&w, &m, VHD_PIECE, ".vhd");
+		world_close(&w);
+		cv_test_folder_remove(folder);
+	}
+}
+
+static uint64_t on_disk(const char *folder, const char *name)
+{
+	char *path = NULL;
+	struct stat st;
+
+	assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
+	sync();
+	assert_int_equal(stat(path, &st), 0);
+	free(path);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void random_writes(const char *folder, const char *name, bool zeros, uint32_t *seed)
+{
+	char command[12][64];
+	const char *words[40] = { "qemu-io", "-f", "qcow2" };
+	size_t n = 3;
+
+	for (int k = 0; k < 10; k++) {
+		static const char *const what[] = { "write -P 9", "write -z", "discard" };
+		uint32_t kind = zeros ? cv_test_random(seed, 6) : 0, at = cv_test_random(seed, 30000) * 512;
+
+		snprintf(command[k], sizeof command[k], "%s %" PRIu32 " %" PRIu32, what[kind < 3 ? kind : 0], at,
+			 (1 + cv_test_random(seed, 700)) * 512);
+		words[n++] = "-c";
+		words[n++] = command[k];
+	}
+	words[n++] = name;
+	words[n] = NULL;
+	assert_int_equal(cv_test_run(folder, NULL, false, words), 0);
+}
+
+static void check_merge(uint32_t round)
+{
+	static const char *const clusters[] = { "cluster_size=65536", "cluster_size=65536", "cluster_size=4096" };
+	const char *of_parent = clusters[round % 3], *of_child = clusters[round / 3 % 3];
+	char *folder = cv_test_folder();
+	const struct cv_space_merge *merge;
+	uint32_t seed = round * 31 + 5;
+	uint64_t before, child, after;
+	struct world w;
+	int64_t real;
+
+	assert_int_equal(
+		cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", of_parent, "p", "16M"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", of_child, "-b", "p",
+				    "-F", "qcow2", "c"),
+			 0);
+	random_writes(folder, "p", false, &seed);
+	random_writes(folder, "c", true, &seed);
+	before = on_disk(folder, "p");
+	child = on_disk(folder, "c");
+	world_open(&w, folder, "none", NULL);
+	assert_sums(&w, "a pair");
+	merge = &w.space->images[image_named(&w, "c")].merge;
+	assert_true(merge->known);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "commit", "-q", "-d", "c"), 0);
+	after = on_disk(folder, "p");
+	real = (int64_t)child - ((int64_t)after - (int64_t)before);
+	/* A file system may need a page more for its own list of pieces. */
+	if (llabs(real - merge->net_bytes) > 4096)
+		fail_msg("round %" PRIu32 ": net %" PRId64 " was foretold, %" PRId64 " came", round, merge->net_bytes,
+			 real);
+	assert_true(after <= before || merge->peak_bytes >= after - before);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+static void merges_free_what_was_foretold(void **state)
+{
+	(void)state;
+	if (!cv_test_has("qemu-img")) {
+		print_message("qemu-img is not there\n");
+		skip();
+	}
+	for (uint32_t round = 0; round < 24; round++)
+		check_merge(round);
+}
+
+/* Snapshots, deletes and discards: what they do to the file is counted, and adds up. */
+static void snapshots_and_discards_add_up(void **state)
+{
+	uint64_t snapshot = 0, slack = 0;
+
+	(void)state;
+	if (!cv_test_has("qemu-img")) {
+		print_message("qemu-img is not there\n");
+		skip();
+	}
+	for (uint32_t round = 0; round < 6; round++) {
+		char *folder = cv_test_folder();
+		uint32_t seed = round + 400;
+		struct world w;
+
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "p", "16M"), 0);
+		random_writes(folder, "p", false, &seed);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "snapshot", "-c", "a", "p"), 0);
+		random_writes(folder, "p", true, &seed);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "snapshot", "-c", "b", "p"), 0);
+		random_writes(folder, "p", true, &seed);
+		if (round % 2)
+			assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "snapshot", "-d", "a", "p"), 0);
+		world_open(&w, folder, "none", NULL);
+		assert_sums(&w, "snapshots");
+		assert_int_equal(w.space->unknown, 0);
+		assert_int_equal(w.space->images[0].bytes[CV_SPACE_LEAKED], 0);
+		snapshot += w.space->images[0].bytes[CV_SPACE_SNAPSHOT];
+		slack += w.space->images[0].bytes[CV_SPACE_SLACK];
+		world_close(&w);
+		cv_test_folder_remove(folder);
+	}
+	assert_true(snapshot > 0 && slack > 0);
+}
+
+/* Counts a cluster that nothing uses: the next free one, in the first refcount block. */
+static void leak_clusters(const char *folder, const char *name, unsigned count)
+{
+	char *path = NULL;
+	uint8_t table[8], cluster[65536];
+	struct stat st;
+	int fd;
+
+	assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0 && !fstat(fd, &st));
+	assert_int_equal(pread(fd, table, 8, 65536), 8);
+	memset(cluster, 0xee, sizeof cluster);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t n = (uint64_t)st.st_size / 65536 + i;
+		uint8_t one[2] = { 0, 1 };
+
+		assert_int_equal(pwrite(fd, cluster, sizeof cluster, (off_t)(n * 65536)), sizeof cluster);
+		assert_int_equal(
+			pwrite(fd, one, 2,
+			       (off_t)((uint64_t)table[5] << 16 | (uint64_t)table[6] << 8 | table[7]) + (off_t)(n * 2)),
+			2);
+	}
+	close(fd);
+	free(path);
+}
+
+static bool has_finding(const struct world *w, enum cv_problem_id id, uint32_t image, uint64_t bytes)
+{
+	for (size_t i = 0; i < w->space->finding_count; i++)
+		if (w->space->findings[i].id == id && w->space->findings[i].image == image &&
+		    w->space->findings[i].bytes == bytes)
+			return true;
+	return false;
+}
+
+static void leaked_and_shadowed_bytes_are_findings(void **state)
+{
+	char *folder = cv_test_folder();
+	struct world w;
+
+	(void)state;
+	if (!cv_test_has("qemu-img")) {
+		print_message("qemu-img is not there\n");
+		cv_test_folder_remove(folder);
+		skip();
+	}
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "p", "16M"), 0);
+	assert_int_equal(
+		cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-b", "p", "-F", "qcow2", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "p"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 512K 1M", "c"), 0);
+	leak_clusters(folder, "p", 3);
+	world_open(&w, folder, "none", NULL);
+	assert_sums(&w, "a leak");
+	assert_true(has_finding(&w, CV_SPC_LEAKED_CLUSTERS, image_named(&w, "p"), 3 * 65536));
+	assert_true(has_finding(&w, CV_SPC_SHADOWED_DATA, image_named(&w, "p"), 512 * 1024));
+	assert_int_equal(w.space->finding_count, 2);
+	assert_int_equal(w.space->images[image_named(&w, "p")].leaked_pieces, 3);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* An internal snapshot of a child reads the parent too, as it was when it was taken. */
+static void what_a_snapshot_of_a_child_reads_is_live(void **state)
+{
+	char *folder = cv_test_folder();
+	struct world w;
+
+	(void)state;
+	if (!cv_test_has("qemu-img")) {
+		print_message("qemu-img is not there\n");
+		cv_test_folder_remove(folder);
+		skip();
+	}
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "p", "16M"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "p"), 0);
+	assert_int_equal(
+		cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-b", "p", "-F", "qcow2", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 256K", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "snapshot", "-c", "s", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "c"), 0);
+	world_open(&w, folder, "none", NULL);
+	assert_sums(&w, "a snapshot");
+	assert_int_equal(w.space->images[image_named(&w, "p")].bytes[CV_SPACE_SHADOWED], 256 * 1024);
+	assert_int_equal(w.space->images[image_named(&w, "p")].bytes[CV_SPACE_LIVE], 768 * 1024);
+	assert_true(w.space->images[image_named(&w, "c")].bytes[CV_SPACE_SNAPSHOT] >= 256 * 1024);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* What only a hidden image without children reads, in it and below it. */
+static void what_only_an_orphan_reads_is_orphaned(void **state)
+{
+	char *folder = cv_test_folder(), *sample = NULL;
+	struct cv_err err = { 0 };
+	uint64_t orphaned = 0;
+	struct world w;
+
+	(void)state;
+	assert_true(asprintf(&sample, "%s/sample", folder) > 0);
+	assert_true(cv_sample_build("orphaned-base-copy", sample, &err));
+	world_open(&w, sample, "none", NULL);
+	for (uint32_t i = 0; i < w.graph->image_count; i++) {
+		orphaned += w.space->images[i].bytes[CV_SPACE_ORPHANED];
+		if (w.graph->images[i].role == CV_ROLE_ORPHAN)
+			assert_int_equal(w.space->images[i].bytes[CV_SPACE_LIVE], 0);
+	}
+	assert_true(orphaned > 0);
+	world_close(&w);
+	free(sample);
+	cv_test_folder_remove(folder);
+}
+
+/* A hidden image between a base and a leaf, all with other data: what a merge needs is known to the byte. */
+static void a_plan_that_does_not_fit_says_what_is_missing(void **state)
+{
+	char *folder = cv_test_folder(), *sample = NULL;
+	const struct cv_space_plan *p;
+	struct cv_err err = { 0 };
+	uint64_t room, need;
+	struct world w;
+
+	(void)state;
+	assert_true(asprintf(&sample, "%s/sample", folder) > 0);
+	assert_true(cv_sample_build("coalescable", sample, &err));
+	world_open(&w, sample, "none", NULL);
+	p = &w.space->plans[0];
+	assert_true(p->fits && p->count >= 1 && !p->left_out);
+	assert_int_equal(p->steps[0].action, CV_SPACE_COALESCE);
+	need = p->steps[0].peak_bytes;
+	room = p->free_now;
+	assert_true(need > 0 && p->lowest_free == room - need);
+	world_close(&w);
+	/* Nearly all of the file system is kept free: 1 B less than what is needed is left. */
+	world_open(&w, sample, "none", &(struct cv_space_options){ .reserve = UINT64_MAX });
+	p = &w.space->plans[0];
+	assert_true(!p->fits && !p->count && p->left_out >= 1);
+	assert_true(p->missing_for != CV_NO_IMAGE);
+	assert_true(p->missing_bytes == p->reserve - p->free_now + need);
+	world_close(&w);
+	free(sample);
+	cv_test_folder_remove(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_strongest_claim_counts_once),
+		cmocka_unit_test(more_pieces_than_memory_is_meant_for_are_refused),
+		cmocka_unit_test(classes_of_all_samples_add_up),
+		cmocka_unit_test(qcow2_trees_are_as_the_model_has_them),
+		cmocka_unit_test(vhd_trees_are_as_the_model_has_them),
+		cmocka_unit_test(merges_free_what_was_foretold),
+		cmocka_unit_test(snapshots_and_discards_add_up),
+		cmocka_unit_test(leaked_and_shadowed_bytes_are_findings),
+		cmocka_unit_test(what_a_snapshot_of_a_child_reads_is_live),
+		cmocka_unit_test(what_only_an_orphan_reads_is_orphaned),
+		cmocka_unit_test(a_plan_that_does_not_fit_says_what_is_missing),
+	};
+
+	return cmocka_run_group_tests_name("space", tests, NULL, NULL) ? 1 : 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Writes a report into a new file: one that exists is never touched, whatever it is. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "tui/command/exit.h"
+#include "tui/command/map_file.h"
+
+static int complain(const char *what, const char *path, const struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	cv_text_add(&t, what);
+	cv_text_escape(&t, cv_bytes_of(path));
+	cv_text_addf(&t, ": %s", err->text);
+	cv_complain(cv_text_str(&t));
+	return cv_exit_of(err);
+}
+
+/* Everything is on disk when this is true. */
+static bool write_into(int fd, struct cv_report_call call, struct cv_err *err)
+{
+	struct cv_output *o = cv_output_new(fd);
+	struct cv_sink sink;
+	bool ok;
+
+	if (!o)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	sink = cv_output_sink(o);
+	ok = call.write(&sink, call.ctx) || cv_fail(err, CV_ENOMEM, "it could not be made");
+	if (!cv_output_flush(o, err))
+		ok = false;
+	cv_output_free(o);
+	return ok && (fsync(fd) == 0 || cv_fail_errno(err, "cannot bring it to the disk"));
+}
+
+int cv_map_file(const char *path, struct cv_report_call call, int status)
+{
+	struct cv_err err = { .code = CV_OK };
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return cv_output_report(call, status);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd < 0) {
+		cv_fail_errno(&err, "cannot make it");
+		if (err.os_errno == EEXIST)
+			err.code = CV_EREFUSED;
+		return status | complain("", path, &err);
+	}
+	if (!write_into(fd, call, &err)) {
+		unlink(path);
+		status |= complain("cannot write ", path, &err);
+	}
+	cv_auto_close(&fd);
+	return status;
+}
