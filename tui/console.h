@@ -24,12 +24,16 @@ struct cv_console_options {
 /*
  * Scans the places and shows them on the terminal until the user leaves. Standard input and output must be a
  * terminal. Everything that goes wrong before the screen is taken is said on standard error. Returns the
- * exit status of the program: 0; 8 if the terminal or a place cannot be used; 16 if TERM is of no use.
+ * exit status of the program: 0; 8 if the terminal or a place cannot be used; 16 if TERM is of no use; 32 if
+ * Ctrl-C or a signal ended it.
  */
 int cv_console_run_terminal(const struct cv_console_options *options);
 
 /* What a key asks the loop to do. */
-enum cv_fx { FX_REDRAW = 1, FX_RESCAN = 2, FX_STOP = 4, FX_QUIT = 8, FX_SUSPEND = 16, FX_REPAINT = 32 };
+enum cv_fx {
+	FX_REDRAW = 1, FX_RESCAN = 2, FX_STOP = 4, FX_QUIT = 8, FX_SUSPEND = 16, FX_REPAINT = 32,
+	FX_INTERRUPT = 64,              /* with FX_QUIT: it was broken off, by Ctrl-C or a signal */
+};
 
 /* Keys: a character is its code point, control characters included; the rest is here. */
 enum cv_keycode {
@@ -95,7 +99,7 @@ void cv_feed_stop(struct cv_feed *f);
 /* Works for about budget_ms. Adds FX_REDRAW to *fx when something new is to be seen; true while there is more to do. */
 bool cv_console_tick(struct cv_console *c, struct cv_feed *f, int budget_ms, unsigned *fx);
 
-/* Runs until FX_QUIT or CV_KEY_HANGUP; the latter returns false. feed may be NULL (nothing is scanned). */
+/* Runs until FX_QUIT; false if that came with FX_INTERRUPT. feed may be NULL (nothing is scanned). */
 bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_screen_ops *screen, void *self);
 
 #endif

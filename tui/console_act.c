@@ -239,6 +239,14 @@ static unsigned do_action(struct cv_console *c, enum cv_action action)
 	return common[action] ? common[action](c) : 0;
 }
 
+/* Nothing may happen that cannot be seen: on a screen that is too small there is only a way out. */
+static unsigned small_key(int key)
+{
+	if (key == CV_KEY_CTRL('c'))
+		return FX_QUIT | FX_INTERRUPT;
+	return key == 'q' || cv_action_of_key(key, CV_VIEW_REPOSITORIES) == CV_ACT_QUIT ? FX_QUIT : 0;
+}
+
 unsigned cv_console_key(struct cv_console *c, int key)
 {
 	enum cv_action action;
@@ -248,7 +256,9 @@ unsigned cv_console_key(struct cv_console *c, int key)
 	if (key == CV_KEY_NONE || key == CV_KEY_RESIZE)
 		return key == CV_KEY_RESIZE ? FX_REDRAW : 0;
 	if (key == CV_KEY_HANGUP)
-		return FX_QUIT;
+		return FX_QUIT | FX_INTERRUPT;
+	if (cv_is_small(c->w, c->h))
+		return small_key(key);
 	c->message[0] = '\0';
 	if (c->mode != CV_MODE_NORMAL) {
 		fx = cv_input_key(c, key);
@@ -257,6 +267,7 @@ unsigned cv_console_key(struct cv_console *c, int key)
 		if (action == CV_ACT_NONE)
 			cv_console_say(c, "that key does nothing here; ? lists the keys");
 		fx = action == CV_ACT_NONE ? FX_REDRAW : do_action(c, action);
+		fx |= fx & FX_QUIT && key == CV_KEY_CTRL('c') ? FX_INTERRUPT : 0;
 	}
 	cv_settle(c);
 	return fx | (said ? FX_REDRAW : 0);

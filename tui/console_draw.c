@@ -5,6 +5,11 @@
  */
 #include "tui/console_model.h"
 
+bool cv_is_small(int w, int h)
+{
+	return w < CV_MIN_W || h < CV_MIN_H;
+}
+
 struct cv_area cv_body(int w, int h)
 {
 	return (struct cv_area){ 0, 1, w, h - 3 };
@@ -188,7 +193,7 @@ static void draw_small(struct cv_cells *out)
 {
 	char text[64];
 
-	snprintf(text, sizeof text, "%dx%d needed, this is %dx%d", CV_MIN_W, CV_MIN_H, out->w, out->h);
+	snprintf(text, sizeof text, "%dx%d needed, this is %dx%d; q quits", CV_MIN_W, CV_MIN_H, out->w, out->h);
 	cv_cells_put(out, 0, out->h / 2, out->w, CV_INK_TEXT, text);
 }
 
@@ -196,7 +201,7 @@ void cv_console_draw(const struct cv_console *c, struct cv_cells *out)
 {
 	out->ascii = c->ascii;
 	cv_cells_clear(out);
-	if (out->w < CV_MIN_W || out->h < CV_MIN_H) {
+	if (cv_is_small(out->w, out->h)) {
 		draw_small(out);
 		return;
 	}

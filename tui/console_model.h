@@ -208,6 +208,7 @@ unsigned cv_input_key(struct cv_console *c, int key);
 void cv_search_step(struct cv_console *c, int direction);
 
 /* Screen areas, from the size alone (console_draw.c). */
+bool cv_is_small(int w, int h);  /* too small to show anything */
 struct cv_area cv_body(int w, int h);
 int cv_pane_height(const struct cv_console *c, enum cv_view_id view);
 void cv_draw_pane(const struct cv_console *c, struct cv_cells *out, int which, struct cv_area area);

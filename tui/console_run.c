@@ -47,9 +47,8 @@ bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_
 {
 	struct loop l = { .console = c, .feed = feed, .screen = screen, .self = self };
 	unsigned fx = FX_REDRAW;
-	int key = CV_KEY_NONE;
 
-	while (fit(&l) && key != CV_KEY_HANGUP && carry_out(&l, fx)) {
+	while (fit(&l) && carry_out(&l, fx)) {
 		bool busy;
 
 		if (fx & FX_REDRAW) {
@@ -59,9 +58,8 @@ bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_
 		fx = 0;
 		busy = feed && cv_console_tick(c, feed, STEP_MS, &fx);
 		/* with nothing to do this waits; a new frame is not held back by waiting for a key */
-		key = screen->key(self, busy || fx ? 0 : -1);
-		fx |= cv_console_key(c, key);
+		fx |= cv_console_key(c, screen->key(self, busy || fx ? 0 : -1));
 	}
 	cv_cells_fini(&l.frame);
-	return key != CV_KEY_HANGUP;
+	return !(fx & FX_INTERRUPT);
 }

@@ -181,8 +181,8 @@ void cv_write_state(const struct cv_snapshot *s, uint32_t index, struct cv_paper
 	const struct cv_image *image = &s->graph->images[index];
 	struct cv_text t = { 0 };
 
-	cv_paper_fieldf(p, LABEL_W, "Chain", CV_INK_TEXT, "depth %u; %u images stand on it", image->depth,
-			image->below);
+	cv_paper_fieldf(p, LABEL_W, "Chain", CV_INK_TEXT, "depth %u; %u image%s on it", image->depth, image->below,
+			image->below == 1 ? " stands" : "s stand");
 	write_references(s->graph, image, p);
 	write_verdict("Merge", &image->coalesce, p);
 	write_verdict("Delete", &image->deletable, p);

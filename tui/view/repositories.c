@@ -43,6 +43,15 @@ static const char *sign(const struct cv_console *c)
 	return c->snap.graph->partial ? ">" : "";
 }
 
+static const char *scan_state(const struct cv_console *c, const struct cv_repository *r)
+{
+	if (r->complete)
+		return "complete";
+	if (!c->snap.graph->partial)
+		return "NOT complete";
+	return c->scanning ? "still running" : "stopped";
+}
+
 static void write_images(const struct cv_console *c, const struct cv_repository_sum *s, struct cv_paper *p)
 {
 	struct cv_text t = { 0 };
@@ -51,7 +60,8 @@ static void write_images(const struct cv_console *c, const struct cv_repository_
 		     cv_plural(s->trees), s->leaves, s->leaves == 1 ? "f" : "ves", s->bases, cv_plural(s->bases),
 		     s->orphans, cv_plural(s->orphans));
 	if (s->unread)
-		cv_text_addf(&t, "; %zu %s", s->unread, c->snap.graph->partial ? "not read yet" : "could not be read");
+		cv_text_addf(&t, "; %zu %s", s->unread, !c->snap.graph->partial ? "could not be read" :
+			     c->scanning ? "not read yet" : "not read");
 	cv_paper_field(p, LABEL_W, "Images", CV_INK_TEXT, cv_text_str(&t));
 	cv_text_clear(&t);
 	for (int id = 0; id < CV_FORMAT_COUNT; id++)
@@ -117,8 +127,7 @@ static void write_repository(struct cv_console *c, const struct cv_repository *r
 			cv_size_short(s->allocated).s, cv_size_short(r->size_bytes).s, cv_size_short(r->free_bytes).s);
 	write_images(c, s, p);
 	write_references(c, p);
-	cv_paper_fieldf(p, LABEL_W, "Scan", CV_INK_TEXT, "metadata only, %s%s%s",
-			r->complete ? "complete" : c->snap.graph->partial ? "still running" : "NOT complete",
+	cv_paper_fieldf(p, LABEL_W, "Scan", CV_INK_TEXT, "metadata only, %s%s%s", scan_state(c, r),
 			c->snap.sandbox ? "; " : "", c->snap.sandbox ? c->snap.sandbox : "");
 	write_troubles(c, c->view[CV_VIEW_REPOSITORIES].list.cursor, p);
 }
@@ -188,7 +197,7 @@ static char state_of(const struct cv_console *c, size_t i)
 {
 	const struct cv_repository_sum *s = &c->index.repositories[i];
 
-	if (c->snap.graph->partial && !c->snap.repositories[i]->complete)
+	if (c->scanning && c->snap.graph->partial && !c->snap.repositories[i]->complete)
 		return '~';
 	if (s->count[CV_ERROR])
 		return 'X';
