@@ -48,14 +48,23 @@ static void note_lookalike(struct cv_source *source, struct cv_facts *facts)
 		facts->flags |= CV_FACT_RAW_LOOKALIKE;
 }
 
+static void note_remains(struct cv_source *source, struct cv_facts *facts)
+{
+	facts->lookalike = cv_raw_remains(source);
+	if (facts->lookalike != CV_FORMAT_NONE)
+		facts->flags |= CV_FACT_REMAINS;
+}
+
 bool cv_image_read(struct cv_source *source, enum cv_format_id declared, struct cv_facts *facts, struct cv_err *err)
 {
 	const struct cv_format *format = declared == CV_FORMAT_NONE ? cv_format_probe(source) : cv_format_by_id(declared);
 
 	if (declared == CV_FORMAT_RAW)
 		note_lookalike(source, facts);
-	if (!format)
+	if (!format) {
+		note_remains(source, facts);
 		return true;
+	}
 	facts->format = format->id;
 	return format->read(source, facts, err);
 }

@@ -51,6 +51,7 @@ enum cv_fact_flag {
 	CV_FACT_PARENT_TIME = 1 << 18,       /* parent_time is known */
 	CV_FACT_EXTENDED_L2 = 1 << 19,
 	CV_FACT_PARTIAL = 1 << 20,           /* a cap was reached: lists are cut, a finding says so */
+	CV_FACT_REMAINS = 1 << 21,           /* no format is recognised, but there are remains of one: lookalike says which */
 };
 
 enum cv_name_source {

@@ -165,6 +165,8 @@ static inline bool cv_name_is_hint(const struct cv_name *name)
 
 /* raw.c: which files are raw because somebody declares them so. */
 void cv_raw_decide(struct cv_build *b);
+/* Takes one file as raw from here on. */
+void cv_raw_take(struct cv_build *b, struct cv_node *n);
 
 /* resolve.c: who is whose parent. */
 void cv_resolve_by_name(struct cv_build *b);

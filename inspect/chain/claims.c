@@ -49,11 +49,23 @@ static void index_uuids(struct matcher *m)
 		qsort(m->uuids.at, m->uuids.len, sizeof *m->uuids.at, compare_uuids);
 }
 
+/*
+ * A disk that somebody refers to, in which nothing reminds of a format and whose name speaks of none: guest data
+ * from its first byte, as the usual raw disk of a virtual machine is.
+ */
+static bool is_plain_disk(const struct cv_node *n)
+{
+	return n->file->state == CV_FILE_READ && n->file->size && n->facts && n->facts->format == CV_FORMAT_NONE &&
+	       !(n->facts->flags & CV_FACT_REMAINS) && !cv_image_extension(n->file->path);
+}
+
 static bool add(struct matcher *m, const struct cv_claim *claim, size_t file)
 {
 	if (file >= m->b->node_count)
 		return false;
 	m->b->nodes[file].chosen |= !claim->in_use;
+	if (!claim->in_use && is_plain_disk(&m->b->nodes[file]))
+		cv_raw_take(m->b, &m->b->nodes[file]);
 	m->b->failed |= !cv_match_vec_push(&m->b->matches, (struct cv_match){ (uint32_t)file, claim });
 	return true;
 }

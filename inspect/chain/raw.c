@@ -187,6 +187,12 @@ static void make_raw(struct cv_build *b, struct cv_node *n)
 	n->declares_raw = false;
 }
 
+void cv_raw_take(struct cv_build *b, struct cv_node *n)
+{
+	n->standing = CV_AS_RAW;
+	make_raw(b, n);
+}
+
 void cv_raw_decide(struct cv_build *b)
 {
 	struct deciding d = {

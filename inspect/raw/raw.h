@@ -9,4 +9,7 @@
  * chainview knows, and when they cannot be read. */
 enum cv_format_id cv_raw_lookalike(struct cv_source *source);
 
+/* Which format has left structures in bytes that no format recognises; NONE if none has: then it is an ordinary disk. */
+enum cv_format_id cv_raw_remains(struct cv_source *source);
+
 #endif

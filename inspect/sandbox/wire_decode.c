@@ -11,7 +11,7 @@
 #define NAME_BYTES (1 + 1 + 4 + 4 + 16)
 #define ATTR_BYTES (4 + 4 + 8 + 4 + 16)
 #define FINDING_BYTES (4 + 1 + 1 + 16 + 8 + CV_FINDING_ARGS)
-#define KNOWN_FLAGS ((uint32_t)CV_FACT_PARTIAL * 2 - 1)
+#define KNOWN_FLAGS ((uint32_t)CV_FACT_REMAINS * 2 - 1)
 
 struct reader {
 	const uint8_t *at, *end;

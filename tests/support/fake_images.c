@@ -50,6 +50,7 @@ static void add_name(struct cv_facts *f, enum cv_name_source source, enum cv_nam
 }
 
 static const struct { const char *word; uint32_t flag; } flags[] = {
+		{ "remains", CV_FACT_REMAINS },
 	{ "unreadable-parent", CV_FACT_PARENT_UNREADABLE }, { "snapshots", CV_FACT_SNAPSHOTS },
 	{ "bitmaps", CV_FACT_BITMAPS }, { "live", CV_FACT_LIVE }, { "raw-parent", CV_FACT_PARENT | CV_FACT_PARENT_RAW },
 	{ "encrypted", CV_FACT_ENCRYPTED }, { "no-format", CV_FACT_NEEDS_PROBE }, { "disabled", CV_FACT_DISABLED },

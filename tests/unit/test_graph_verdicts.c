@@ -174,8 +174,10 @@ static const struct verdict_case cases[] = {
 	  "vm 100 refers to /far/gone, which leads to nothing that is known; it may be this image, or stand on it" },
 	{ "qcow2 a\n", COMPLETE, NULL, "/sr/gone", "a", false, true,
 	  "nothing stands on it and no source of references names it" },
-	{ "qcow2 a\nfile over.img\n", COMPLETE, "/sr/over.img", NULL, "a", false, false,
+	{ "qcow2 a\nfile over.img remains\n", COMPLETE, "/sr/over.img", NULL, "a", false, false,
 	  "over.img cannot be read and might stand on it" },
+	{ "qcow2 a\nfile disk.img\n", COMPLETE, "/sr/disk.img", NULL, "a", false, true,
+	  "nothing stands on it and no source of references names it" },
 	{ "qcow2 a\nfile over.img\n", COMPLETE, NULL, "/sr/over.img", "a", false, true,
 	  "nothing stands on it and no source of references names it" },
 
@@ -269,7 +271,7 @@ static void a_repository_that_was_not_seen_completely_allows_no_deletion(void **
 static void claims_of_every_kind_find_their_image(void **state)
 {
 	struct cv_scan *scan = fake_images("vhd a.vhd id=1\nvhd b.vhd id=2\nalso b.vhd z/b.vhd\nvhd sub/c.vhd id=3\n"
-					   "vhd 9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11.vhd id=4\nfile notes.txt");
+					   "vhd 9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11.vhd id=4\nfile notes.txt remains");
 	struct cv_claim claims[] = {
 		claim_of("/sr/a.vhd", "path", false),
 		claim_of("/sr/z/b.vhd", "alias", false),

@@ -40,6 +40,38 @@ static void a_raw_image_is_as_large_as_its_source(void **state)
 	}
 }
 
+static void what_is_left_of_a_format_is_seen_without_its_magic(void **state)
+{
+	static const uint8_t qcow2[24] = { [7] = 3, [23] = 16 }, small[24] = { [7] = 3, [23] = 8 }, other[24] = { [7] = 4, [23] = 16 };
+	static const struct { const void *bytes; size_t len, at; enum cv_format_id id; } cases[] = {
+		{ qcow2, sizeof qcow2, 0, CV_FORMAT_QCOW2 }, { small, sizeof small, 0, CV_FORMAT_NONE },
+		{ other, sizeof other, 0, CV_FORMAT_NONE },  { "cxsparse", 8, 512, CV_FORMAT_VHD },
+		{ "head", 4, 65536, CV_FORMAT_VHDX },        { "head", 4, 131072, CV_FORMAT_VHDX },
+		{ "head", 4, 65537, CV_FORMAT_NONE },        { "\xeb\x63\x90", 3, 0, CV_FORMAT_NONE },
+	};
+	static uint8_t image[200000];
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(cases); i++) {
+		struct cv_facts *f = cv_facts_new();
+		struct cv_err err = { CV_OK };
+		struct cv_source *s;
+
+		memset(image, 0, sizeof image);
+		memcpy(image + cases[i].at, cases[i].bytes, cases[i].len);
+		s = memory(image, sizeof image);
+		assert_true(cv_image_read(s, CV_FORMAT_NONE, f, &err));
+		assert_int_equal(f->format, CV_FORMAT_NONE);
+		assert_int_equal(f->lookalike, cases[i].id);
+		assert_int_equal(f->flags, cases[i].id == CV_FORMAT_NONE ? 0 : CV_FACT_REMAINS);
+		cv_source_close(s);
+		s = memory(image, 7);
+		assert_int_equal(cv_raw_remains(s), CV_FORMAT_NONE);
+		cv_source_close(s);
+		cv_facts_free(f);
+	}
+}
+
 static void raw_is_never_probed(void **state)
 {
 	struct cv_source *s = memory("any", 3);
@@ -106,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_raw_image_is_as_large_as_its_source),
+		cmocka_unit_test(what_is_left_of_a_format_is_seen_without_its_magic),
 		cmocka_unit_test(raw_is_never_probed),
 		cmocka_unit_test(content_looks_like_what_its_magic_number_says),
 		cmocka_unit_test(what_cannot_be_read_looks_like_nothing),
