@@ -48,8 +48,25 @@ static void note_lookalike(struct cv_source *source, struct cv_facts *facts)
 		facts->flags |= CV_FACT_RAW_LOOKALIKE;
 }
 
+/* QEMU's QED has backing files that are not read: whoever it stands on must not be taken for unneeded. */
+static bool is_qed(struct cv_source *source)
+{
+	struct cv_err err = { CV_OK };
+	char magic[4];
+
+	return cv_source_read(source, magic, sizeof magic, 0, &err) && !memcmp(magic, "QED", 4);
+}
+
 static void note_remains(struct cv_source *source, struct cv_facts *facts)
 {
+	struct cv_finding f = cv_finding_of(CV_GEN_UNSUPPORTED_FEATURE);
+
+	if (is_qed(source)) {
+		f.arg[0] = cv_arg_text("a QED image: neither its blocks nor its backing file are read");
+		cv_facts_find(facts, f);
+		facts->flags |= CV_FACT_PARENT_UNREADABLE;
+		return;
+	}
 	facts->lookalike = cv_raw_remains(source);
 	if (facts->lookalike != CV_FORMAT_NONE)
 		facts->flags |= CV_FACT_REMAINS;

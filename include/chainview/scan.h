@@ -65,7 +65,7 @@ struct cv_file {
 	uint32_t links;
 	uint64_t size, allocated;          /* bytes */
 	int64_t mtime_ns;                  /* since 1970 */
-	const char *path;                  /* absolute, raw bytes; the first in byte order of all that were found */
+	const char *path;                  /* absolute, raw bytes; the first in byte order of its own names, then of links */
 	const char *const *aliases;        /* further absolute paths in byte order */
 	uint32_t alias_count;
 	const struct cv_facts *facts;      /* NULL until read; kept also when it failed half way */

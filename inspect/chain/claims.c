@@ -56,7 +56,7 @@ static void index_uuids(struct matcher *m)
 static bool is_plain_disk(const struct cv_node *n)
 {
 	return n->file->state == CV_FILE_READ && n->file->size && n->facts && n->facts->format == CV_FORMAT_NONE &&
-	       !(n->facts->flags & CV_FACT_REMAINS) && !cv_image_extension(n->file->path);
+	       !(n->facts->flags & (CV_FACT_REMAINS | CV_FACT_PARENT_UNREADABLE)) && !cv_image_extension(n->file->path);
 }
 
 static bool add(struct matcher *m, const struct cv_claim *claim, size_t file)

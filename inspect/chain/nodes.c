@@ -60,7 +60,9 @@ static bool is_given(const struct cv_build *b, const struct cv_file *file)
 
 bool cv_is_image(const struct cv_build *b, const struct cv_node *n)
 {
-	if (n->standing == CV_AS_RAW || (n->facts && n->facts->format != CV_FORMAT_NONE))
+	if (n->standing == CV_AS_RAW)
+		return true;
+	if (n->facts && (n->facts->format != CV_FORMAT_NONE || (n->facts->flags & CV_FACT_PARENT_UNREADABLE)))
 		return true;
 	return n->file->state != CV_FILE_WAITING && (cv_image_extension(n->file->path) || is_given(b, n->file));
 }

@@ -38,7 +38,8 @@ static void unreadable(struct cv_build *b, uint32_t i)
 	struct cv_finding f = cv_finding_of(CV_GEN_IMAGE_UNREADABLE);
 	struct cv_text text = { 0 };
 
-	if (image->file->state == CV_FILE_WAITING || cv_facts_report(image->facts, CV_GEN_IMAGE_UNREADABLE))
+	if (image->file->state == CV_FILE_WAITING || cv_facts_report(image->facts, CV_GEN_IMAGE_UNREADABLE) ||
+	    (image->format == CV_FORMAT_NONE && cv_facts_report(image->facts, CV_GEN_UNSUPPORTED_FEATURE)))
 		return;
 	if (image->file->state == CV_FILE_FAILED)
 		add_trouble(&text, image->file);

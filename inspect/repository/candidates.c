@@ -42,13 +42,14 @@ void cv_trouble_mounted(struct cv_scan *s, uint32_t territory, const char *path)
 	add_trouble(s, territory, path, "another file system is mounted here; --cross-file-systems enters it");
 }
 
-/* A path in a repository that is reported on goes before one in a place that is only searched for relatives. */
-static bool add_path(struct cv_scan *s, size_t file, uint32_t territory, const char *path)
+/* A path in a repository that is reported on goes before one in a place that is only searched for relatives, and a
+ * name of the file itself before a symbolic link to it. */
+static bool add_path(struct cv_scan *s, size_t file, uint32_t territory, const char *path, bool link)
 {
 	const struct cv_territory *was = &s->territories[cv_files_at(&s->files, file)->repository];
 	const struct cv_territory *is = &s->territories[territory];
 
-	if (cv_files_alias(&s->files, file, path, territory, (int)is->pub.other - (int)was->pub.other))
+	if (cv_files_alias(&s->files, file, path, territory, 2 * ((int)is->pub.other - (int)was->pub.other) + link))
 		return true;
 	s->territories[territory].pub.failed = true;
 	return false;
@@ -134,7 +135,7 @@ static bool is_known(struct cv_scan *s, uint32_t territory, const char *rel, con
 	known = cv_files_by_inode(&s->files, entry.device, entry.inode);
 	if (entry.kind != CV_ENTRY_REGULAR || known == SIZE_MAX)
 		return false;
-	add_path(s, known, territory, path);
+	add_path(s, known, territory, path, false);
 	return true;
 }
 
@@ -180,7 +181,7 @@ void cv_candidate(struct cv_scan *s, uint32_t territory, const char *rel, const 
 		return;
 	}
 	close(fd);
-	add_path(s, known, territory, path);
+	add_path(s, known, territory, path, false);
 }
 
 /* What cannot be opened still has its sizes. */
@@ -219,7 +220,7 @@ void cv_candidate_named(struct cv_scan *s, uint32_t territory)
 		return;
 	}
 	close(fd);
-	add_path(s, known, territory, t->pub.path);
+	add_path(s, known, territory, t->pub.path, false);
 }
 
 void cv_candidate_link(struct cv_scan *s, uint32_t territory, const char *rel, const char *path)
@@ -232,7 +233,7 @@ void cv_candidate_link(struct cv_scan *s, uint32_t territory, const char *rel, c
 	else if (entry.kind == CV_ENTRY_DENIED || entry.kind == CV_ENTRY_FAILED)
 		cv_trouble_note(s, territory, path, "cannot follow the link", entry.os_errno);
 	if (known != SIZE_MAX)
-		add_path(s, known, territory, path);
+		add_path(s, known, territory, path, true);
 }
 
 void cv_candidate_read(void *scan, uint64_t tag, struct cv_facts *facts, const struct cv_err *why)

@@ -230,7 +230,7 @@ static void links_are_other_paths_only_inside_the_repository(void **state)
 	assert_int_equal(cv_scan_trouble_count(s), 0);
 	assert_true(cv_scan_repository(s, 0)->complete);
 	f = cv_scan_file(s, 0);
-	assert_string_equal(f->path, in(root, "absolute"));
+	assert_string_equal(f->path, in(root, "real/image"));
 	for (size_t i = 0; i < CV_COUNT(rows); i++)
 		if (has_path(f, in(root, rows[i].name)) != rows[i].alias)
 			fail_msg("link %s: alias %d", rows[i].name, !rows[i].alias);
