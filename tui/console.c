@@ -26,7 +26,7 @@ struct cv_console *cv_console_new(const struct cv_console_options *options)
 	c->stack[c->stack_len++] = CV_VIEW_REPOSITORIES;
 	if (options->scan.place_count == 1)
 		c->stack[c->stack_len++] = CV_VIEW_TREE;
-	c->details_image = CV_NO_IMAGE;
+	c->details_image = c->map.image = CV_NO_IMAGE;
 	cv_touch(c, ~0u);
 	return c;
 }
@@ -35,6 +35,8 @@ void cv_console_free(struct cv_console *c)
 {
 	if (!c)
 		return;
+	cv_map_end(c);
+	cv_space_end(c);
 	cv_index_fini(&c->index);
 	cv_ident_set_fini(&c->folded);
 	cv_ident_set_fini(&c->marked);
@@ -68,6 +70,8 @@ bool cv_console_show(struct cv_console *c, const struct cv_snapshot *snapshot)
 {
 	struct cv_index index;
 
+	cv_map_forget(c);
+	cv_space_forget(c);
 	cv_index_fini(&c->index);
 	c->shown = cv_index_build(&index, snapshot);
 	c->tree_order.len = c->tree_rows.len = c->finding_rows.len = 0;
@@ -137,7 +141,7 @@ void cv_console_resize(struct cv_console *c, int w, int h)
 		return;
 	c->w = w;
 	c->h = h;
-	cv_touch(c, 1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP);
+	cv_touch(c, 1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP | 1u << CV_VIEW_MAP);
 	cv_settle(c);
 }
 
@@ -157,6 +161,14 @@ void cv_push_view(struct cv_console *c, enum cv_view_id view)
 		c->view[view].list = (struct cv_list){ 0 };
 		cv_touch(c, 1u << view);
 	}
+}
+
+bool cv_on_stack(const struct cv_console *c, enum cv_view_id view)
+{
+	for (size_t i = 0; i < c->stack_len; i++)
+		if (c->stack[i] == view)
+			return true;
+	return false;
 }
 
 bool cv_pop_view(struct cv_console *c)
@@ -288,7 +300,18 @@ uint32_t cv_current_image(const struct cv_console *c)
 						       : CV_NO_IMAGE;
 	case CV_VIEW_DETAILS:
 		return c->details_image;
+	case CV_VIEW_MAP:
+		return c->map.image;
+	case CV_VIEW_SPACE:
+		return l->cursor < c->space.lines.len ? c->space.lines.at[l->cursor].image : CV_NO_IMAGE;
 	default:
 		return CV_NO_IMAGE;
 	}
+}
+
+bool cv_console_work(struct cv_console *c, int budget_ms, unsigned *fx)
+{
+	bool map = cv_map_tick(c, budget_ms, fx);
+
+	return cv_space_tick(c, fx) || map;
 }

@@ -99,6 +99,9 @@ void cv_feed_stop(struct cv_feed *f);
 /* Works for about budget_ms. Adds FX_REDRAW to *fx when something new is to be seen; true while there is more to do. */
 bool cv_console_tick(struct cv_console *c, struct cv_feed *f, int budget_ms, unsigned *fx);
 
+/* Works at what the views have asked for, maps and sums of space, likewise. Works for about budget_ms. */
+bool cv_console_work(struct cv_console *c, int budget_ms, unsigned *fx);
+
 /* Runs until FX_QUIT; false if that came with FX_INTERRUPT. feed may be NULL (nothing is scanned). */
 bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_screen_ops *screen, void *self);
 

@@ -116,6 +116,18 @@ static unsigned act_details(struct cv_console *c)
 	return FX_REDRAW;
 }
 
+static unsigned act_map(struct cv_console *c)
+{
+	cv_map_want(c, cv_current_image(c));
+	return FX_REDRAW;
+}
+
+static unsigned act_space(struct cv_console *c)
+{
+	cv_space_want(c);
+	return FX_REDRAW;
+}
+
 static unsigned act_search(struct cv_console *c)
 {
 	cv_input_begin(c, CV_MODE_SEARCH);
@@ -215,6 +227,8 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_TREE] = act_tree,
 	[CV_ACT_FINDINGS] = act_findings,
 	[CV_ACT_DETAILS] = act_details,
+	[CV_ACT_MAP] = act_map,
+	[CV_ACT_SPACE] = act_space,
 	[CV_ACT_SEARCH] = act_search,
 	[CV_ACT_SEARCH_NEXT] = act_next,
 	[CV_ACT_SEARCH_PREVIOUS] = act_previous,

@@ -31,6 +31,8 @@ int cv_pane_height(const struct cv_console *c, enum cv_view_id view)
 		return tall ? 11 : c->h >= 22 ? 9 : 6;
 	case CV_VIEW_FINDINGS:
 		return tall ? 14 : c->h >= 22 ? 8 : 5;
+	case CV_VIEW_SPACE:
+		return tall ? 8 : c->h >= 22 ? 5 : 0;
 	case CV_VIEW_TREE:
 		return tall ? 13 : c->w >= CV_WIDE_W && c->h >= 22 ? 7 : 0;
 	default:

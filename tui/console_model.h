@@ -11,6 +11,8 @@
 #include <chainview/report.h>
 
 #include "tui/view/filter.h"
+#include "tui/view/map.h"
+#include "tui/view/space.h"
 #include "tui/view/view.h"
 #include "tui/view/words.h"
 
@@ -141,6 +143,8 @@ struct cv_console {
 	uint32_t details_image;
 	struct cv_paper paper;             /* of the scrolling view on top */
 	int help_page;
+	struct cv_map_job map;
+	struct cv_space_job space;
 	struct cv_pane pane[2];
 	bool pane_focus;
 
@@ -184,6 +188,7 @@ static inline size_t cv_smaller(size_t a, size_t b)
 void cv_push_view(struct cv_console *c, enum cv_view_id view);
 /* Closes the view on top; false if it is the only one. */
 bool cv_pop_view(struct cv_console *c);
+bool cv_on_stack(const struct cv_console *c, enum cv_view_id view);
 /* Marks views (bits) for rebuilding. */
 void cv_touch(struct cv_console *c, unsigned views);
 /* Rebuilds what is on top if needed, puts the cursor back and writes the panes. Called after every change. */

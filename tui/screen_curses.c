@@ -93,7 +93,7 @@ static void set_up_colors(struct terminal *t, enum cv_color color)
 	for (int ink = 0; ink < CV_INK_COUNT; ink++) {
 		struct cv_look look = cv_theme_look((enum cv_ink)ink, t->colors);
 
-		if (look.color >= 0 && init_pair((short)(ink + 1), (short)look.color, -1) != ERR)
+		if (look.color >= 0 && init_pair((short)(ink + 1), (short)look.color, (short)look.back) != ERR)
 			t->pair[ink] = (short)(ink + 1);
 	}
 }

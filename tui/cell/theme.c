@@ -15,9 +15,13 @@ struct theme_row {
 
 static const struct theme_row theme[CV_INK_COUNT] = {
 #define R(tag, color256, attributes256, color8, attributes8, attributes_mono) \
-	[CV_INK_##tag] = { #tag, { color256, attributes256 }, { color8, attributes8 }, { -1, attributes_mono } },
+	[CV_INK_##tag] = { #tag, { color256, -1, attributes256 }, { color8, -1, attributes8 }, \
+			   { -1, -1, attributes_mono } },
+#define D(tag, color256, back256, color8, attributes8, attributes_mono) \
+	[CV_INK_##tag] = { #tag, { color256, back256, 0 }, { color8, -1, attributes8 }, { -1, -1, attributes_mono } },
 #include "tui/cell/theme.def"
 #undef R
+#undef D
 };
 
 struct cv_look cv_theme_look(enum cv_ink ink, int colors)

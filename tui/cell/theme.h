@@ -10,15 +10,18 @@
 
 enum cv_ink {
 #define R(tag, color256, attributes256, color8, attributes8, attributes_mono) CV_INK_##tag,
+#define D(tag, color256, back256, color8, attributes8, attributes_mono) CV_INK_##tag,
 #include "tui/cell/theme.def"
 #undef R
+#undef D
 	CV_INK_COUNT
 };
 
 enum cv_attribute { CV_BOLD = 1, CV_REVERSE = 2, CV_UNDERLINE = 4 };
 
 struct cv_look {
-	int color;               /* foreground; -1 is the terminal's own. The background is always its own */
+	int color;               /* foreground; -1 is the terminal's own */
+	int back;                /* background; -1, its own, except in maps */
 	unsigned attributes;     /* enum cv_attribute */
 };
 

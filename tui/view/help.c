@@ -14,6 +14,9 @@ static const struct { const char *symbol, *ascii, *help;
 	{ "\xe2\x96\xbc  \xe2\x96\xba", "v  >", "unfolded, folded (a folded row sums up)" },
 	{ "x  <", "x  <", "orphan; levels left out on the left" },
 	{ ">12", ">12", "at least: the scan is not done" },
+	{ ".  z", ".  z", "map: not allocated, zeros" },
+	{ "0-9 a-y +", "0-9 a-y +", "map: hops to the image that has it; + above 34" },
+	{ "X  !  ?", "X  !  ?", "map: parent missing, unreadable, not read yet" },
 };
 
 static const struct { const char *word, *help; } words[] = {
