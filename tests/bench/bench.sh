@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-3.0-or-later
 # make bench: figures that a person may quote. Ratios are of one run; machines differ and are noisy.
 #
-# A repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names), then one of 100,000.
+# A repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names), a fragmented
+# chain of 30 images, and a repository of 100,000.
 set -eu
 build=${BUILD:-build}
 chainview=$build/chainview
@@ -49,6 +50,34 @@ echo "qemu-img info --backing-chain:      $(field "$theirs" 1) s for 2000 chains
 awk -v o="$(field "$ours" 1)" -v t="$(field "$theirs" 1)" 'BEGIN { printf "ratio:                              %.1f times faster\n", t / o }'
 awk -v k="$(field "$ours" 2)" 'BEGIN { printf "memory of all its processes:        %.1f MiB at most\n", k / 1024 }'
 awk -v c="$calls" -v n="$images" 'BEGIN { printf "system calls (strace -c -f):        %.1f for each image\n", c / n }'
+
+# A 1 GiB disk under 30 layers, each with writes of 4 KiB in random places.
+make_fragmented()
+{
+	local layer parent='' seed=7 i
+	mkdir -p "$1"
+	for ((layer = 0; layer < 30; layer++)); do
+		qemu-img create -q -f qcow2 -o cluster_size=4096 ${parent:+-b "$parent" -F qcow2} "$1/l$layer.qcow2" 1G
+		for ((i = 0; i < 16000; i++)); do
+			seed=$(((seed * 1103515245 + 12345) % 2147483648))
+			echo "write -q -P $((layer + 1)) $((seed % 262144 * 4096)) 4096"
+		done | qemu-io -t unsafe -f qcow2 "$1/l$layer.qcow2" >/dev/null
+		parent=l$layer.qcow2
+	done
+}
+
+echo "preparing a fragmented chain of 30 images"
+make_fragmented "$work/fragments"
+leaf=$work/fragments/l29.qcow2
+"$chainview" map --json "$leaf" >/dev/null
+ours_map=$("$work/measure" "$chainview" map --json "$leaf")
+theirs_map=$("$work/measure" qemu-img map --output=json "$leaf")
+echo "map of the chain:                   $(field "$ours_map" 1) s, qemu-img map $(field "$theirs_map" 1) s"
+awk -v o="$(field "$ours_map" 1)" -v t="$(field "$theirs_map" 1)" 'BEGIN { printf "ratio:                              %.2f of its time\n", o / t }'
+ours_sum=$("$work/measure" "$chainview" verify --reader=own "$leaf")
+theirs_sum=$("$work/measure" sh -c 'qemu-img convert -O raw "$0" "$0.raw" && sha256sum "$0.raw"' "$leaf")
+echo "verify --reader=own:                $(field "$ours_sum" 1) s, qemu-img convert and sha256sum $(field "$theirs_sum" 1) s"
+awk -v k="$(field "$ours_sum" 2)" -v m="$(field "$ours_map" 2)" 'BEGIN { printf "memory of verify, of map:           %.1f MiB, %.1f MiB\n", k / 1024, m / 1024 }'
 
 if [ -z "${QUICK:-}" ]; then
 	echo "preparing 20,000 chains of 5 images"
