@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * Names that cannot be followed, and whom they may mean. A name that leads out of the repositories can come back
- * through a link or a mount, a description like json: can hold the path of an image: so each image that is called
- * what such a name ends in, or has in it, is perhaps needed. Where a name does lead is found in inspect/chain.
+ * through a link or a mount under any name (a place given with --with settles it), a description like json: can
+ * hold the path of an image: so each image that is called what such a name ends in, or has in it, or that has the
+ * format expected there, is perhaps needed. Where a name does lead is found in inspect/chain.
  */
 #include "inspect/check/check.h"
 #include <ctype.h>
@@ -30,7 +31,9 @@ CV_VEC(called_vec, struct called);
 struct search {
 	struct cv_build *b;
 	struct called_vec called;   /* sorted by name, without regard to case */
-	struct namers escaped;      /* ... with escapes in it that may stand for anything */
+	struct namers escaped;      /* images with a description that has escapes in it and may stand for anything */
+	struct namers outside[CV_FORMAT_COUNT]; /* images with a name that leads out of the repositories, by the format
+						 * that they expect there; NONE: any. A link may lead back from there */
 };
 
 static void add_namer(struct namers *to, struct namer n)
@@ -150,6 +153,25 @@ static bool leads_to_file(const struct cv_build *b, const struct cv_node *n, uin
 	return false;
 }
 
+static bool leads_outside(const struct cv_build *b, const struct cv_node *n, uint32_t name)
+{
+	const struct cv_target *t = cv_targets_of(b, n);
+
+	for (uint32_t i = 0; i < n->target_count; i++)
+		if (t[i].name == name && t[i].found == CV_FOUND_OUTSIDE && !t[i].hint)
+			return true;
+	return false;
+}
+
+/* An identity says more than a name: an image that records its parent's needs none of those that have another. */
+static void outside_may_mean(struct search *s, const struct cv_facts *own, struct namer n)
+{
+	bool data = n.name->source == CV_NAME_DATA_FILE;
+
+	if (data || !cv_has(own, CV_FACT_PARENT_UUID))
+		add_namer(&s->outside[data ? CV_FORMAT_RAW : own->parent_format], n);
+}
+
 static bool is_called(const struct cv_file *f, struct cv_bytes word)
 {
 	for (uint32_t i = 0; i <= f->alias_count; i++) {
@@ -185,6 +207,8 @@ static void search_names_of(struct search *s, uint32_t image)
 			words_may_mean(s, namer);
 		else if (!leads_to_file(s->b, n, i))
 			name_may_mean(s, cv_name_last(namer.name), namer);
+		if (leads_outside(s->b, n, i))
+			outside_may_mean(s, own, namer);
 	}
 }
 
@@ -212,6 +236,8 @@ void cv_notes_perhaps(struct cv_build *b)
 			first = i;
 		note(b, c->image, &s.called.at[first].namers);
 		note(b, c->image, &s.escaped);
+		note(b, c->image, &s.outside[CV_FORMAT_NONE]);
+		note(b, c->image, &s.outside[b->g->images[c->image].format]);
 	}
 	free(s.called.at);
 }
