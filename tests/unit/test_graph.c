@@ -207,103 +207,103 @@ static void rings_are_seen_and_what_stands_on_them_too(void **state)
 	check_examples(examples, CV_COUNT(examples));
 }
 
+static const struct example raw_declarations[] = {
+	{ "a raw base without any format", "file disk.img\nqcow2 top.qcow2 back=disk.img fmt=raw",
+	  "disk.img none d0 ^disk.img +1 base\n"
+	  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n" },
+	{ "named .raw, by its own", "file disk.raw\nfile readme.txt", "disk.raw none d0 ^disk.raw +0 leaf\n" },
+	{ "a guest wrote a header into its raw disk",
+	  "qcow2 disk.img back=secret.qcow2 fmt=qcow2\nqcow2 secret.qcow2\nqcow2 top.qcow2 back=disk.img "
+	  "fmt=raw",
+	  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
+	  "secret.qcow2 none d0 ^secret.qcow2 +0 leaf\n"
+	  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n" },
+	{ "what guest data declares does not count",
+	  "qcow2 disk.img back=victim.qcow2 fmt=raw\nqcow2 victim.qcow2 back=base.qcow2 fmt=qcow2\n"
+	  "qcow2 base.qcow2\nqcow2 top.qcow2 back=disk.img fmt=raw",
+	  "base.qcow2 none d0 ^base.qcow2 +1 base\n"
+	  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
+	  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
+	  "victim.qcow2 found:base.qcow2/name d1 ^base.qcow2 +0 leaf\n" },
+	{ "two children, two opinions",
+	  "qcow2 disk.img\nqcow2 a.qcow2 back=disk.img fmt=raw\nqcow2 b.qcow2 back=disk.img fmt=qcow2",
+	  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
+	  "b.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
+	  "disk.img none d0 ^disk.img +2 base\n" },
+	{ "what another child relies on keeps its parent",
+	  "qcow2 c\nqcow2 a back=c fmt=qcow2\nqcow2 b1 back=a fmt=raw\nqcow2 b2 back=a fmt=qcow2",
+	  "a found:c/name d1 ^c +2 base\n"
+	  "b1 found:a/name d2 ^c +0 leaf parent-locators-disagree\n"
+	  "b2 found:a/name d2 ^c +0 leaf\n"
+	  "c none d0 ^c +3 base\n" },
+	{ "what another child looks for by its identity is no guest data",
+	  "vhd base id=1\nvhd mid id=2 on=1 name=base\nvhd leaf id=3 on=2\nvhd evil id=4 raw-parent name=mid",
+	  "base none d0 ^base +3 base\n"
+	  "evil found:mid/name d2 ^base +0 leaf\n"
+	  "leaf found:mid/id d2 ^base +0 leaf\n"
+	  "mid found:base/both d1 ^base +2 base\n" },
+	{ "guest data does not rely on anything",
+	  "qcow2 disk.img back=secret fmt=qcow2\nqcow2 secret\nqcow2 top back=disk.img fmt=raw\n"
+	  "qcow2 disk2.img back=disk.img fmt=qcow2\nqcow2 top2 back=disk2.img fmt=raw",
+	  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
+	  "disk2.img none d0 ^disk2.img +1 base raw-looks-like-format\n"
+	  "secret none d0 ^secret +0 leaf\n"
+	  "top found:disk.img/name d1 ^disk.img +0 leaf\n"
+	  "top2 found:disk2.img/name d1 ^disk2.img +0 leaf\n" },
+	{ "guests that vouch for each other, or for themselves, are not believed",
+	  "qcow2 d1 back=d2 fmt=qcow2\nqcow2 d2 back=d1 fmt=qcow2\nqcow2 t1 back=d1 fmt=raw\n"
+	  "qcow2 t2 back=d2 fmt=raw\nvhd d3 id=5 on=5 name=d3\nqcow2 t3 back=d3 fmt=raw",
+	  "d1 none d0 ^d1 +1 base raw-looks-like-format\n"
+	  "d2 none d0 ^d2 +1 base raw-looks-like-format\n"
+	  "d3 none d0 ^d3 +1 base raw-looks-like-format\n"
+	  "t1 found:d1/name d1 ^d1 +0 leaf\n"
+	  "t2 found:d2/name d1 ^d2 +0 leaf\n"
+	  "t3 found:d3/name d1 ^d3 +0 leaf\n" },
+	{ "a twin is relied on like the image itself",
+	  "vhd a id=1\nvhd b id=1\nvhd leaf id=2 on=1 name=a\nqcow2 q back=b fmt=raw",
+	  "a none d0 ^a +1 base duplicate-identity\n"
+	  "b none d0 ^b +1 base duplicate-identity\n"
+	  "leaf found:a/both d1 ^a +0 leaf\n"
+	  "q found:b/name d1 ^b +0 leaf parent-locators-disagree\n" },
+	{ "the recorded format is not that of the content",
+	  "vhd disk.img id=1\nqcow2 a.qcow2 back=disk.img fmt=qcow2",
+	  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
+	  "disk.img none d0 ^disk.img +1 base\n" },
+	{ "no format recorded: unknown content is raw to qemu",
+	  "file disk.img\nqcow2 a.qcow2 back=disk.img no-format",
+	  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-format-unrecorded\n"
+	  "disk.img none d0 ^disk.img +1 base\n" },
+	{ "no format recorded, and a file that was an image once",
+	  "file disk.qcow2\nqcow2 a.qcow2 back=disk.qcow2 no-format",
+	  "a.qcow2 unreadable d1 ^a.qcow2 +0 leaf parent-format-unrecorded\n"
+	  "disk.qcow2 unreadable d1 ^disk.qcow2 +0 leaf image-unreadable\n" },
+	{ "a VHD on a raw file", "file disk.img\nvhd leaf.vhd id=2 raw-parent name=disk.img",
+	  "disk.img none d0 ^disk.img +1 base\n"
+	  "leaf.vhd found:disk.img/name d1 ^disk.img +0 leaf\n" },
+	{ "a VHD on one without identity", "vhd base.vhd\nvhd leaf.vhd id=2 raw-parent name=base.vhd",
+	  "base.vhd none d0 ^base.vhd +1 base\n"
+	  "leaf.vhd found:base.vhd/name d1 ^base.vhd +0 leaf\n" },
+	{ "a VHD on one with identity that is declared raw",
+	  "vhd base.vhd id=1\nvhd leaf.vhd id=2 raw-parent name=base.vhd",
+	  "base.vhd none d0 ^base.vhd +1 base raw-looks-like-format\n"
+	  "leaf.vhd found:base.vhd/name d1 ^base.vhd +0 leaf\n" },
+	{ "rings of declarations stay rings of images",
+	  "qcow2 a.qcow2 back=b.qcow2 fmt=raw\nqcow2 b.qcow2 back=a.qcow2 fmt=raw",
+	  "a.qcow2 cycle:b.qcow2/name d1 ^a.qcow2 +1 base parent-cycle parent-locators-disagree\n"
+	  "b.qcow2 cycle:a.qcow2/name d1 ^a.qcow2 +1 base parent-cycle parent-locators-disagree\n" },
+	{ "a data file is raw and needed", "file d.bin\nqcow2 a.qcow2 data=d.bin",
+	  "a.qcow2 none d0 ^a.qcow2 +0 leaf\n"
+	  "d.bin none d0 ^d.bin +0 base\n" },
+	{ "a data file that is not there", "qcow2 a.qcow2 data=d.bin",
+	  "a.qcow2 none d0 ^a.qcow2 +0 leaf qcow2-data-file-missing\n" },
+	{ "a data file outside", "qcow2 a.qcow2 data=/etc/shadow",
+	  "a.qcow2 none d0 ^a.qcow2 +0 leaf unsupported-feature\n" },
+};
+
 static void raw_is_what_a_child_that_counts_declares_raw(void **state)
 {
-	static const struct example examples[] = {
-		{ "a raw base without any format", "file disk.img\nqcow2 top.qcow2 back=disk.img fmt=raw",
-		  "disk.img none d0 ^disk.img +1 base\n"
-		  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n" },
-		{ "named .raw, by its own", "file disk.raw\nfile readme.txt", "disk.raw none d0 ^disk.raw +0 leaf\n" },
-		{ "a guest wrote a header into its raw disk",
-		  "qcow2 disk.img back=secret.qcow2 fmt=qcow2\nqcow2 secret.qcow2\nqcow2 top.qcow2 back=disk.img "
-		  "fmt=raw",
-		  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
-		  "secret.qcow2 none d0 ^secret.qcow2 +0 leaf\n"
-		  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n" },
-		{ "what guest data declares does not count",
-		  "qcow2 disk.img back=victim.qcow2 fmt=raw\nqcow2 victim.qcow2 back=base.qcow2 fmt=qcow2\n"
-		  "qcow2 base.qcow2\nqcow2 top.qcow2 back=disk.img fmt=raw",
-		  "base.qcow2 none d0 ^base.qcow2 +1 base\n"
-		  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
-		  "top.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
-		  "victim.qcow2 found:base.qcow2/name d1 ^base.qcow2 +0 leaf\n" },
-		{ "two children, two opinions",
-		  "qcow2 disk.img\nqcow2 a.qcow2 back=disk.img fmt=raw\nqcow2 b.qcow2 back=disk.img fmt=qcow2",
-		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
-		  "b.qcow2 found:disk.img/name d1 ^disk.img +0 leaf\n"
-		  "disk.img none d0 ^disk.img +2 base\n" },
-		{ "what another child relies on keeps its parent",
-		  "qcow2 c\nqcow2 a back=c fmt=qcow2\nqcow2 b1 back=a fmt=raw\nqcow2 b2 back=a fmt=qcow2",
-		  "a found:c/name d1 ^c +2 base\n"
-		  "b1 found:a/name d2 ^c +0 leaf parent-locators-disagree\n"
-		  "b2 found:a/name d2 ^c +0 leaf\n"
-		  "c none d0 ^c +3 base\n" },
-		{ "what another child looks for by its identity is no guest data",
-		  "vhd base id=1\nvhd mid id=2 on=1 name=base\nvhd leaf id=3 on=2\nvhd evil id=4 raw-parent name=mid",
-		  "base none d0 ^base +3 base\n"
-		  "evil found:mid/name d2 ^base +0 leaf\n"
-		  "leaf found:mid/id d2 ^base +0 leaf\n"
-		  "mid found:base/both d1 ^base +2 base\n" },
-		{ "guest data does not rely on anything",
-		  "qcow2 disk.img back=secret fmt=qcow2\nqcow2 secret\nqcow2 top back=disk.img fmt=raw\n"
-		  "qcow2 disk2.img back=disk.img fmt=qcow2\nqcow2 top2 back=disk2.img fmt=raw",
-		  "disk.img none d0 ^disk.img +1 base raw-looks-like-format\n"
-		  "disk2.img none d0 ^disk2.img +1 base raw-looks-like-format\n"
-		  "secret none d0 ^secret +0 leaf\n"
-		  "top found:disk.img/name d1 ^disk.img +0 leaf\n"
-		  "top2 found:disk2.img/name d1 ^disk2.img +0 leaf\n" },
-		{ "guests that vouch for each other, or for themselves, are not believed",
-		  "qcow2 d1 back=d2 fmt=qcow2\nqcow2 d2 back=d1 fmt=qcow2\nqcow2 t1 back=d1 fmt=raw\n"
-		  "qcow2 t2 back=d2 fmt=raw\nvhd d3 id=5 on=5 name=d3\nqcow2 t3 back=d3 fmt=raw",
-		  "d1 none d0 ^d1 +1 base raw-looks-like-format\n"
-		  "d2 none d0 ^d2 +1 base raw-looks-like-format\n"
-		  "d3 none d0 ^d3 +1 base raw-looks-like-format\n"
-		  "t1 found:d1/name d1 ^d1 +0 leaf\n"
-		  "t2 found:d2/name d1 ^d2 +0 leaf\n"
-		  "t3 found:d3/name d1 ^d3 +0 leaf\n" },
-		{ "a twin is relied on like the image itself",
-		  "vhd a id=1\nvhd b id=1\nvhd leaf id=2 on=1 name=a\nqcow2 q back=b fmt=raw",
-		  "a none d0 ^a +1 base duplicate-identity\n"
-		  "b none d0 ^b +1 base duplicate-identity\n"
-		  "leaf found:a/both d1 ^a +0 leaf\n"
-		  "q found:b/name d1 ^b +0 leaf parent-locators-disagree\n" },
-		{ "the recorded format is not that of the content",
-		  "vhd disk.img id=1\nqcow2 a.qcow2 back=disk.img fmt=qcow2",
-		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-locators-disagree\n"
-		  "disk.img none d0 ^disk.img +1 base\n" },
-		{ "no format recorded: unknown content is raw to qemu",
-		  "file disk.img\nqcow2 a.qcow2 back=disk.img no-format",
-		  "a.qcow2 found:disk.img/name d1 ^disk.img +0 leaf parent-format-unrecorded\n"
-		  "disk.img none d0 ^disk.img +1 base\n" },
-		{ "no format recorded, and a file that was an image once",
-		  "file disk.qcow2\nqcow2 a.qcow2 back=disk.qcow2 no-format",
-		  "a.qcow2 unreadable d1 ^a.qcow2 +0 leaf parent-format-unrecorded\n"
-		  "disk.qcow2 unreadable d1 ^disk.qcow2 +0 leaf image-unreadable\n" },
-		{ "a VHD on a raw file", "file disk.img\nvhd leaf.vhd id=2 raw-parent name=disk.img",
-		  "disk.img none d0 ^disk.img +1 base\n"
-		  "leaf.vhd found:disk.img/name d1 ^disk.img +0 leaf\n" },
-		{ "a VHD on one without identity", "vhd base.vhd\nvhd leaf.vhd id=2 raw-parent name=base.vhd",
-		  "base.vhd none d0 ^base.vhd +1 base\n"
-		  "leaf.vhd found:base.vhd/name d1 ^base.vhd +0 leaf\n" },
-		{ "a VHD on one with identity that is declared raw",
-		  "vhd base.vhd id=1\nvhd leaf.vhd id=2 raw-parent name=base.vhd",
-		  "base.vhd none d0 ^base.vhd +1 base raw-looks-like-format\n"
-		  "leaf.vhd found:base.vhd/name d1 ^base.vhd +0 leaf\n" },
-		{ "rings of declarations stay rings of images",
-		  "qcow2 a.qcow2 back=b.qcow2 fmt=raw\nqcow2 b.qcow2 back=a.qcow2 fmt=raw",
-		  "a.qcow2 cycle:b.qcow2/name d1 ^a.qcow2 +1 base parent-cycle parent-locators-disagree\n"
-		  "b.qcow2 cycle:a.qcow2/name d1 ^a.qcow2 +1 base parent-cycle parent-locators-disagree\n" },
-		{ "a data file is raw and needed", "file d.bin\nqcow2 a.qcow2 data=d.bin",
-		  "a.qcow2 none d0 ^a.qcow2 +0 leaf\n"
-		  "d.bin none d0 ^d.bin +0 base\n" },
-		{ "a data file that is not there", "qcow2 a.qcow2 data=d.bin",
-		  "a.qcow2 none d0 ^a.qcow2 +0 leaf qcow2-data-file-missing\n" },
-		{ "a data file outside", "qcow2 a.qcow2 data=/etc/shadow",
-		  "a.qcow2 none d0 ^a.qcow2 +0 leaf unsupported-feature\n" },
-	};
-
 	(void)state;
-	check_examples(examples, CV_COUNT(examples));
+	check_examples(raw_declarations, CV_COUNT(raw_declarations));
 }
 
 static void images_say_what_is_wrong_with_them_and_their_parents(void **state)
