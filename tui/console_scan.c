@@ -149,7 +149,7 @@ static void refresh(struct cv_console *c, struct cv_feed *f)
 {
 	uint64_t began = clock_ms(), took;
 	struct cv_err err = { 0 };
-	struct cv_graph *graph = cv_graph_build(f->now.scan, f->now.refs, &f->options->policy, &err),
+	struct cv_graph *graph = cv_graph_build(f->now.scan, f->now.refs, NULL, &f->options->policy, &err),
 			*before = f->now.graph;
 
 	if (!graph)

@@ -13,6 +13,18 @@
 extern "C" {
 #endif
 
+/* The check of the tables of one image, in a process that can do nothing else (chainview/check.h). */
+struct cv_checking {
+	struct cv_source *source;        /* borrowed */
+	struct cv_source *data;          /* external data file; NULL if there is none, or it is not to be had */
+	struct cv_facts *facts;          /* findings (where: bytes of the image file) and counts go here */
+	uint64_t corruptions;            /* as struct cv_checked */
+	uint64_t leaked_bytes;
+	/* To be called about once a megabyte of tables; false: stop, with CV_ECANCELLED in err. */
+	bool (*tick)(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err);
+	void *ctx;                       /* of whoever set tick */
+};
+
 struct cv_format {
 	enum cv_format_id id;
 	/* How sure it is, 0 (no) to 100 (yes); the best score wins. Sees the whole source but should look at its
@@ -21,6 +33,10 @@ struct cv_format {
 	/* Reads the metadata. Tolerant: damage becomes findings and facts, and false is only returned when the
 	 * source cannot be read or memory is short. Findings and facts gathered before an error stay. */
 	bool (*read)(struct cv_source *source, struct cv_facts *facts, struct cv_err *err);
+	/* Goes through all tables, after read() gave facts of this format without error. Reports what read() does not,
+	 * and nothing twice. Memory and time are bounded by the size of the file, whatever the tables say. NULL: the
+	 * format has no tables. */
+	bool (*check)(struct cv_checking *c, struct cv_err *err);
 };
 
 CV_API extern const struct cv_format *const cv_formats[];   /* NULL-ended; raw is not probed and comes last */

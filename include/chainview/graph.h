@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * The graph: images, who stands on whom, who needs whom, and what is wrong. It is built from a scan in one
- * go and never changes; a later state of the scan gives a new graph. It borrows from the scan and the
- * references, which must outlive it.
+ * go and never changes; a later state of the scan gives a new graph. It borrows from the scan, the references
+ * and the check, which must outlive it.
  */
 #ifndef CHAINVIEW_GRAPH_H
 #define CHAINVIEW_GRAPH_H
 
+#include <chainview/check.h>
 #include <chainview/reference.h>
 
 #ifdef __cplusplus
@@ -74,6 +75,7 @@ struct cv_graph_policy {
 struct cv_graph {
 	const struct cv_scan *scan;
 	const struct cv_references *refs;  /* NULL: not asked yet (a scan that still runs) */
+	const struct cv_check *checks;     /* NULL: tables were not looked at */
 	bool partial;                      /* the scan was not done: findings that need everything are left out */
 	struct cv_image *images;           /* sorted by repository, then id in byte order */
 	size_t image_count;
@@ -88,8 +90,10 @@ struct cv_graph {
 	struct cv_arena *arena;
 };
 
+/* checks: the findings about tables become part of the graph; NULL: tables were not looked at. */
 CV_API struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,
-				       const struct cv_graph_policy *policy, struct cv_err *err);
+				       const struct cv_check *checks, const struct cv_graph_policy *policy,
+				       struct cv_err *err);
 CV_API void cv_graph_free(struct cv_graph *g);
 
 /* The i-th child of an image (i < child_count). */

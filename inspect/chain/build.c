@@ -118,7 +118,7 @@ static bool build(struct cv_build *b, struct cv_graph_full *full)
 }
 
 struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,
-				const struct cv_graph_policy *policy, struct cv_err *err)
+				const struct cv_check *checks, const struct cv_graph_policy *policy, struct cv_err *err)
 {
 	struct cv_graph_full *full = calloc(1, sizeof *full);
 	struct cv_build b = { .scan = scan, .refs = refs, .incomplete = UINT32_MAX };
@@ -131,6 +131,7 @@ struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_refe
 		b.policy.depth_limit = policy && policy->depth_limit ? policy->depth_limit : 30;
 		full->pub.scan = scan;
 		full->pub.refs = refs;
+		full->pub.checks = checks;
 		full->pub.partial = !progress.done || progress.cancelled;
 		full->pub.arena = cv_arena_new(TEXT_CAP);
 		ok = full->pub.arena && build(&b, full);

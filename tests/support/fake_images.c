@@ -201,7 +201,7 @@ struct cv_scan *fake_images(const char *text)
 struct cv_graph *fake_graph(const struct cv_scan *scan, const struct cv_references *refs)
 {
 	struct cv_err err = { 0 };
-	struct cv_graph *g = cv_graph_build(scan, refs, NULL, &err);
+	struct cv_graph *g = cv_graph_build(scan, refs, NULL, NULL, &err);
 
 	if (!g)
 		stop("no graph", err.text);

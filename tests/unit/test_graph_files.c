@@ -48,7 +48,7 @@ static void look(struct scene *s, const struct cv_expectations *x)
 	s->refs = cv_references_read(x->refs, s->scan, &err);
 	assert_int_equal(chdir(here), 0);
 	assert_non_null(s->refs);
-	s->g = cv_graph_build(s->scan, s->refs, NULL, &err);
+	s->g = cv_graph_build(s->scan, s->refs, NULL, NULL, &err);
 	assert_non_null(s->g);
 	free((char *)(uintptr_t)place.path);
 	free(here);

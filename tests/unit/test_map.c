@@ -42,7 +42,7 @@ static void scan_house(struct house *h)
 		;
 	h->refs = cv_references_read("none", h->scan, &err);
 	fail_on(h->refs, &err);
-	h->graph = cv_graph_build(h->scan, h->refs, NULL, &err);
+	h->graph = cv_graph_build(h->scan, h->refs, NULL, NULL, &err);
 	fail_on(h->graph, &err);
 }
 

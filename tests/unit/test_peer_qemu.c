@@ -182,7 +182,7 @@ static void a_forest_of_qemu_images_is_drawn_as_it_is(void **state)
 	assert_non_null(scan);
 	while (cv_scan_step(scan, -1))
 		;
-	g = cv_graph_build(scan, NULL, NULL, &err);
+	g = cv_graph_build(scan, NULL, NULL, NULL, &err);
 	assert_non_null(g);
 	for (int i = 0; i < f->count; i++)
 		compare_node(f, g, &f->image[i]);

@@ -35,7 +35,7 @@ static int build(void **state)
 	d->scan = cv_scan_new(&(struct cv_scan_options){ .places = &(struct cv_place){ .path = repo }, .place_count = 1 }, &err);
 	while (d->scan && cv_scan_step(d->scan, -1))
 		;
-	d->g = d->scan ? cv_graph_build(d->scan, NULL, NULL, &err) : NULL;
+	d->g = d->scan ? cv_graph_build(d->scan, NULL, NULL, NULL, &err) : NULL;
 	free(repo);
 	*state = d;
 	return d->g ? 0 : 1;

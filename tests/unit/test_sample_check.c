@@ -134,7 +134,7 @@ static void check_says_what_the_recipe_says(void **state)
 	assert_true(x.stated);
 	scan = scan_places(sample, &x);
 	refs = read_references(sample, x.refs, scan);
-	g = cv_graph_build(scan, refs, NULL, &err);
+	g = cv_graph_build(scan, refs, NULL, NULL, &err);
 	assert_non_null(g);
 	good = pair_off(recipe, sample, &x, g);
 	cv_graph_free(g);

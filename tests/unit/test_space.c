@@ -36,7 +36,7 @@ static void world_open(struct world *w, const char *folder, const char *refs, co
 	while (cv_scan_step(w->scan, -1))
 		;
 	w->refs = cv_references_read(refs, w->scan, &err);
-	w->graph = w->refs ? cv_graph_build(w->scan, w->refs, NULL, &err) : NULL;
+	w->graph = w->refs ? cv_graph_build(w->scan, w->refs, NULL, NULL, &err) : NULL;
 	w->space = w->graph ? cv_space_compute(w->graph, options, &err) : NULL;
 	if (!w->space)
 		fail_msg("%s", err.text);

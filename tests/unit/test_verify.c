@@ -50,7 +50,7 @@ static void scan_folder(void)
 		;
 	refs = cv_references_read("none", scan, &err);
 	assert_non_null(refs);
-	graph = cv_graph_build(scan, refs, NULL, &err);
+	graph = cv_graph_build(scan, refs, NULL, NULL, &err);
 	assert_non_null(graph);
 }
 

@@ -220,7 +220,7 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	do {
 		notice_signal(s);
 		cv_graph_free(s->graph);
-		s->graph = cv_graph_build(s->scan, s->refs, &s->config.policy, err);
+		s->graph = cv_graph_build(s->scan, s->refs, NULL, &s->config.policy, err);
 	} while (s->graph && !s->cancelled && cv_signals_stop());
 	return s->graph != NULL;
 }
