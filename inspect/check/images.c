@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* What is wrong with single images: what their reader reported, content that could not be read, data files. */
+/* What is wrong with single images: what their reader and the check of their tables reported, content
+ * that could not be read, data files. */
 #include "inspect/check/check.h"
 
 static void reported(struct cv_build *b, uint32_t i)
@@ -116,10 +117,30 @@ static void data_file(struct cv_build *b, uint32_t i)
 	cv_found(b, i, f);
 }
 
+/* What its tables say. Content that is somebody's raw data was looked at in vain. */
+static void tables(struct cv_build *b, uint32_t i)
+{
+	const struct cv_image *image = &b->g->images[i];
+	const struct cv_checked *c = b->g->checks ? cv_check_of(b->g->checks, b->notes[i].node) : NULL;
+	struct cv_finding f = cv_finding_of(CV_GEN_IMAGE_UNREADABLE);
+	struct cv_text text = { 0 };
+
+	if (!c || image->format != image->file->facts->format)
+		return;
+	for (uint32_t k = 0; c->facts && k < c->facts->finding_count; k++)
+		cv_found(b, i, c->facts->findings[k]);
+	if (!c->trouble)
+		return;
+	cv_text_add(&text, "its tables were not looked at to their end: ");
+	cv_text_unescape(&text, cv_bytes_of(c->trouble));
+	f.arg[0] = cv_arg_kept(b, &text);
+	cv_found(b, i, f);
+}
+
 void cv_check_images(struct cv_build *b)
 {
 	static void (*const rules[])(struct cv_build *b, uint32_t image) = {
-		reported, unreadable, raw_lookalike, data_file,
+		reported, unreadable, raw_lookalike, data_file, tables,
 	};
 
 	for (uint32_t i = 0; i < b->g->image_count; i++)

@@ -3,33 +3,12 @@
 #include "inspect/map/files.h"
 #include "inspect/repository/reopen.h"
 
-/* The file that the image names for its guest data; NULL if it is not among those that were scanned. */
-static const struct cv_file *data_file_of(const struct cv_graph *g, const struct cv_image *m)
-{
-	const char *slash = strrchr(m->file->path, '/');
-	CV_AUTO(cv_auto_free) char *folder = strndup(m->file->path, slash ? (size_t)(slash - m->file->path) + 1 : 0);
-
-	for (uint32_t i = 0; folder && i < m->facts->name_count; i++) {
-		const struct cv_name *name = &m->facts->names[i];
-		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
-		struct cv_lookup found;
-
-		if (name->source != CV_NAME_DATA_FILE || !name->path.len ||
-		    !cv_path_join(&path, folder, name->path) || path.failed)
-			continue;
-		found = cv_scan_lookup(g->scan, cv_text_str(&path));
-		if (found.found == CV_FOUND_FILE)
-			return cv_scan_file(g->scan, found.file);
-	}
-	return NULL;
-}
-
 static bool open_data(const struct cv_graph *g, const struct cv_image *m, struct cv_task_image *out,
 		      const struct cv_file **data, struct cv_err *err)
 {
 	struct cv_range part;
 
-	*data = data_file_of(g, m);
+	*data = cv_scan_data_file(g->scan, m->file, m->facts);
 	if (!*data)
 		return cv_fail(err, CV_EFORMAT, "its external data file is not there");
 	out->data_fd = cv_scan_reopen(g->scan, *data, &part, err);

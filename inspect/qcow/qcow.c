@@ -172,4 +172,4 @@ static bool read_image(struct cv_source *source, struct cv_facts *facts, struct 
 	return take_backing(source, facts, &h, err);
 }
 
-const struct cv_format cv_format_qcow = { CV_FORMAT_QCOW, probe, read_image };
+const struct cv_format cv_format_qcow = { .id = CV_FORMAT_QCOW, .probe = probe, .read = read_image };

@@ -67,4 +67,4 @@ static bool read_image(struct cv_source *source, struct cv_facts *facts, struct 
 	return ok;
 }
 
-const struct cv_format cv_format_qcow2 = { CV_FORMAT_QCOW2, probe, read_image };
+const struct cv_format cv_format_qcow2 = { .id = CV_FORMAT_QCOW2, .probe = probe, .read = read_image };

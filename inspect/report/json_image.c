@@ -136,6 +136,24 @@ static const char *state_of(const struct cv_image *m)
 	return !m->any_finding || m->worst == CV_INFO ? "ok" : cv_severity_name(m->worst);
 }
 
+/* Only where tables were asked for: absent means that nobody looked. */
+static void put_check(struct cv_json *j, struct json_object *o, const struct cv_graph *g, const struct cv_image *m)
+{
+	size_t file = cv_scan_by_inode(g->scan, m->file->device, m->file->inode);
+	const struct cv_checked *c = g->checks && file != SIZE_MAX ? cv_check_of(g->checks, file) : NULL;
+	struct json_object *check;
+
+	if (!c || m->format != m->file->facts->format)
+		return;
+	check = cv_json_object(j);
+	cv_json_bool(j, check, "complete", c->done);
+	if (c->done) {
+		cv_json_number(j, check, "corruptions", c->corruptions);
+		cv_json_number(j, check, "leaked_bytes", c->leaked_bytes);
+	}
+	cv_json_put(j, o, "check", check);
+}
+
 struct json_object *cv_json_image(struct cv_json *j, const struct cv_graph *g, uint32_t image, bool full)
 {
 	const struct cv_image *m = &g->images[image];
@@ -150,6 +168,7 @@ struct json_object *cv_json_image(struct cv_json *j, const struct cv_graph *g, u
 	put_references(j, o, g, m);
 	put_verdict(j, o, "coalesce", g, m, &m->coalesce);
 	cv_json_text(j, o, "state", state_of(m));
+	put_check(j, o, g, m);
 	if (full) {
 		put_verdict(j, o, "deletable", g, m, &m->deletable);
 		put_attributes(j, o, m->facts);

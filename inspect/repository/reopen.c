@@ -70,3 +70,24 @@ int cv_scan_reopen(const struct cv_scan *scan, const struct cv_file *file, struc
 	err->os_errno = why.os_errno;
 	return -1;
 }
+
+const struct cv_file *cv_scan_data_file(const struct cv_scan *scan, const struct cv_file *file,
+					const struct cv_facts *facts)
+{
+	const char *slash = strrchr(file->path, '/');
+	CV_AUTO(cv_auto_free) char *folder = strndup(file->path, slash ? (size_t)(slash - file->path) + 1 : 0);
+
+	for (uint32_t i = 0; folder && i < facts->name_count; i++) {
+		const struct cv_name *name = &facts->names[i];
+		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+		struct cv_lookup found;
+
+		if (name->source != CV_NAME_DATA_FILE || !name->path.len ||
+		    !cv_path_join(&path, folder, name->path) || path.failed)
+			continue;
+		found = cv_scan_lookup(scan, cv_text_str(&path));
+		if (found.found == CV_FOUND_FILE)
+			return cv_scan_file(scan, found.file);
+	}
+	return NULL;
+}

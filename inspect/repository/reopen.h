@@ -12,4 +12,9 @@
  */
 int cv_scan_reopen(const struct cv_scan *scan, const struct cv_file *file, struct cv_range *part, struct cv_err *err);
 
+/* The file that an image names for its guest data (facts: what is in it); NULL if it is not among those that were
+ * scanned. */
+const struct cv_file *cv_scan_data_file(const struct cv_scan *scan, const struct cv_file *file,
+					const struct cv_facts *facts);
+
 #endif

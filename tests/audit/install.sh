@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 
 	while (scan && cv_scan_step(scan, -1))
 		;
-	g = scan ? cv_graph_build(scan, NULL, NULL, &err) : NULL;
+	g = scan ? cv_graph_build(scan, NULL, NULL, NULL, &err) : NULL;
 	if (!g)
 		return fprintf(stderr, "%s\n", err.text), 8;
 	printf("%zu images, version %s\n", g->image_count, cv_version());

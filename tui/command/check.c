@@ -50,6 +50,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
+	s->tables = true;
 	if (!cv_session_add_all(s, argv, (size_t)argc, &err) || !cv_session_run(s, &err))
 		return cv_command_fail(s, &err);
 	status = status_of(s);

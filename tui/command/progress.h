@@ -5,7 +5,7 @@
 #ifndef TUI_COMMAND_PROGRESS_H
 #define TUI_COMMAND_PROGRESS_H
 
-#include <chainview/scan.h>
+#include <chainview/check.h>
 
 #include "tui/command/options.h"
 
@@ -17,6 +17,7 @@ struct cv_progress_line {
 
 struct cv_progress_line cv_progress_begin(const struct cv_settings *settings);
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p);
+void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check_progress *p);
 void cv_progress_end(struct cv_progress_line *line);
 
 #endif

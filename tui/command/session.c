@@ -23,6 +23,7 @@ void cv_session_fini(struct cv_session *s)
 {
 	cv_graph_free(s->graph);
 	cv_references_free(s->refs);
+	cv_check_free(s->checks);
 	cv_scan_free(s->scan);
 	for (size_t i = 0; i < s->places.len; i++)
 		free(s->places.at[i].path);
@@ -184,6 +185,8 @@ static bool notice_signal(struct cv_session *s)
 {
 	if (!s->cancelled && cv_signals_stop()) {
 		cv_scan_cancel(s->scan);
+		if (s->checks)
+			cv_check_cancel(s->checks);
 		s->cancelled = true;
 	}
 	return s->cancelled;
@@ -201,6 +204,26 @@ static void scan_all(struct cv_session *s)
 	cv_progress_end(&line);
 }
 
+/* Images that a signal leaves out are said to be incomplete by the cancelled scan. */
+static bool check_all(struct cv_session *s, struct cv_err *err)
+{
+	struct cv_check_options options = { .workers = s->settings.workers };
+	struct cv_progress_line line = cv_progress_begin(&s->settings);
+	struct cv_check_progress p;
+
+	if (!s->tables || s->cancelled)
+		return true;
+	s->checks = cv_check_new(s->scan, &options, err);
+	if (!s->checks)
+		return false;
+	while (!notice_signal(s) && cv_check_step(s->checks, STEP_MS)) {
+		p = cv_check_progress(s->checks);
+		cv_progress_show_check(&line, &p);
+	}
+	cv_progress_end(&line);
+	return true;
+}
+
 const char *cv_session_refs(const struct cv_session *s)
 {
 	return s->settings.refs ? s->settings.refs : s->config.refs;
@@ -213,6 +236,8 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	if (!s->scan)
 		return false;
 	scan_all(s);
+	if (!check_all(s, err))
+		return false;
 	s->refs = cv_references_read(cv_session_refs(s), s->scan, err);
 	if (!s->refs)
 		return false;
@@ -220,7 +245,7 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	do {
 		notice_signal(s);
 		cv_graph_free(s->graph);
-		s->graph = cv_graph_build(s->scan, s->refs, NULL, &s->config.policy, err);
+		s->graph = cv_graph_build(s->scan, s->refs, s->checks, &s->config.policy, err);
 	} while (s->graph && !s->cancelled && cv_signals_stop());
 	return s->graph != NULL;
 }
@@ -241,9 +266,12 @@ bool cv_session_incomplete(const struct cv_session *s)
 	for (size_t i = 0; i < cv_scan_repository_count(s->scan); i++)
 		if (cv_scan_repository(s->scan, i)->failed)
 			return true;
-	for (size_t i = 0; i < cv_scan_file_count(s->scan); i++)
-		if (cv_scan_file(s->scan, i)->state == CV_FILE_FAILED)
+	for (size_t i = 0; i < cv_scan_file_count(s->scan); i++) {
+		const struct cv_checked *c = s->checks ? cv_check_of(s->checks, i) : NULL;
+
+		if (cv_scan_file(s->scan, i)->state == CV_FILE_FAILED || (c && c->trouble))
 			return true;
+	}
 	return false;
 }
 

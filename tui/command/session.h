@@ -28,9 +28,11 @@ struct cv_session {
 	int argc;                      /* the whole command line, for reports */
 	char **argv;
 	struct cv_session_places places;
-	struct cv_scan *scan;          /* these three are owned by the session; NULL before they are made */
+	struct cv_scan *scan;          /* these four are owned by the session; NULL before they are made */
+	struct cv_check *checks;
 	struct cv_references *refs;
 	struct cv_graph *graph;
+	bool tables;                   /* set by a command: the tables of all images are to be checked, too */
 	bool cancelled;                /* stopped by the user or a signal */
 	bool unavailable;              /* a configured repository is not there */
 };
@@ -57,7 +59,8 @@ struct cv_place *cv_session_place_list(const struct cv_session *s, size_t *count
 /* A scan of the places, just opened; the caller's. */
 struct cv_scan_options cv_session_scan_options(const struct cv_session *s, const struct cv_place *places, size_t count);
 struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *err);
-/* All in one for commands: scan with progress and signals, references, graph. A signal at any time before this
+/* All in one for commands: scan with progress and signals, check of tables if it is wanted, references,
+ * graph. A signal at any time before this
  * returns gives a partial graph, sets s->cancelled and is no error; one that comes later does nothing. */
 bool cv_session_run(struct cv_session *s, struct cv_err *err);
 
