@@ -10,7 +10,9 @@
 #define CV_REPAIR_IO_IO_H
 
 #include <chainview/error.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 struct cv_io {
@@ -19,19 +21,35 @@ struct cv_io {
 	ssize_t (*pread)(const struct cv_io *io, int fd, void *buf, size_t len, uint64_t off);
 	ssize_t (*pwrite)(const struct cv_io *io, int fd, const void *buf, size_t len, uint64_t off);
 	int (*ftruncate)(const struct cv_io *io, int fd, uint64_t size);
+	int (*fallocate)(const struct cv_io *io, int fd, int mode, uint64_t off, uint64_t len);
+	/* copy_file_range(2), without the flags. */
+	ssize_t (*copy_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, size_t len);
+	/* ioctl FICLONERANGE. */
+	int (*clone_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len);
+	/* lseek(2) with SEEK_DATA or SEEK_HOLE. */
+	int64_t (*seek)(const struct cv_io *io, int fd, uint64_t off, int whence);
 	int (*fsync)(const struct cv_io *io, int fd);
+	int (*fdatasync)(const struct cv_io *io, int fd);
 	int (*fstat)(const struct cv_io *io, int fd, struct stat *st);
+	/* Does not follow a link. */
+	int (*fstatat)(const struct cv_io *io, int dir, const char *name, struct stat *st);
+	int (*fstatvfs)(const struct cv_io *io, int fd, struct statvfs *st);
 	int (*mkdirat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
 	int (*unlinkat)(const struct cv_io *io, int dir, const char *name, int flags);
-	int (*renameat)(const struct cv_io *io, int dir, const char *from, const char *to);
-	int (*linkat)(const struct cv_io *io, int dir, const char *from, const char *to);
+	int (*renameat)(const struct cv_io *io, int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+	int (*linkat)(const struct cv_io *io, int from_dir, const char *from, int to_dir, const char *to);
 	int (*symlinkat)(const struct cv_io *io, const char *target, int dir, const char *name);
 	int (*mkfifoat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
 	int (*fchmodat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
 	/* Sets both times; does not follow a link. */
 	int (*utimensat)(const struct cv_io *io, int dir, const char *name, struct timespec when);
-	/* True if the directory holds nothing; false with errno 0 if it holds something. */
-	bool (*is_empty)(const struct cv_io *io, int dir);
+	/* fcntl F_OFD_SETLK: F_RDLCK, F_WRLCK or F_UNLCK on bytes of the file. */
+	int (*lock)(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len);
+	/* fcntl F_SETLEASE: F_WRLCK, F_RDLCK or F_UNLCK. */
+	int (*lease)(const struct cv_io *io, int fd, int type);
+	/* Calls each for every name in the directory but "." and ".."; each returns false to stop. -1 with errno if it
+	 * cannot be read. */
+	int (*list)(const struct cv_io *io, int dir, bool (*each)(void *ctx, const char *name), void *ctx);
 };
 
 /* The real one. */

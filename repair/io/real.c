@@ -6,7 +6,9 @@
 #include "repair/io/io.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int real_openat(const struct cv_io *io, int dir, const char *name, int flags, mode_t mode)
@@ -40,16 +42,63 @@ static int real_ftruncate(const struct cv_io *io, int fd, uint64_t size)
 	return TEMP_FAILURE_RETRY(ftruncate(fd, (off_t)size));
 }
 
+static int real_fallocate(const struct cv_io *io, int fd, int mode, uint64_t off, uint64_t len)
+{
+	(void)io;
+	return TEMP_FAILURE_RETRY(fallocate(fd, mode, (off_t)off, (off_t)len));
+}
+
+static ssize_t real_copy_range(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, size_t len)
+{
+	off64_t in = (off64_t)from_off, out = (off64_t)to_off;
+
+	(void)io;
+	return TEMP_FAILURE_RETRY(copy_file_range(from, &in, to, &out, len, 0));
+}
+
+static int real_clone_range(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len)
+{
+	struct file_clone_range range = { from, from_off, len, to_off };
+
+	(void)io;
+	return TEMP_FAILURE_RETRY(ioctl(to, FICLONERANGE, &range));
+}
+
+static int64_t real_seek(const struct cv_io *io, int fd, uint64_t off, int whence)
+{
+	(void)io;
+	return lseek(fd, (off_t)off, whence);
+}
+
+/* After a failed one nothing is known about what reached the disk, so these are never tried again. */
 static int real_fsync(const struct cv_io *io, int fd)
 {
 	(void)io;
-	return TEMP_FAILURE_RETRY(fsync(fd));
+	return fsync(fd);
+}
+
+static int real_fdatasync(const struct cv_io *io, int fd)
+{
+	(void)io;
+	return fdatasync(fd);
 }
 
 static int real_fstat(const struct cv_io *io, int fd, struct stat *st)
 {
 	(void)io;
 	return fstat(fd, st);
+}
+
+static int real_fstatat(const struct cv_io *io, int dir, const char *name, struct stat *st)
+{
+	(void)io;
+	return fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int real_fstatvfs(const struct cv_io *io, int fd, struct statvfs *st)
+{
+	(void)io;
+	return fstatvfs(fd, st);
 }
 
 static int real_mkdirat(const struct cv_io *io, int dir, const char *name, mode_t mode)
@@ -64,16 +113,17 @@ static int real_unlinkat(const struct cv_io *io, int dir, const char *name, int 
 	return unlinkat(dir, name, flags);
 }
 
-static int real_renameat(const struct cv_io *io, int dir, const char *from, const char *to)
+static int real_renameat(const struct cv_io *io, int from_dir, const char *from, int to_dir, const char *to,
+			 unsigned flags)
 {
 	(void)io;
-	return renameat(dir, from, dir, to);
+	return renameat2(from_dir, from, to_dir, to, flags);
 }
 
-static int real_linkat(const struct cv_io *io, int dir, const char *from, const char *to)
+static int real_linkat(const struct cv_io *io, int from_dir, const char *from, int to_dir, const char *to)
 {
 	(void)io;
-	return linkat(dir, from, dir, to, 0);
+	return linkat(from_dir, from, to_dir, to, 0);
 }
 
 static int real_symlinkat(const struct cv_io *io, const char *target, int dir, const char *name)
@@ -102,11 +152,24 @@ static int real_utimensat(const struct cv_io *io, int dir, const char *name, str
 	return utimensat(dir, name, both, AT_SYMLINK_NOFOLLOW);
 }
 
-static bool real_is_empty(const struct cv_io *io, int dir)
+static int real_lock(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)off, .l_len = (off_t)len };
+
+	(void)io;
+	return TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+static int real_lease(const struct cv_io *io, int fd, int type)
+{
+	(void)io;
+	return fcntl(fd, F_SETLEASE, type);
+}
+
+static int real_list(const struct cv_io *io, int dir, bool (*each)(void *ctx, const char *name), void *ctx)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-	bool empty = true;
 	int saved;
 
 	(void)io;
@@ -114,15 +177,18 @@ static bool real_is_empty(const struct cv_io *io, int dir)
 		saved = errno;
 		cv_auto_close(&copy);
 		errno = saved;
-		return false;
+		return -1;
 	}
 	errno = 0;
-	for (struct dirent *e; empty && (e = readdir(d));)
-		empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+	for (struct dirent *e; (e = readdir(d)); errno = 0)
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && !each(ctx, e->d_name)) {
+			errno = 0;
+			break;
+		}
 	saved = errno;
 	closedir(d);
-	errno = empty ? saved : 0;
-	return empty && !saved;
+	errno = saved;
+	return saved ? -1 : 0;
 }
 
 const struct cv_io cv_io_real = {
@@ -131,8 +197,15 @@ const struct cv_io cv_io_real = {
 	.pread = real_pread,
 	.pwrite = real_pwrite,
 	.ftruncate = real_ftruncate,
+	.fallocate = real_fallocate,
+	.copy_range = real_copy_range,
+	.clone_range = real_clone_range,
+	.seek = real_seek,
 	.fsync = real_fsync,
+	.fdatasync = real_fdatasync,
 	.fstat = real_fstat,
+	.fstatat = real_fstatat,
+	.fstatvfs = real_fstatvfs,
 	.mkdirat = real_mkdirat,
 	.unlinkat = real_unlinkat,
 	.renameat = real_renameat,
@@ -141,5 +214,7 @@ const struct cv_io cv_io_real = {
 	.mkfifoat = real_mkfifoat,
 	.fchmodat = real_fchmodat,
 	.utimensat = real_utimensat,
-	.is_empty = real_is_empty,
+	.lock = real_lock,
+	.lease = real_lease,
+	.list = real_list,
 };

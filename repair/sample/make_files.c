@@ -60,7 +60,7 @@ static bool make_link(struct cv_maker *m, const struct cv_recipe_line *line, str
 		return false;
 	from = cv_made_find(m, line->words[2]);
 	made->mtime = from->mtime; /* one file, one time */
-	return made_or_forget(m, m->io->linkat(m->io, m->root, from->name, made->name), err);
+	return made_or_forget(m, m->io->linkat(m->io, m->root, from->name, m->root, made->name), err);
 }
 
 static bool make_symlink(struct cv_maker *m, const struct cv_recipe_line *line, struct cv_err *err)
@@ -131,7 +131,7 @@ static bool rename_file(struct cv_maker *m, const struct cv_recipe_line *line, s
 	name = to->name;
 	m->made.len--;
 	from = cv_made_find(m, line->words[1]);
-	if (m->io->renameat(m->io, m->root, from->name, name) != 0)
+	if (m->io->renameat(m->io, m->root, from->name, m->root, name, 0) != 0)
 		return cv_io_fail(err, "rename", from->name);
 	from->name = name;
 	return true;

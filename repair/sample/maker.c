@@ -107,15 +107,24 @@ static int open_directory(const struct cv_io *io, const char *directory, bool *c
 	return fd;
 }
 
+/* Stops at the first name. */
+static bool note_name(void *ctx, const char *name)
+{
+	(void)name;
+	*(bool *)ctx = false;
+	return false;
+}
+
 static bool build_in(const struct cv_io *io, int root, const char *name, const char *text, const char *directory,
 		     struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
+	bool empty = true;
 
-	if (io->is_empty(io, root))
-		return cv_maker_run(io, root, name, text, err);
-	if (errno)
+	if (io->list(io, root, note_name, &empty) != 0)
 		return cv_io_fail(err, "read", directory);
+	if (empty)
+		return cv_maker_run(io, root, name, text, err);
 	cv_text_escape(&shown, cv_bytes_of(directory));
 	return cv_fail(err, CV_EREFUSED, "%s is not empty; a sample needs a directory of its own", cv_text_str(&shown));
 }
