@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What may be on a disk after a power cut, all of it: an operation runs on a simulated disk, and before each barrier
+ * and each change of names, where the most is pending, every state that the disk could come back in is made, recovery
+ * runs on it, and the result is looked at. Recovery itself is cut short in the same way.
+ *
+ * Pending sectors are there, not there, or trashed (zeros, ones, noise, other data of the disk; with the whole
+ * physical sector of 4 KiB if asked for); lengths come or do not; names come in order, or in any order that the file
+ * system could choose. Few pending sectors: all combinations; many: none, all, each missing, each alone, each
+ * beginning, and random ones.
+ */
+#ifndef TESTS_SUPPORT_CRASH_H
+#define TESTS_SUPPORT_CRASH_H
+
+#include "tests/support/simdisk.h"
+
+struct crash_scene {
+	const char *name;
+	/* The operation, from its start to its end. What it returns is only looked at when nothing goes wrong. */
+	bool (*run)(struct sim *s, void *ctx, struct cv_err *err);
+	/* What is run after a cut. Doing nothing must be all that it does when it is run again. */
+	bool (*recover)(struct sim *s, void *ctx, struct cv_err *err);
+	/* NULL if all that must be readable is, and reads as it should; else what is wrong, static or the scene's.
+	 * recovered: false right after the cut. guest: which guest wrote between the two (guests + 0: none). */
+	const char *(*look)(struct sim *s, void *ctx, bool recovered, unsigned guest);
+	/* Ways in which somebody may write to what is readable between cut and recovery: 1..guests; may be none. */
+	unsigned guests;
+	void (*guest)(struct sim *s, void *ctx, unsigned which);
+	void *ctx;
+};
+
+struct crash_options {
+	uint64_t seed;
+	unsigned random;             /* random states at each point where not all are made; 0: 32 */
+	unsigned inner;              /* one of so many states is also cut inside of recovery; 0: none */
+	bool pages;                  /* a trashed sector takes its 4 KiB with it */
+	uint64_t drop_barrier;       /* for mutants: this one is not carried out */
+	bool stop_at_first;          /* failure: for mutants, one is enough */
+};
+
+struct crash_result {
+	uint64_t barriers, names, points, states, distinct, recoveries, inner, failures;
+	char first[512];             /* the first failure, with what reproduces it */
+};
+
+/* Adds to *r. */
+void crash_enumerate(const struct sim *start, const struct crash_scene *scene, const struct crash_options *options,
+		     struct crash_result *r);
+
+#endif
