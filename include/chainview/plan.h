@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * A plan: what an operation will do, what it needs, and what was looked at to allow it. Planning only reads. The plan
+ * that is shown is the plan that is carried out: it holds what every image was like, and an image that is not like
+ * that any more when it is claimed makes the operation refuse.
+ */
+#ifndef CHAINVIEW_PLAN_H
+#define CHAINVIEW_PLAN_H
+
+#include <chainview/graph.h>
+#include <chainview/report.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cv_plan_kind { CV_PLAN_NONE, CV_PLAN_TRASH, CV_PLAN_RESTORE, CV_PLAN_PURGE, CV_PLAN_KIND_COUNT };
+CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
+
+/* An image that takes part: where it is and what it was like when the plan was made. */
+struct cv_plan_item {
+	const char *path;            /* relative to the repository, raw bytes */
+	uint64_t device, inode, size, allocated;
+	int64_t mtime_ns;
+	uint8_t uuid[16];            /* null: it has none */
+	const char *parent;          /* relative path of its parent in this repository; NULL: none, or elsewhere */
+	uint64_t parent_inode, parent_size;
+	int64_t parent_mtime_ns;
+	uint8_t from[16];            /* RESTORE, PURGE: the operation that put it into the trash */
+	uint32_t from_index;         /* and its number there */
+};
+
+struct cv_plan_step {
+	const char *kind;            /* "move", "unlink": one word */
+	const char *target;          /* raw bytes */
+	uint64_t bytes;              /* that it concerns */
+	const char *why;             /* escaped; one phrase */
+};
+
+/* Something that must be so. */
+struct cv_plan_check {
+	const char *name;            /* "references-complete": stable */
+	bool ok;
+	const char *text;            /* escaped; what was found, and the way out if it is not so */
+};
+
+struct cv_plan_space {
+	uint64_t free_now, lowest_free, reserve;
+	int64_t net;                 /* what is free afterwards is so much more */
+	bool fits;
+};
+
+struct cv_plan {
+	enum cv_plan_kind kind;
+	const char *repository;      /* absolute, raw bytes */
+	const char *const *searched; /* places in which children were looked for: absolute, raw bytes */
+	size_t searched_count;
+	const struct cv_plan_item *items;
+	size_t item_count;
+	const struct cv_plan_step *steps;
+	size_t step_count;
+	const struct cv_plan_check *checks;
+	size_t check_count;
+	struct cv_plan_space space;
+	bool refused;                /* one of the checks is not as it must be, or it does not fit */
+	const char *confirm;         /* what is typed to consent: the image's name, or "yes" for several; escaped */
+	uint8_t digest[32];          /* SHA-256 of everything above that is carried out */
+	struct cv_arena *arena;
+};
+
+CV_API void cv_plan_free(struct cv_plan *plan);
+
+/* How gc chooses: hidden orphans that nothing needs; with unreferenced also leaves that no reference names. */
+struct cv_gc_options {
+	bool unreferenced;
+	uint64_t reserve;
+};
+/* What nothing needs goes to the trash. A plan without items is one that has nothing to do. */
+CV_API struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const struct cv_gc_options *options,
+				  struct cv_err *err);
+
+/* Text for people; "plan" of the JSON documents of writers, with "result" if there is one. */
+CV_API bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, const struct cv_sink *sink);
+struct cv_operation_result;
+CV_API bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_result *result,
+				const struct cv_report_head *head, const struct cv_sink *sink);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Makes journals and appends to them. When a barrier has failed once nothing more is written: what is on disk is then
+ * not known, and recovery decides by what it reads. */
+#include "repair/journal/seal.h"
+#include <chainview/text.h>
+#include <stdio.h>
+
+static const uint8_t first_seal[32];
+
+struct cv_journal_name cv_journal_name(const uint8_t op[16])
+{
+	struct cv_journal_name name;
+
+	snprintf(name.s, sizeof name.s, "%s.cvj", cv_uuid_str(op).s);
+	return name;
+}
+
+static struct cv_journal_name temporary_name(const uint8_t op[16])
+{
+	struct cv_journal_name name;
+
+	snprintf(name.s, sizeof name.s, "%s.tmp", cv_uuid_str(op).s);
+	return name;
+}
+
+uint32_t cv_journal_slots(size_t payload)
+{
+	return (uint32_t)((sizeof(struct cv_journal_record_disk) + payload + CV_JOURNAL_SLOT - 1) / CV_JOURNAL_SLOT);
+}
+
+static struct cv_file_out out_of(const struct cv_journal *j)
+{
+	return (struct cv_file_out){ j->io, j->fd, "the journal" };
+}
+
+static bool write_super(const struct cv_journal *j, const struct cv_journal_super_disk *super, unsigned copy,
+			struct cv_err *err)
+{
+	uint8_t slot[CV_JOURNAL_SLOT] = { 0 };
+	struct cv_journal_super_disk sealed = *super;
+	struct cv_file_out out = out_of(j);
+
+	cv_super_seal(j->host, super, sealed.seal);
+	memcpy(slot, &sealed, sizeof sealed);
+	sealed.crc = cv_le32_of(cv_super_crc(slot));
+	memcpy(slot, &sealed, sizeof sealed);
+	return cv_out_write(&out, slot, sizeof slot, (uint64_t)copy * CV_JOURNAL_SLOT, err);
+}
+
+/* The owner is this process. */
+static struct cv_journal_super_disk super_of(const struct cv_journal *j, const uint8_t repository[16],
+					     uint64_t created_ns)
+{
+	struct cv_journal_super_disk s = {
+		.version = cv_le16_of(CV_JOURNAL_VERSION), .type = cv_le16_of((uint16_t)j->type),
+		.slots = cv_le32_of(j->slots), .pid = cv_le32_of(j->host->pid), .pid_start = cv_le64_of(j->host->pid_start),
+		.epoch = cv_le64_of(j->epoch), .created_ns = cv_le64_of(created_ns),
+	};
+
+	memcpy(s.magic, CV_JOURNAL_SUPER_MAGIC, sizeof s.magic);
+	memcpy(s.op, j->op, 16);
+	memcpy(s.repository, repository, 16);
+	memcpy(s.host, j->host->id, 16);
+	memcpy(s.boot, j->host->boot, 16);
+	return s;
+}
+
+/* Zeros, not holes: what is written later must not need space. */
+static bool reserve(const struct cv_journal *j, struct cv_err *err)
+{
+	enum { AT_ONCE = 64 };
+	CV_AUTO(cv_auto_free) uint8_t *zeros = calloc(AT_ONCE, CV_JOURNAL_SLOT);
+	struct cv_file_out out = out_of(j);
+
+	if (!zeros)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (uint32_t slot = 0; slot < j->slots; slot += AT_ONCE) {
+		uint32_t count = j->slots - slot < AT_ONCE ? j->slots - slot : AT_ONCE;
+
+		if (!cv_out_write(&out, zeros, (size_t)count * CV_JOURNAL_SLOT, (uint64_t)slot * CV_JOURNAL_SLOT, err))
+			return false;
+	}
+	return true;
+}
+
+bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err)
+{
+	uint32_t slots = cv_journal_slots(len);
+	size_t bytes = (size_t)slots * CV_JOURNAL_SLOT;
+	CV_AUTO(cv_auto_free) uint8_t *record = len <= CV_RECORD_PAYLOAD_MAX ? calloc(1, bytes) : NULL;
+	struct cv_journal_record_disk *head = (void *)record;
+	struct cv_file_out out = out_of(j);
+
+	if (!record)
+		return cv_fail(err, len <= CV_RECORD_PAYLOAD_MAX ? CV_ENOMEM : CV_ELIMIT, "a journal record of %zu bytes", len);
+	if (slots > j->slots - j->next)
+		return cv_fail(err, CV_ELIMIT, "the journal is full: %" PRIu32 " slots, %" PRIu32 " used", j->slots, j->next);
+	*head = (struct cv_journal_record_disk){
+		.version = cv_le16_of(CV_JOURNAL_VERSION), .type = cv_le16_of((uint16_t)type),
+		.number = cv_le64_of(j->number + 1), .len = cv_le32_of((uint32_t)len),
+		.previous_crc = cv_le32_of(j->last_crc), .epoch = cv_le64_of(j->epoch),
+		.time_ns = cv_le64_of(j->host->now_ns(j->host)),
+	};
+	memcpy(head->magic, CV_JOURNAL_RECORD_MAGIC, sizeof head->magic);
+	memcpy(head->op, j->op, sizeof head->op);
+	if (len)
+		memcpy(record + sizeof *head, payload, len);
+	cv_record_seal(j->host, record, sizeof *head + len, j->last_seal, head->seal);
+	head->crc = cv_le32_of(cv_record_crc(record, bytes));
+	if (!cv_out_write(&out, record, bytes, (uint64_t)j->next * CV_JOURNAL_SLOT, err))
+		return false;
+	j->next += slots;
+	j->number++;
+	j->last_crc = cv_le32_get(head->crc);
+	memcpy(j->last_seal, head->seal, sizeof j->last_seal);
+	return true;
+}
+
+bool cv_journal_barrier(struct cv_journal *j, struct cv_err *err)
+{
+	return j->io->fdatasync(j->io, j->fd) == 0 || cv_io_fail(err, "sync", "the journal");
+}
+
+/* The file under its temporary name, complete and on disk. */
+static bool make(struct cv_journal *j, const uint8_t repository[16], const void *prepare, size_t len, struct cv_err *err)
+{
+	struct cv_journal_super_disk super = super_of(j, repository, j->host->now_ns(j->host));
+
+	return reserve(j, err) && write_super(j, &super, 0, err) && write_super(j, &super, 1, err) &&
+	       cv_journal_add(j, CV_RECORD_PREPARE, prepare, len, err) &&
+	       (j->io->fsync(j->io, j->fd) == 0 || cv_io_fail(err, "sync", "the journal"));
+}
+
+static bool publish(struct cv_journal *j, const char *from, struct cv_err *err)
+{
+	struct cv_journal_name name = cv_journal_name(j->op);
+
+	if (j->io->renameat(j->io, j->dir, from, j->dir, name.s, RENAME_NOREPLACE) != 0)
+		return cv_io_fail(err, "rename", from);
+	return j->io->fsync(j->io, j->dir) == 0 || cv_io_fail(err, "sync", "the folder of journals");
+}
+
+bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struct cv_host *host, int dir,
+		       const uint8_t repository[16], enum cv_operation_type type, const void *prepare, size_t len,
+		       uint32_t more_slots, struct cv_err *err)
+{
+	struct cv_journal_name temporary;
+
+	*j = (struct cv_journal){ .io = io, .host = host, .dir = dir, .fd = -1, .type = type, .epoch = 1,
+				  .next = CV_JOURNAL_FIRST_RECORD };
+	if (__builtin_add_overflow(CV_JOURNAL_FIRST_RECORD + cv_journal_slots(len), more_slots, &j->slots))
+		return cv_fail(err, CV_ELIMIT, "a journal of %" PRIu32 " slots", more_slots);
+	if (!host->random(host, j->op, sizeof j->op))
+		return cv_fail_errno(err, "cannot make an identity");
+	j->op[6] = (uint8_t)((j->op[6] & 0x0f) | 0x40);
+	j->op[8] = (uint8_t)((j->op[8] & 0x3f) | 0x80);
+	memcpy(j->last_seal, first_seal, sizeof first_seal);
+	temporary = temporary_name(j->op);
+	j->fd = io->openat(io, dir, temporary.s, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (j->fd < 0)
+		return cv_io_fail(err, "create", temporary.s);
+	if (make(j, repository, prepare, len, err) && publish(j, temporary.s, err))
+		return true;
+	cv_journal_close(j);
+	io->unlinkat(io, dir, temporary.s, 0);
+	return false;
+}
+
+bool cv_journal_finish(struct cv_journal *j, enum cv_record_type type, int done_dir, struct cv_err *err)
+{
+	struct cv_journal_name name = cv_journal_name(j->op);
+
+	if (!cv_journal_add(j, type, NULL, 0, err) || !cv_journal_barrier(j, err))
+		return false;
+	if (j->io->renameat(j->io, j->dir, name.s, done_dir, name.s, RENAME_NOREPLACE) != 0)
+		return cv_io_fail(err, "archive", name.s);
+	return (j->io->fsync(j->io, done_dir) == 0 && j->io->fsync(j->io, j->dir) == 0) ||
+	       cv_io_fail(err, "sync", "the folders of journals");
+}
+
+void cv_journal_close(struct cv_journal *j)
+{
+	if (j->fd >= 0)
+		j->io->close(j->io, j->fd);
+	j->fd = -1;
+}
+
+static bool may_take_over(const struct cv_journal_log *log, const struct cv_host *host, bool adopt, struct cv_err *err)
+{
+	bool here = !memcmp(log->host, host->id, 16);
+
+	if (log->damaged)
+		return cv_fail(err, CV_EREFUSED, "its journal is damaged: nothing is touched");
+	if ((!here || !log->own) && !adopt)
+		return cv_fail(err, CV_EREFUSED, here ? "its journal is not sealed with the key of this host; --adopt takes it"
+						      : "it was begun on another host; --adopt takes it, when that host is dead");
+	if (here && !memcmp(log->boot, host->boot, 16) && log->pid != host->pid &&
+	    host->alive(host, log->pid, log->pid_start))
+		return cv_fail(err, CV_EREFUSED, "it is still running: process %" PRIu32, log->pid);
+	return true;
+}
+
+bool cv_journal_take_over(struct cv_journal *j, const struct cv_journal_log *log, const struct cv_io *io,
+			  const struct cv_host *host, int dir, const char *name, bool adopt, struct cv_err *err)
+{
+	struct cv_journal_super_disk super;
+
+	*j = (struct cv_journal){ .io = io, .host = host, .dir = dir, .fd = -1, .type = log->type, .epoch = log->epoch + 1,
+				  .next = log->end, .slots = log->slots, .number = log->records.len,
+				  .last_crc = log->last_crc };
+	memcpy(j->op, log->op, 16);
+	memcpy(j->last_seal, log->last_seal, sizeof j->last_seal);
+	if (!may_take_over(log, host, adopt, err))
+		return false;
+	j->fd = io->openat(io, dir, name, O_RDWR, 0);
+	if (j->fd < 0)
+		return cv_io_fail(err, "open", name);
+	super = super_of(j, log->repository, log->created_ns);
+	if (write_super(j, &super, (unsigned)(j->epoch & 1), err) && cv_journal_barrier(j, err))
+		return true;
+	cv_journal_close(j);
+	return false;
+}
