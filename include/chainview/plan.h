@@ -14,7 +14,8 @@
 extern "C" {
 #endif
 
-enum cv_plan_kind { CV_PLAN_NONE, CV_PLAN_TRASH, CV_PLAN_RESTORE, CV_PLAN_PURGE, CV_PLAN_KIND_COUNT };
+/* The numbers are in journals: they never change. */
+enum cv_plan_kind { CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_KIND_COUNT };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
 
 /* An image that takes part: where it is and what it was like when the plan was made. */

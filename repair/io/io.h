@@ -11,6 +11,7 @@
 
 #include <chainview/error.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>

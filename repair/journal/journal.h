@@ -11,11 +11,10 @@
 #include "repair/io/io.h"
 #include "repair/journal/host.h"
 #include "repair/journal/journal_disk.h"
+#include <chainview/plan.h>
 #include <chainview/vec.h>
 
 /* Numbers are on disks: they never change. */
-enum cv_operation_type { CV_OPERATION_TRASH = 1, CV_OPERATION_RESTORE, CV_OPERATION_PURGE };
-
 enum cv_record_type {
 	CV_RECORD_PREPARE = 1, CV_RECORD_META, CV_RECORD_UNDO, CV_RECORD_PROGRESS, CV_RECORD_VERIFIED, CV_RECORD_RELINKED,
 	CV_RECORD_SWAP, CV_RECORD_PUBLISH, CV_RECORD_EXTEND, CV_RECORD_ZERO, CV_RECORD_ZERODONE, CV_RECORD_TRASHED,
@@ -31,7 +30,7 @@ struct cv_journal {
 	const struct cv_host *host;
 	int dir, fd;                         /* dir: borrowed */
 	uint8_t op[16];
-	enum cv_operation_type type;
+	enum cv_plan_kind type;
 	uint32_t slots, next;                /* next: slot for the next record */
 	uint64_t number, epoch;              /* number: of the last record */
 	uint32_t last_crc;
@@ -44,12 +43,12 @@ uint32_t cv_journal_slots(size_t payload);
 /* Makes the file with room for its PREPARE record and more slots; it is on disk when this returns. dir is the folder for
  * journals. The operation gets a new identity. */
 bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struct cv_host *host, int dir,
-		       const uint8_t repository[16], enum cv_operation_type type, const void *prepare, size_t len,
+		       const uint8_t repository[16], enum cv_plan_kind type, const void *prepare, size_t len,
 		       uint32_t more_slots, struct cv_err *err);
 /* Writes one record; it is on disk after the next barrier. Fails when there is no room, and writes nothing then. */
 bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err);
 bool cv_journal_barrier(struct cv_journal *j, struct cv_err *err);
-/* DONE or ABORTED, then the file moves to the other folder. */
+/* DONE or ABORTED, then the file moves to the other folder; both are on disk when this returns. */
 bool cv_journal_finish(struct cv_journal *j, enum cv_record_type type, int done_dir, struct cv_err *err);
 void cv_journal_close(struct cv_journal *j);
 
@@ -63,7 +62,7 @@ CV_VEC(cv_record_vec, struct cv_record);
 
 /* One that was read. */
 struct cv_journal_log {
-	enum cv_operation_type type;
+	enum cv_plan_kind type;
 	uint8_t op[16], repository[16], host[16], boot[16];
 	uint32_t pid, slots, end;            /* end: the first slot behind the records */
 	uint64_t pid_start, epoch, created_ns;
@@ -88,6 +87,6 @@ bool cv_journal_take_over(struct cv_journal *j, const struct cv_journal_log *log
 			  const struct cv_host *host, int dir, const char *name, bool adopt, struct cv_err *err);
 
 struct cv_journal_name cv_journal_name(const uint8_t op[16]);
-const char *cv_operation_name(enum cv_operation_type type);   /* "trash", ...; NULL if there is none */
+const char *cv_operation_name(enum cv_plan_kind type);   /* "trash", ...; NULL if there is none */
 
 #endif

@@ -24,7 +24,7 @@
 
 struct cv_journal_super_disk {
 	uint8_t magic[8];          /*   0 */
-	cv_le16 version, type;     /*   8  of the layout; enum cv_operation_type */
+	cv_le16 version, type;     /*   8  of the layout; enum cv_plan_kind */
 	cv_le32 slots;             /*  12  in the whole file */
 	uint8_t op[16];            /*  16  identity of the operation */
 	uint8_t repository[16];    /*  32 */

@@ -32,7 +32,7 @@ static void take_super(struct cv_journal_log *log, const struct cv_journal_super
 {
 	uint8_t seal[32];
 
-	log->type = (enum cv_operation_type)cv_le16_get(s->type);
+	log->type = (enum cv_plan_kind)cv_le16_get(s->type);
 	memcpy(log->op, s->op, 16);
 	memcpy(log->repository, s->repository, 16);
 	memcpy(log->host, s->host, 16);

@@ -35,8 +35,6 @@ int cv_store_folder(const struct cv_io *io, int dir, const char *name, bool make
 			cv_io_fail(err, "make the folder", name);
 			return -1;
 		}
-		if (!cv_store_sync(io, dir, name, err))
-			return -1;
 		fd = io->openat(io, dir, name, O_RDONLY | O_DIRECTORY, 0);
 	}
 	if (fd < 0) {
@@ -70,7 +68,7 @@ static bool make_id(struct cv_store *s, struct cv_err *err)
 	ok = cv_out_close(&out, ok, err);
 	if (ok && s->io->renameat(s->io, s->dir, "id.tmp", s->dir, "id", RENAME_NOREPLACE) != 0)
 		ok = cv_io_fail(err, "rename", "id.tmp");
-	return ok && cv_store_sync(s->io, s->dir, CV_STORE_NAME, err);
+	return ok;
 }
 
 static bool read_id(struct cv_store *s, bool make, struct cv_err *err)
@@ -106,7 +104,9 @@ bool cv_store_open(struct cv_store *s, const struct cv_io *io, const struct cv_h
 		if (*folders[i].fd < 0)
 			break;
 	}
-	if (!err->code && read_id(s, make, err))
+	/* Also what was there already: whoever made it may have been killed before it was sure. */
+	if (!err->code && read_id(s, make, err) &&
+	    (!make || (cv_store_sync(io, s->dir, CV_STORE_NAME, err) && cv_store_sync(io, root, "the repository", err))))
 		return true;
 	cv_wrap(err, "%s", CV_STORE_NAME);
 	cv_store_close(s);
@@ -210,8 +210,6 @@ bool cv_store_sweep(const struct cv_store *s, struct cv_err *err)
 	ok = true;
 	for (size_t i = 0; i < names.len && ok; i++)
 		ok = s->io->unlinkat(s->io, s->journal, names.at[i], 0) == 0 || cv_io_fail(err, "remove", names.at[i]);
-	if (ok && names.len)
-		ok = cv_store_sync(s->io, s->journal, "the folder of journals", err);
 	cv_store_names_fini(&names);
 	return ok;
 }

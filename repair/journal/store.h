@@ -33,7 +33,8 @@ void cv_store_close(struct cv_store *s);
 /* Held until it is closed; refused (CV_EREFUSED) if somebody else has it. */
 bool cv_store_lock(struct cv_store *s, struct cv_err *err);
 
-/* Makes a folder if it is not there, on disk when this returns; its descriptor is the caller's, -1 with err set. */
+/* Opens a folder of ours; with make, makes it if it is not there (sure after a sync of dir). -1 with err set; CV_EUSAGE if
+ * it is not there. */
 int cv_store_folder(const struct cv_io *io, int dir, const char *name, bool make, struct cv_err *err);
 /* fsync of a folder. */
 bool cv_store_sync(const struct cv_io *io, int dir, const char *name, struct cv_err *err);

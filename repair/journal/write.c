@@ -141,7 +141,7 @@ static bool publish(struct cv_journal *j, const char *from, struct cv_err *err)
 }
 
 bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struct cv_host *host, int dir,
-		       const uint8_t repository[16], enum cv_operation_type type, const void *prepare, size_t len,
+		       const uint8_t repository[16], enum cv_plan_kind type, const void *prepare, size_t len,
 		       uint32_t more_slots, struct cv_err *err)
 {
 	struct cv_journal_name temporary;

@@ -399,6 +399,17 @@ static void name_states(struct job *j)
 	}
 }
 
+/* The program is killed and nothing else happens: recovery finds what is pending, and the power goes while it is at
+ * work. */
+static void killed(struct job *j)
+{
+	struct sim *copy = sim_left_by_killed(j->at);
+
+	j->units.len = 0;
+	recover_state(j, copy, 0, true);
+	sim_free(copy);
+}
+
 static void at_point(struct sim *s, void *ctx, const char *what)
 {
 	struct job *j = ctx;
@@ -414,6 +425,8 @@ static void at_point(struct sim *s, void *ctx, const char *what)
 		j->result->names++;
 	gather(j);
 	name_states(j);
+	if (!j->depth && j->options->inner && !j->stop)
+		killed(j);
 }
 
 void crash_enumerate(const struct sim *start, const struct crash_scene *scene, const struct crash_options *options,
@@ -433,7 +446,8 @@ void crash_enumerate(const struct sim *start, const struct crash_scene *scene, c
 		note_failure(&j, "the operation itself", 0, err.text);
 	} else {
 		/* What was promised by now may not have been before: states count anew. */
-		memset(j.seen.at, 0, j.seen.slots * sizeof *j.seen.at);
+		if (j.seen.at)
+			memset(j.seen.at, 0, j.seen.slots * sizeof *j.seen.at);
 		j.seen.len = 0;
 		at_point(s, &j, "the end");
 		wrong = scene->look(s, scene->ctx, true, 0);

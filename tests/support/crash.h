@@ -2,7 +2,8 @@
 /*
  * What may be on a disk after a power cut, all of it: an operation runs on a simulated disk, and before each barrier
  * and each change of names, where the most is pending, every state that the disk could come back in is made, recovery
- * runs on it, and the result is looked at. Recovery itself is cut short in the same way.
+ * runs on it, and the result is looked at. Recovery itself is cut short in the same way, also where the program was
+ * only killed and what was pending still is when recovery begins.
  *
  * Pending sectors are there, not there, or trashed (zeros, ones, noise, other data of the disk; with the whole
  * physical sector of 4 KiB if asked for); lengths come or do not; names come in order, or in any order that the file

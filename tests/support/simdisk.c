@@ -233,6 +233,26 @@ struct sim *sim_after_cut(const struct sim *s)
 	return copy_of(s, true);
 }
 
+#define CLONE(member, push) \
+	for (size_t i = 0; i < from->member.len; i++) \
+		if (!push(&s->member, from->member.at[i])) \
+			abort()
+
+struct sim *sim_left_by_killed(const struct sim *from)
+{
+	struct sim *s = copy_of(from, false);
+
+	for (size_t i = 0; i < from->inodes.len; i++)
+		content_copy(&s->inodes.at[i].sure, &from->inodes.at[i].sure);
+	s->sure.len = 0;
+	CLONE(sure, sim_entries_push);
+	CLONE(writes, sim_writes_push);
+	CLONE(resizes, sim_resizes_push);
+	CLONE(renames, sim_renames_push);
+	s->ops = from->ops;
+	return s;
+}
+
 void sim_settle(struct sim *s)
 {
 	for (size_t i = 0; i < s->inodes.len; i++)

@@ -84,7 +84,7 @@ struct sim {
 	struct sim_renames renames;
 	struct sim_fds fds;
 	uint64_t ops;                /* calls that changed something, so far */
-	uint64_t barriers;           /* of them: barriers */
+	uint64_t barriers;
 	uint64_t calls;              /* of all kinds */
 	uint64_t room;               /* sectors that may be allocated in all; 0: no end */
 	uint64_t device;             /* that fstat() shows */
@@ -110,6 +110,8 @@ int sim_root(struct sim *s);
 struct sim *sim_copy(const struct sim *s);
 /* What is sure to be there after a power cut, as a disk of its own with nothing pending. */
 struct sim *sim_after_cut(const struct sim *s);
+/* As a killed program leaves it: what was pending still is. */
+struct sim *sim_left_by_killed(const struct sim *s);
 /* Makes everything sure. */
 void sim_settle(struct sim *s);
 

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* The images of an operation, as its PREPARE record holds them. */
+#include "repair/operation/work.h"
+
+enum { LAYOUT = 1, MOST = 100000 };
+
+static void pack_text(struct cv_pack *p, const char *text)
+{
+	cv_pack_bytes(p, text ? text : "", text ? strlen(text) : 0);
+}
+
+bool cv_items_pack(struct cv_pack *p, const char *command, const struct cv_plan_item *items, size_t count)
+{
+	cv_pack_number(p, LAYOUT);
+	pack_text(p, command);
+	cv_pack_number(p, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_plan_item *m = &items[i];
+
+		pack_text(p, m->path);
+		cv_pack_number(p, m->device);
+		cv_pack_number(p, m->inode);
+		cv_pack_number(p, m->size);
+		cv_pack_number(p, m->allocated);
+		cv_pack_number(p, (uint64_t)m->mtime_ns);
+		cv_pack_bytes(p, m->uuid, sizeof m->uuid);
+		pack_text(p, m->parent);
+		cv_pack_number(p, m->parent_inode);
+		cv_pack_number(p, m->parent_size);
+		cv_pack_number(p, (uint64_t)m->parent_mtime_ns);
+		cv_pack_bytes(p, m->from, sizeof m->from);
+		cv_pack_number(p, m->from_index);
+	}
+	return !p->failed;
+}
+
+/* A path that leads nowhere but down: no empty, "." or ".." part, no NUL. */
+static bool is_inside(struct cv_bytes path)
+{
+	size_t at = 0;
+
+	if (memchr(path.at, '\0', path.len))
+		return false;
+	while (at <= path.len) {
+		const char *slash = at < path.len ? memchr(path.at + at, '/', path.len - at) : NULL;
+		size_t len = slash ? (size_t)(slash - path.at) - at : path.len - at;
+
+		if (!len || (path.at[at] == '.' && (len == 1 || (len == 2 && path.at[at + 1] == '.'))))
+			return false;
+		at += len + 1;
+	}
+	return true;
+}
+
+static const char *path_of(struct cv_unpack *u, struct cv_arena *arena, bool needed)
+{
+	struct cv_bytes path = cv_unpack_bytes(u);
+	const char *copy = NULL;
+
+	if (path.len || needed) {
+		u->failed |= !is_inside(path);
+		copy = u->failed ? NULL : cv_arena_dup(arena, path.at, path.len);
+		u->failed |= !copy;
+	}
+	return copy;
+}
+
+static void unpack_item(struct cv_unpack *u, struct cv_arena *arena, struct cv_plan_item *m)
+{
+	m->path = path_of(u, arena, true);
+	m->device = cv_unpack_number(u);
+	m->inode = cv_unpack_number(u);
+	m->size = cv_unpack_number(u);
+	m->allocated = cv_unpack_number(u);
+	m->mtime_ns = (int64_t)cv_unpack_number(u);
+	cv_unpack_into(u, m->uuid, sizeof m->uuid);
+	m->parent = path_of(u, arena, false);
+	m->parent_inode = cv_unpack_number(u);
+	m->parent_size = cv_unpack_number(u);
+	m->parent_mtime_ns = (int64_t)cv_unpack_number(u);
+	cv_unpack_into(u, m->from, sizeof m->from);
+	m->from_index = (uint32_t)cv_unpack_number(u);
+}
+
+bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, const char **command,
+		     const struct cv_plan_item **items, size_t *count, struct cv_err *err)
+{
+	struct cv_unpack u = { prepare->payload, prepare->len, false };
+	uint64_t layout = cv_unpack_number(&u), n;
+	struct cv_bytes line = cv_unpack_bytes(&u);
+	struct cv_plan_item *list;
+
+	n = cv_unpack_number(&u);
+	if (u.failed || layout != LAYOUT || n > MOST)
+		return cv_fail(err, CV_EFORMAT, "its PREPARE record is of layout %" PRIu64 ", %" PRIu64 " images", layout, n);
+	*command = cv_arena_dup(arena, line.at, line.len);
+	list = cv_arena_alloc(arena, (size_t)(n + 1) * sizeof *list);
+	if (!*command || !list)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (uint64_t i = 0; i < n && !u.failed; i++)
+		unpack_item(&u, arena, &list[i]);
+	*items = list;
+	*count = (size_t)n;
+	return !u.failed || cv_fail(err, CV_EFORMAT, "its PREPARE record names images that cannot be");
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What operations stand on: the repository that is written to, an operation at work, and the table of kinds. Adding an
+ * operation is a planner in plan/, a file here, and a row in operation.c.
+ */
+#ifndef CV_REPAIR_OPERATION_WORK_H
+#define CV_REPAIR_OPERATION_WORK_H
+
+#include "inspect/base/arena.h"
+#include "repair/journal/store.h"
+#include "repair/operation/pack.h"
+#include <chainview/operation.h>
+
+struct cv_writing {
+	const struct cv_io *io;
+	struct cv_host host;
+	int root;                    /* the repository's folder */
+	struct cv_store store;
+};
+
+/* The same for tests: root is borrowed, the lock is taken. */
+bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct cv_host *host, int root,
+		     struct cv_err *err);
+
+/* An operation while it runs or is recovered. */
+struct cv_work {
+	struct cv_writing *w;
+	struct cv_journal journal;
+	const struct cv_plan_item *items;
+	size_t item_count;
+	const char *command;         /* the line that began it, raw bytes */
+	int *claims;                 /* a descriptor for each item, or -1 */
+	const struct cv_monitor *monitor;
+	struct cv_arena *arena;
+};
+
+struct cv_operation_row {
+	enum cv_plan_kind kind;
+	const char *name;
+	bool claims;                 /* its items are files that somebody may have open */
+	/* From a durable PREPARE on. What it returns true for is on disk. */
+	bool (*run)(struct cv_work *work, struct cv_err *err);
+	/* Whatever run() did or left undone: finished (DONE) or put back (ABORTED). Nothing that was true before a crash
+	 * is believed. May be cut short and run again. */
+	bool (*recover)(struct cv_work *work, enum cv_record_type *end, struct cv_err *err);
+};
+extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge;
+/* NULL if this version knows none. */
+const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
+
+/* The whole way: claims, journal, run, DONE. After an error what was begun is put back at once, if that is possible. */
+bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *command, const struct cv_monitor *monitor,
+		 struct cv_operation_result *result, struct cv_err *err);
+/* Recovers one journal by its name. */
+bool cv_work_recover(struct cv_writing *w, const char *name, bool adopt, struct cv_err *err);
+
+/* Recovers all; the first thing that went wrong is in err, and the others are tried all the same. */
+bool cv_recover_all(struct cv_writing *w, bool adopt, size_t *settled, struct cv_err *err);
+
+/* items.c: the payload of PREPARE. Decoding keeps nothing of the payload. */
+bool cv_items_pack(struct cv_pack *p, const char *command, const struct cv_plan_item *items, size_t count);
+bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, const char **command,
+		     const struct cv_plan_item **items, size_t *count, struct cv_err *err);
+
+/* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
+ * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
+int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
+/* The folder of an operation in the trash. */
+int cv_place_trash(const struct cv_writing *w, const uint8_t op[16], bool make, struct cv_err *err);
+struct cv_trash_name { char s[256]; };
+/* What the item is called there: its number in its operation, and as much of its name as fits. */
+struct cv_trash_name cv_trash_name(uint32_t index, const char *path);
+
+enum cv_whereabouts {
+	CV_AT_HOME,                  /* under its own path */
+	CV_IN_TRASH,
+	CV_GONE,                     /* at neither place */
+	CV_REPLACED,                 /* another file is under its path, and it is not in the trash */
+	CV_UNKNOWN,                  /* could not be looked at: err is set */
+};
+/* The item with this number of the operation op. home_taken: something is under its own path. */
+enum cv_whereabouts cv_place_find(const struct cv_writing *w, const uint8_t op[16], uint32_t index,
+				  const struct cv_plan_item *item, bool *home_taken, struct cv_err *err);
+/* Moves it; never over anything. The folders are not synced. */
+bool cv_place_to_trash(const struct cv_writing *w, const uint8_t op[16], uint32_t index, const struct cv_plan_item *item,
+		       struct cv_err *err);
+bool cv_place_to_home(const struct cv_writing *w, const uint8_t op[16], uint32_t index, const struct cv_plan_item *item,
+		      struct cv_err *err);
+/* Makes what was moved there or away sure: in the trash of that operation (CV_EUSAGE: it is not there), in the folders that
+ * the items are at home in. */
+bool cv_place_sync_trash(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err);
+bool cv_place_sync_homes(const struct cv_writing *w, const struct cv_plan_item *items, size_t count, struct cv_err *err);
+/* Removes the folder of the operation from the trash if it is empty. */
+bool cv_place_tidy(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err);
+
+/* claim/claim.c */
+/* Opens the item and makes sure that nobody else has it, and that it is what the plan saw; the descriptor keeps it so
+ * until it is closed. -1 with err set (CV_EREFUSED: in use, or changed). */
+int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Trash, restore and purge on a simulated disk: whatever a power cut leaves, every image is in one place, whole, and
+ * known to a journal; recovery settles everything; and every barrier is needed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "repair/operation/work.h"
+#include "tests/support/crash.h"
+#include "tests/support/sim_host.h"
+#include "tests/support/simdisk.h"
+#include "tests/support/simdisk_io.h"
+
+#define BYTES 1500u
+
+static const char *const images[] = { "a.vhd", "sub/b.vhd", "c.qcow2" };
+enum { TAKEN = 2, ALL = 3 };                 /* the first two are taken away, the third never is */
+
+struct ctx {
+	enum cv_plan_kind kind;
+	struct sim_host host;
+	bool done;                   /* the operation said that it was */
+};
+
+static uint8_t byte_of(unsigned image, size_t i)
+{
+	return (uint8_t)(image * 80 + i / 3 + 1);
+}
+
+static int folder_of(struct sim *s, int root, const char *path, const char **base)
+{
+	const char *slash = strchr(path, '/');
+
+	*base = slash ? slash + 1 : path;
+	return s->io.openat(&s->io, root, slash ? "sub" : ".", O_RDONLY | O_DIRECTORY, 0);
+}
+
+static struct sim *repository(void)
+{
+	struct sim *s = sim_new();
+	int root = sim_root(s);
+
+	assert_int_equal(s->io.mkdirat(&s->io, root, "sub", 0755), 0);
+	for (unsigned k = 0; k < ALL; k++) {
+		uint8_t bytes[BYTES];
+		const char *base;
+		int dir = folder_of(s, root, images[k], &base);
+		int fd = s->io.openat(&s->io, dir, base, O_RDWR | O_CREAT | O_EXCL, 0600);
+
+		for (size_t i = 0; i < BYTES; i++)
+			bytes[i] = byte_of(k, i);
+		assert_int_equal(s->io.pwrite(&s->io, fd, bytes, BYTES, 0), BYTES);
+		s->io.close(&s->io, fd);
+		s->io.close(&s->io, dir);
+	}
+	s->io.close(&s->io, root);
+	sim_settle(s);
+	return s;
+}
+
+static struct cv_plan_item item_of(struct sim *s, unsigned k)
+{
+	struct cv_plan_item item = { .path = images[k] };
+	const char *base;
+	int root = sim_root(s), dir = folder_of(s, root, images[k], &base);
+	struct stat st;
+
+	if (s->io.fstatat(&s->io, dir, base, &st) == 0) {
+		item.device = st.st_dev;
+		item.inode = st.st_ino;
+		item.size = (uint64_t)st.st_size;
+		item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	}
+	s->io.close(&s->io, dir);
+	s->io.close(&s->io, root);
+	return item;
+}
+
+static bool trash_them(struct cv_writing *w, const struct cv_plan_item *items, uint8_t op[16], struct cv_err *err)
+{
+	struct cv_plan plan = { .kind = CV_PLAN_TRASH, .items = items, .item_count = TAKEN };
+	struct cv_operation_result result;
+	bool ok = cv_work_run(w, &plan, "gc", NULL, &result, err);
+
+	memcpy(op, result.id, 16);
+	return ok;
+}
+
+static bool bring(struct cv_writing *w, enum cv_plan_kind kind, struct cv_plan_item *items, const uint8_t op[16],
+		  struct cv_err *err)
+{
+	struct cv_plan plan = { .kind = kind, .items = items, .item_count = TAKEN };
+	struct cv_operation_result result;
+
+	for (uint32_t i = 0; i < TAKEN; i++) {
+		memcpy(items[i].from, op, 16);
+		items[i].from_index = i;
+	}
+	return cv_work_run(w, &plan, "trash", NULL, &result, err);
+}
+
+/* For restore and purge what went before is sure. */
+static bool run(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct cv_plan_item items[TAKEN];
+	int root = sim_root(s);
+	struct cv_writing w;
+	uint8_t op[16];
+	void (*before)(struct sim *, void *, const char *) = s->before;
+	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	bool ok;
+
+	if (c->kind != CV_PLAN_TRASH) {
+		s->before = NULL;
+		s->drop_barrier = s->fail_at = 0;
+	}
+	for (unsigned k = 0; k < TAKEN; k++)
+		items[k] = item_of(s, k);
+	ok = cv_writing_open(&w, &s->io, &c->host.host, root, err);
+	if (ok) {
+		ok = trash_them(&w, items, op, err);
+		if (ok && c->kind != CV_PLAN_TRASH) {
+			sim_settle(s);
+			s->before = before;
+			s->drop_barrier = drop;
+			s->fail_at = fail_at;
+			s->barriers = s->calls = 0;
+			ok = bring(&w, c->kind, items, op, err);
+		}
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	c->done = ok;
+	return ok;
+}
+
+static bool recover(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct sim_host later = c->host;
+	int root = sim_root(s);
+	struct cv_writing w;
+	size_t settled;
+	bool ok;
+
+	later.host.ctx = &later;
+	later.host.pid = 77;
+	memset(later.host.boot, 9, sizeof later.host.boot);
+	if (!sim_lookup(s, CV_STORE_NAME)) {
+		s->io.close(&s->io, root);
+		return true;
+	}
+	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
+	if (ok) {
+		ok = cv_recover_all(&w, false, &settled, err);
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	return ok;
+}
+
+static bool is_whole(const struct sim *s, uint32_t inode, unsigned image)
+{
+	const struct sim_content *c = &s->inodes.at[inode].now;
+
+	for (size_t i = 0; i < BYTES; i++)
+		if (i / SIM_SECTOR >= c->count || sim_bytes(s->pool, c->sector[i / SIM_SECTOR])[i % SIM_SECTOR] != byte_of(image, i))
+			return false;
+	return c->size == BYTES;
+}
+
+/* Finds what is left in the trash of any operation, by inode: the files keep theirs. */
+static uint32_t in_trash(const struct sim *s, unsigned image, char op[40])
+{
+	uint32_t trash = sim_lookup(s, CV_STORE_NAME "/trash");
+
+	for (size_t i = 0; trash && i < s->now.len; i++)
+		for (size_t k = 0; s->now.at[i].dir == trash && k < s->now.len; k++)
+			if (s->now.at[k].dir == s->now.at[i].inode &&
+			    !strcmp(s->now.at[k].name, cv_trash_name(image, images[image]).s)) {
+				snprintf(op, 40, "%.36s", s->now.at[i].name);
+				return s->now.at[k].inode;
+			}
+	return 0;
+}
+
+/* Journals in the folder; those of finished ones must say how they ended. */
+static unsigned journals(struct sim *s, const struct ctx *c, const char *folder, bool finished, bool *sound)
+{
+	uint32_t inode = sim_lookup(s, folder);
+	int root = sim_root(s), dir, ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
+	struct sim_entries names = { 0 };
+	unsigned count = 0;
+
+	dir = s->io.openat(&s->io, ours, strrchr(folder, '/') + 1, O_RDONLY | O_DIRECTORY, 0);
+	for (size_t i = 0; inode && i < s->now.len; i++)
+		if (s->now.at[i].dir == inode && strstr(s->now.at[i].name, ".cvj"))
+			assert_true(sim_entries_push(&names, s->now.at[i]));
+	for (size_t i = 0; i < names.len; i++, count++) {
+		struct cv_journal_log log;
+		struct cv_err err = { .code = CV_OK };
+		bool ok = cv_journal_read(&log, &s->io, &c->host.host, dir, names.at[i].name, &err);
+
+		*sound &= ok && log.own && !log.damaged &&
+			  (!finished || cv_journal_last(&log, CV_RECORD_DONE) || cv_journal_last(&log, CV_RECORD_ABORTED));
+		if (ok)
+			cv_journal_log_fini(&log);
+	}
+	free(names.at);
+	s->io.close(&s->io, dir);
+	s->io.close(&s->io, ours);
+	s->io.close(&s->io, root);
+	return count;
+}
+
+/* A journal that is not finished, or one for the operation. */
+static bool has_journal(const struct sim *s, const char *folder, const char *op)
+{
+	uint32_t dir = sim_lookup(s, folder);
+
+	for (size_t i = 0; dir && i < s->now.len; i++)
+		if (s->now.at[i].dir == dir && strstr(s->now.at[i].name, ".cvj") &&
+		    (!op || !strncmp(s->now.at[i].name, op, strlen(op))))
+			return true;
+	return false;
+}
+
+static const char *wrong_with(const struct sim *s, const struct ctx *c, unsigned image, bool recovered, unsigned *home)
+{
+	uint32_t at_home = sim_lookup(s, images[image]);
+	char op[40] = "";
+	uint32_t trashed = in_trash(s, image, op);
+
+	if (!at_home && !trashed)
+		return c->kind == CV_PLAN_PURGE ? NULL : "an image is gone";
+	if (at_home && trashed)
+		return "an image is in two places";
+	if (!is_whole(s, at_home ? at_home : trashed, image))
+		return "an image is not whole";
+	if (trashed && recovered && !has_journal(s, CV_STORE_NAME "/done", op))
+		return "an image is in the trash, and no journal says whence";
+	*home += at_home != 0;
+	if (c->done && c->kind == CV_PLAN_PURGE)
+		return "an image that was purged is there again";
+	if (c->done && (at_home != 0) != (c->kind == CV_PLAN_RESTORE))
+		return "what was promised to be done is not";
+	return NULL;
+}
+
+/* Restore or purge did something. */
+static bool is_changed(const struct sim *s, const struct ctx *c)
+{
+	char op[40];
+	bool changed = false;
+
+	for (unsigned image = 0; image < TAKEN; image++)
+		changed |= c->kind == CV_PLAN_RESTORE ? sim_lookup(s, images[image]) != 0 : !in_trash(s, image, op);
+	return changed && sim_lookup(s, CV_STORE_NAME "/trash");
+}
+
+static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+	unsigned home = 0, known;
+	bool sound = true;
+
+	(void)guest;
+	if (!sim_lookup(s, images[2]) || !is_whole(s, sim_lookup(s, images[2]), 2))
+		return "an image that was never touched is not whole";
+	for (unsigned image = 0; image < TAKEN; image++) {
+		const char *wrong = wrong_with(s, c, image, recovered, &home);
+
+		if (wrong)
+			return wrong;
+	}
+	if ((recovered || c->done) && has_journal(s, CV_STORE_NAME "/journal", NULL))
+		return "an operation is still pending";
+	known = journals(s, c, CV_STORE_NAME "/done", true, &sound) + journals(s, c, CV_STORE_NAME "/journal", false, &sound);
+	if (!sound)
+		return "a journal cannot be read, or does not say how it ended";
+	if (c->kind != CV_PLAN_TRASH && is_changed(s, c) && known < 2)
+		return "something was done, and no journal knows of it";
+	if (recovered && c->kind == CV_PLAN_TRASH && home != 0 && home != TAKEN)
+		return "some were taken away and some were not";
+	return NULL;
+}
+
+static struct crash_result enumerate(enum cv_plan_kind kind, uint64_t drop, unsigned inner)
+{
+	struct ctx c = { .kind = kind };
+	struct crash_scene scene = { cv_plan_kind_name(kind), run, recover, look, 0, NULL, &c };
+	struct crash_options options = { .seed = 3, .random = 8, .inner = inner, .drop_barrier = drop,
+					 .stop_at_first = drop != 0 };
+	struct crash_result r = { 0 };
+	struct sim *s = repository();
+
+	sim_host_init(&c.host, 5, 1, 1, 4711);
+	crash_enumerate(s, &scene, &options, &r);
+	sim_free(s);
+	return r;
+}
+
+static void all_is_sound(enum cv_plan_kind kind)
+{
+	struct crash_result r = enumerate(kind, 0, 20);
+
+	if (r.failures)
+		fail_msg("%llu failures; %s", (unsigned long long)r.failures, r.first);
+	print_message("%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, "
+		      "%llu of them cut short, too\n", cv_plan_kind_name(kind), (unsigned long long)r.barriers,
+		      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
+		      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
+	for (uint64_t k = 1; k <= r.barriers; k++)
+		if (!enumerate(kind, k, 0).failures)
+			fail_msg("nobody notices when barrier %llu of %llu is left out", (unsigned long long)k,
+				 (unsigned long long)r.barriers);
+}
+
+static void trash_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(CV_PLAN_TRASH);
+}
+
+static void restore_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(CV_PLAN_RESTORE);
+}
+
+static void purge_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(CV_PLAN_PURGE);
+}
+
+/* One call of the operation fails, once or from there on: nothing is lost, it is said, and what is left is settled by
+ * the next who comes. */
+static uint64_t with_fault(enum cv_plan_kind kind, uint64_t at, int error, bool persistent, bool shortened)
+{
+	struct ctx c = { .kind = kind };
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = repository();
+	const char *wrong;
+	uint64_t calls;
+	bool ok;
+
+	sim_host_init(&c.host, 5, 1, 1, 4711);
+	s->fail_at = at;
+	s->fail_errno = error;
+	s->fail_persistent = persistent;
+	s->fail_short = shortened;
+	ok = run(s, &c, &err);
+	calls = s->failed ? 0 : s->calls;
+	assert_true(ok || (err.code != CV_OK && err.text[0]));
+	for (size_t i = 0; i < s->fds.len; i++)
+		assert_int_equal(s->fds.at[i].inode, 0);
+	s->fail_at = 0;
+	wrong = look(s, &c, false, 0);
+	cv_err_clear(&err);
+	if (!wrong && !recover(s, &c, &err))
+		wrong = err.text;
+	if (!wrong)
+		wrong = look(s, &c, true, 0);
+	if (wrong)
+		fail_msg("%s: call %llu fails with %d%s: %s", cv_plan_kind_name(kind), (unsigned long long)at, error, persistent ? " and all after it" : "",
+			 wrong);
+	sim_free(s);
+	return calls;
+}
+
+static void every_call_may_fail(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC, EDQUOT, ESTALE };
+	uint64_t runs = 0;
+
+	(void)state;
+	for (int kind = CV_PLAN_TRASH; kind <= CV_PLAN_PURGE; kind++)
+		for (unsigned way = 0; way < 2 * CV_COUNT(errors) + 1; way++)
+			for (uint64_t at = 1, end = 0; !end; at++, runs++)
+				end = with_fault((enum cv_plan_kind)kind, at, errors[way / 2 % CV_COUNT(errors)], way % 2,
+						 way == 2 * CV_COUNT(errors)) ||
+				      at > 2000;
+	print_message("%llu runs with a call that failed\n", (unsigned long long)runs);
+	assert_true(runs > 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trash_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(restore_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(purge_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(every_call_may_fail),
+	};
+
+	return cmocka_run_group_tests_name("trash on a simulated disk", tests, NULL, NULL);
+}
