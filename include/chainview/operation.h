@@ -48,7 +48,7 @@ struct cv_operation_entry {
 	uint8_t id[16];
 	enum cv_operation_state state;
 	enum cv_plan_kind kind;      /* NONE: not known to this version */
-	int64_t created;             /* Unix seconds */
+	uint64_t created_ns;         /* since 1970 */
 	bool own;                    /* sealed by this host */
 	bool running;                /* its process is there */
 	uint32_t pid;

@@ -21,8 +21,8 @@ struct cv_host {
 	void *ctx;
 };
 
-/* This machine and this process. The key is read from the state directory, and made there if it is not; where that
- * cannot be, has_key stays false. */
-bool cv_host_here(struct cv_host *host, struct cv_err *err);
+/* This machine and this process. The key is read from the state directory, and with make_key made there if it is not;
+ * where that cannot be, has_key stays false. */
+bool cv_host_here(struct cv_host *host, bool make_key, struct cv_err *err);
 
 #endif

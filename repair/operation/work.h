@@ -22,6 +22,9 @@ struct cv_writing {
 bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct cv_host *host, int root,
 		     struct cv_err *err);
 
+/* The folder of a repository, also behind a link that the user gave; -1 with err set. The caller's. */
+int cv_repository_open(const char *repository, struct cv_err *err);
+
 /* An operation while it runs or is recovered. */
 struct cv_work {
 	struct cv_writing *w;

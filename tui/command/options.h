@@ -23,6 +23,16 @@ struct cv_map_settings {
 	const char *plan;            /* --plan-coalesce */
 };
 
+/* Of the commands that write. */
+struct cv_write_settings {
+	bool yes;                    /* consent */
+	bool unreferenced;           /* gc */
+	bool now, all;               /* trash */
+	bool adopt;                  /* recover */
+	bool has_keep;
+	uint64_t keep;               /* --trash-keep, seconds */
+};
+
 /* Everything that options can set. Strings are borrowed from argv; all zero is the default. */
 struct cv_settings {
 	bool json, quiet, dry_run, ascii, help, version;
@@ -43,6 +53,7 @@ struct cv_settings {
 	bool list;                   /* sample */
 	const char *recipe;          /* sample */
 	struct cv_map_settings map;
+	struct cv_write_settings write;
 };
 
 struct cv_option_row {

@@ -250,6 +250,19 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	return s->graph != NULL;
 }
 
+bool cv_session_again(struct cv_session *s, struct cv_err *err)
+{
+	cv_graph_free(s->graph);
+	cv_references_free(s->refs);
+	cv_check_free(s->checks);
+	cv_scan_free(s->scan);
+	s->graph = NULL;
+	s->refs = NULL;
+	s->checks = NULL;
+	s->scan = NULL;
+	return cv_session_run(s, err);
+}
+
 /* A source that was asked for by name and could not be read at all. */
 static bool source_failed(const struct cv_session *s)
 {

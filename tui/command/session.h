@@ -64,6 +64,9 @@ struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *e
  * returns gives a partial graph, sets s->cancelled and is no error; one that comes later does nothing. */
 bool cv_session_run(struct cv_session *s, struct cv_err *err);
 
+/* Once more, from the beginning: what the first run found is gone. */
+bool cv_session_again(struct cv_session *s, struct cv_err *err);
+
 /* The value for --refs: from the command line, the configuration, or NULL for the library's choice. */
 const char *cv_session_refs(const struct cv_session *s);
 

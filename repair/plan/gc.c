@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Plans that take away what nothing needs, put it back, or remove it for good. What is needed was decided by those who
+ * judge (inspect/check): a plan never takes what they do not call deletable.
+ */
+#include "repair/plan/make.h"
+
+static struct cv_plan_item item_of(const struct cv_graph *g, uint32_t i)
+{
+	const struct cv_image *m = &g->images[i];
+	struct cv_plan_item item = { .path = m->id, .device = m->file->device, .inode = m->file->inode,
+				     .size = m->file->size, .allocated = m->file->allocated, .mtime_ns = m->file->mtime_ns };
+
+	memcpy(item.uuid, m->facts->uuid, sizeof item.uuid);
+	if (m->parent != CV_NO_IMAGE && g->images[m->parent].repository == m->repository) {
+		const struct cv_image *p = &g->images[m->parent];
+
+		item.parent = p->id;
+		item.parent_inode = p->file->inode;
+		item.parent_size = p->file->size;
+		item.parent_mtime_ns = p->file->mtime_ns;
+	}
+	return item;
+}
+
+static bool is_wanted(const struct cv_image *m, const struct cv_gc_options *options)
+{
+	if (!m->deletable.possible || m->file->block_device)
+		return false;
+	return m->role == CV_ROLE_ORPHAN || (options->unreferenced && m->role == CV_ROLE_LEAF);
+}
+
+static void check_references(struct cv_plan_maker *m, const struct cv_graph *g)
+{
+	const struct cv_references *refs = g->refs;
+
+	if (refs && refs->complete && !refs->none)
+		cv_plan_check(m, "references-complete", true, "every source of references was read");
+	else
+		cv_plan_check(m, "references-complete", false, "%s",
+			      refs && refs->none ? "--refs=none knows of no references: give a source that knows them all "
+						   "(--refs=list:FILE)"
+						 : "no source knows every reference: give one that does (--refs=list:FILE)");
+}
+
+static void check_device(struct cv_plan_maker *m, const struct cv_repository *r)
+{
+	size_t elsewhere = 0;
+
+	for (size_t i = 0; i < m->items.len; i++)
+		elsewhere += m->items.at[i].device != r->device;
+	cv_plan_check(m, "one-file-system", !elsewhere,
+		      elsewhere ? "%zu images are on another file system than the repository: their trash would be, too"
+				: "the trash is on the file system of the images", elsewhere);
+}
+
+struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const struct cv_gc_options *options,
+			   struct cv_err *err)
+{
+	const struct cv_repository *r = cv_scan_repository(g->scan, repository);
+	struct cv_plan_maker m;
+
+	if (!cv_plan_begin(&m, CV_PLAN_TRASH, r->path, err))
+		return NULL;
+	for (uint32_t i = 0; i < g->image_count; i++) {
+		const struct cv_image *image = &g->images[i];
+
+		if (image->repository != repository || !is_wanted(image, options))
+			continue;
+		cv_plan_item(&m, item_of(g, i));
+		cv_plan_step(&m, "move", image->id, image->file->allocated,
+			     image->role == CV_ROLE_ORPHAN ? "hidden base copy without children" : "leaf that no reference names");
+	}
+	check_references(&m, g);
+	cv_plan_check_search(&m, g);
+	check_device(&m, r);
+	m.plan->space = (struct cv_plan_space){ .free_now = r->free_bytes, .reserve = options->reserve };
+	return cv_plan_end(&m, err);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See make.h. */
+#include "repair/plan/make.h"
+#include "repair/journal/journal.h"
+#include "repair/operation/pack.h"
+#include "repair/operation/work.h"
+#include <openssl/evp.h>
+#include <stdarg.h>
+
+bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *repository, struct cv_err *err)
+{
+	*m = (struct cv_plan_maker){ .plan = calloc(1, sizeof *m->plan) };
+	if (m->plan)
+		m->plan->arena = cv_arena_new(SIZE_MAX);
+	if (!m->plan || !m->plan->arena) {
+		free(m->plan);
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	}
+	m->plan->kind = kind;
+	m->plan->repository = cv_plan_keep(m, repository);
+	return true;
+}
+
+const char *cv_plan_keep(struct cv_plan_maker *m, const char *text)
+{
+	const char *copy = text ? cv_arena_dup(m->plan->arena, text, strlen(text)) : NULL;
+
+	m->failed |= text && !copy;
+	return copy;
+}
+
+void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item)
+{
+	item.path = cv_plan_keep(m, item.path);
+	item.parent = cv_plan_keep(m, item.parent);
+	m->failed |= !cv_plan_items_push(&m->items, item);
+}
+
+void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why)
+{
+	struct cv_plan_step step = { kind, cv_plan_keep(m, target), bytes, cv_plan_keep(m, why) };
+
+	m->failed |= !cv_plan_steps_push(&m->steps, step);
+}
+
+void cv_plan_check(struct cv_plan_maker *m, const char *name, bool ok, const char *fmt, ...)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	struct cv_plan_check check = { name, ok, NULL };
+	char line[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof line, fmt, args);
+	va_end(args);
+	check.text = cv_plan_keep(m, line);
+	m->plan->refused |= !ok;
+	m->failed |= !cv_plan_checks_push(&m->checks, check);
+}
+
+void cv_plan_searched(struct cv_plan_maker *m, const char *path)
+{
+	m->failed |= !cv_plan_paths_push(&m->searched, cv_plan_keep(m, path));
+}
+
+void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g)
+{
+	size_t failed = 0, incomplete = 0;
+
+	for (size_t i = 0; i < cv_scan_repository_count(g->scan); i++) {
+		const struct cv_repository *r = cv_scan_repository(g->scan, i);
+
+		cv_plan_searched(m, r->path);
+		incomplete += !r->complete;
+	}
+	for (size_t i = 0; i < cv_scan_file_count(g->scan); i++)
+		failed += cv_scan_file(g->scan, i)->state == CV_FILE_FAILED;
+	cv_plan_check(m, "search-complete", !incomplete && !failed && !g->partial,
+		      incomplete || failed || g->partial
+			      ? "%zu places were not looked at completely, %zu files could not be read: any of them may need it"
+			      : "all places and all files in them could be looked at", incomplete, failed);
+}
+
+/* What is carried out, and nothing that only explains it. */
+static bool digest(const struct cv_plan *plan, uint8_t out[32])
+{
+	struct cv_pack p = { 0 };
+	unsigned len = 32;
+	bool ok;
+
+	cv_pack_number(&p, plan->kind);
+	cv_pack_bytes(&p, plan->repository, strlen(plan->repository));
+	ok = cv_items_pack(&p, "", plan->items, plan->item_count) &&
+	     EVP_Digest(p.at, p.len, out, &len, EVP_sha256(), NULL);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+/* The name of the image, or of the repository when there are several. */
+static const char *consent(struct cv_plan_maker *m)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	const char *path = m->items.len == 1 ? m->items.at[0].path : m->plan->repository;
+	const char *slash = strrchr(path, '/');
+
+	cv_text_escape(&t, cv_bytes_of(slash && slash[1] ? slash + 1 : path));
+	m->failed |= t.failed;
+	return cv_plan_keep(m, cv_text_str(&t));
+}
+
+struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
+{
+	struct cv_plan *plan = m->plan;
+	struct cv_plan_space *s = &plan->space;
+	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * 16 + (uint64_t)m->items.len * 512;
+
+	plan->items = m->items.at;
+	plan->item_count = m->items.len;
+	plan->steps = m->steps.at;
+	plan->step_count = m->steps.len;
+	plan->checks = m->checks.at;
+	plan->check_count = m->checks.len;
+	plan->searched = m->searched.at;
+	plan->searched_count = m->searched.len;
+	s->lowest_free = s->free_now > journal ? s->free_now - journal : 0;
+	s->fits = s->free_now >= journal && s->lowest_free >= s->reserve;
+	plan->refused |= !s->fits;
+	plan->confirm = consent(m);
+	if (!m->failed && digest(plan, plan->digest))
+		return plan;
+	cv_plan_free(plan);
+	cv_fail(err, CV_ENOMEM, "out of memory");
+	return NULL;
+}
+
+void cv_plan_free(struct cv_plan *plan)
+{
+	if (!plan)
+		return;
+	free((void *)(uintptr_t)plan->items);
+	free((void *)(uintptr_t)plan->steps);
+	free((void *)(uintptr_t)plan->checks);
+	free((void *)(uintptr_t)plan->searched);
+	cv_arena_free(plan->arena);
+	free(plan);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* How planners put plans together. A planner only reads; it never fails because of what it finds: what speaks against
+ * the operation becomes a check that is not as it must be. */
+#ifndef CV_REPAIR_PLAN_MAKE_H
+#define CV_REPAIR_PLAN_MAKE_H
+
+#include "inspect/base/arena.h"
+#include <chainview/operation.h>
+#include <chainview/vec.h>
+
+CV_VEC(cv_plan_items, struct cv_plan_item);
+CV_VEC(cv_plan_steps, struct cv_plan_step);
+CV_VEC(cv_plan_checks, struct cv_plan_check);
+CV_VEC(cv_plan_paths, const char *);
+
+struct cv_plan_maker {
+	struct cv_plan *plan;
+	struct cv_plan_items items;
+	struct cv_plan_steps steps;
+	struct cv_plan_checks checks;
+	struct cv_plan_paths searched;
+	bool failed;                 /* memory ran short: nothing comes of it */
+};
+
+bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *repository, struct cv_err *err);
+/* Copies of the texts are kept. */
+void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item);
+void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why);
+/* text: escaped. */
+void cv_plan_check(struct cv_plan_maker *m, const char *name, bool ok, const char *fmt, ...) CV_PRINTF(4, 5);
+void cv_plan_searched(struct cv_plan_maker *m, const char *path);
+/* The checks that every plan on a graph has: what was searched, and that all of it could be looked at. */
+void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
+/* Settles space, consent and digest. NULL with err set if memory ran short. */
+struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err);
+const char *cv_plan_keep(struct cv_plan_maker *m, const char *text);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* The document of writers: the plan, and the result if it was carried out. */
+#include "inspect/report/json_value.h"
+#include <chainview/operation.h>
+
+static struct json_object *steps_of(struct cv_json *j, const struct cv_plan *plan)
+{
+	struct json_object *list = cv_json_array(j);
+
+	for (size_t i = 0; i < plan->step_count; i++) {
+		struct json_object *o = cv_json_object(j);
+
+		cv_json_text(j, o, "kind", plan->steps[i].kind);
+		cv_json_name(j, o, "target", cv_bytes_of(plan->steps[i].target));
+		cv_json_number(j, o, "bytes", plan->steps[i].bytes);
+		cv_json_text(j, o, "why", plan->steps[i].why);
+		cv_json_push(j, list, o);
+	}
+	return list;
+}
+
+static struct json_object *space_of(struct cv_json *j, const struct cv_plan_space *s)
+{
+	struct json_object *o = cv_json_object(j);
+
+	cv_json_number(j, o, "free_now_bytes", s->free_now);
+	cv_json_number(j, o, "lowest_free_bytes", s->lowest_free);
+	cv_json_number(j, o, "reserve_bytes", s->reserve);
+	cv_json_put(j, o, "net_bytes", json_object_new_int64(s->net));
+	cv_json_bool(j, o, "fits", s->fits);
+	return o;
+}
+
+static struct json_object *checks_of(struct cv_json *j, const struct cv_plan *plan)
+{
+	struct json_object *list = cv_json_array(j);
+
+	for (size_t i = 0; i < plan->check_count; i++) {
+		struct json_object *o = cv_json_object(j);
+
+		cv_json_text(j, o, "name", plan->checks[i].name);
+		cv_json_bool(j, o, "ok", plan->checks[i].ok);
+		cv_json_text(j, o, "text", plan->checks[i].text);
+		cv_json_push(j, list, o);
+	}
+	return list;
+}
+
+static struct json_object *plan_of(struct cv_json *j, const struct cv_plan *plan)
+{
+	struct json_object *o = cv_json_object(j), *searched = cv_json_array(j);
+
+	cv_json_text(j, o, "operation", cv_plan_kind_name(plan->kind));
+	cv_json_name(j, o, "repository", cv_bytes_of(plan->repository));
+	for (size_t i = 0; i < plan->searched_count; i++)
+		cv_json_push_name(j, searched, cv_bytes_of(plan->searched[i]));
+	cv_json_put(j, o, "searched", searched);
+	cv_json_put(j, o, "steps", steps_of(j, plan));
+	cv_json_put(j, o, "space", space_of(j, &plan->space));
+	cv_json_put(j, o, "checks", checks_of(j, plan));
+	return o;
+}
+
+static struct json_object *result_of(struct cv_json *j, const struct cv_operation_result *r)
+{
+	struct json_object *o = cv_json_object(j);
+
+	cv_json_text(j, o, "state", cv_result_state_name(r->state));
+	if (r->has_id)
+		cv_json_text(j, o, "operation_id", cv_uuid_str(r->id).s);
+	return o;
+}
+
+bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_result *result,
+			 const struct cv_report_head *head, const struct cv_sink *sink)
+{
+	struct cv_json j = { sink, true };
+	struct json_object *rest = cv_json_object(&j);
+
+	cv_json_head(&j, head);
+	cv_json_raw(&j, ",");
+	cv_json_put(&j, rest, "plan", plan_of(&j, plan));
+	if (result)
+		cv_json_put(&j, rest, "result", result_of(&j, result));
+	cv_json_members(&j, rest);
+	cv_json_raw(&j, "}\n");
+	return j.ok;
+}

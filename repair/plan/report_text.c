@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* A plan as text: what is done, what it needs, what was looked at. The dry run and the prompt show the same. */
+#include "inspect/report/page.h"
+#include <chainview/operation.h>
+
+static void heading(struct cv_page *o, const struct cv_plan *plan)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+
+	cv_text_escape(&path, cv_bytes_of(plan->repository));
+	cv_page_addf(o, CV_PAINT_BOLD, "plan: %s %zu image%s in ", cv_plan_kind_name(plan->kind), plan->item_count,
+		     plan->item_count == 1 ? "" : "s");
+	cv_page_elided(o, CV_PAINT_BOLD, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
+	cv_page_end(o);
+}
+
+static void steps(struct cv_page *o, const struct cv_plan *plan)
+{
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct cv_plan_step *s = &plan->steps[i];
+		CV_AUTO(cv_text_fini) struct cv_text target = { 0 };
+
+		cv_text_escape(&target, cv_bytes_of(s->target));
+		cv_page_addf(o, CV_PAINT_PLAIN, "  %3zu %-7s", i + 1, s->kind);
+		cv_page_right(o, CV_PAINT_BOLD, cv_size_short(s->bytes).s, 22);
+		cv_page_str(o, CV_PAINT_PLAIN, "  ");
+		cv_page_elided(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&target)),
+			       cv_page_left(o) > 60 ? cv_page_left(o) - strlen(s->why) - 3 : cv_page_left(o));
+		if (cv_page_left(o) > strlen(s->why) + 2)
+			cv_page_addf(o, CV_PAINT_DIM, "  %s", s->why);
+		cv_page_end(o);
+	}
+}
+
+static void space(struct cv_page *o, const struct cv_plan_space *s)
+{
+	cv_page_addf(o, CV_PAINT_PLAIN, "space   free now %s, ", cv_size_short(s->free_now).s);
+	cv_page_addf(o, CV_PAINT_PLAIN, "lowest during the run %s, ", cv_size_short(s->lowest_free).s);
+	cv_page_addf(o, s->fits ? CV_PAINT_PLAIN : CV_PAINT_ERROR, "reserve %s: %s", cv_size_short(s->reserve).s,
+		     s->fits ? "fits" : "does not fit");
+	if (s->net > 0)
+		cv_page_addf(o, CV_PAINT_PLAIN, ", frees %s", cv_size_short((uint64_t)s->net).s);
+	cv_page_end(o);
+}
+
+static void checks(struct cv_page *o, const struct cv_plan *plan)
+{
+	for (size_t i = 0; i < plan->check_count; i++) {
+		const struct cv_plan_check *c = &plan->checks[i];
+
+		cv_page_str(o, c->ok ? CV_PAINT_PLAIN : CV_PAINT_ERROR, c->ok ? "  ok  " : "  !!  ");
+		cv_page_wrapped(o, CV_PAINT_PLAIN, cv_bytes_of(c->text), 6);
+		cv_page_end(o);
+	}
+}
+
+bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, const struct cv_sink *sink)
+{
+	struct cv_page page, *o = &page;
+
+	cv_page_init(o, style, sink);
+	heading(o, plan);
+	steps(o, plan);
+	space(o, &plan->space);
+	cv_page_str(o, CV_PAINT_PLAIN, "checks");
+	cv_page_end(o);
+	checks(o, plan);
+	for (size_t i = 0; i < plan->searched_count; i++) {
+		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+
+		cv_text_escape(&path, cv_bytes_of(plan->searched[i]));
+		cv_page_str(o, CV_PAINT_DIM, i ? "         " : "searched ");
+		cv_page_elided(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
+		cv_page_end(o);
+	}
+	return cv_page_fini(o);
+}

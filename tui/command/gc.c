@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * chainview gc: what nothing needs goes to the trash.
+ */
+#include "tui/command/write.h"
+
+static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
+{
+	return cv_size_parse(value, &settings->reserve) ||
+	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
+}
+
+static const struct cv_option_row options[] = {
+	CV_WRITE_OPTIONS,
+	{ "unreferenced", 0, NULL, NULL, "also leaves that no reference names", CV_ON(write.unreferenced) },
+	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
+	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
+};
+
+/* The one place that is reported on is the first: it was added before all others. */
+static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	struct cv_gc_options gc = { .unreferenced = s->settings.write.unreferenced, .reserve = s->settings.reserve };
+
+	(void)ctx;
+	for (uint32_t r = 0; r < cv_scan_repository_count(s->scan); r++)
+		if (!cv_scan_repository(s->scan, r)->other)
+			return cv_plan_gc(s->graph, r, &gc, err);
+	cv_fail(err, CV_EUSAGE, "there is no repository");
+	return NULL;
+}
+
+static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_addf(out, "moved %zu image%s to the trash: operation %s\n", done->item_count,
+		     done->item_count == 1 ? "" : "s", cv_uuid_str(result->id).s);
+	cv_text_add(out, "chainview trash list shows them, chainview undo puts them back, chainview trash purge frees the space\n");
+}
+
+static int run(struct cv_session *s, int argc, char **argv)
+{
+	struct cv_write_call call = { plan, NULL, true, "nothing here is unneeded: there is nothing to do", tell };
+	struct cv_err err = { .code = CV_OK };
+
+	if (argc != 1)
+		return cv_command_usage(s, "give one repository");
+	if (!cv_session_add_all(s, argv, 1, &err))
+		return cv_command_fail(s, &err);
+	return cv_write_run(s, &call);
+}
+
+const struct cv_command cv_command_gc = {
+	"gc", "REPO", "move orphans that nothing needs to the trash", CV_COMMAND_WRITES, options, run,
+};

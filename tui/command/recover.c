@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * chainview recover: settles what a crash left unfinished.
+ */
+#include <stdio.h>
+
+#include "tui/command/write.h"
+
+static const struct cv_option_row options[] = {
+	CV_WRITE_OPTIONS,
+	{ "adopt", 0, NULL, NULL, "also what another host left; that host must be dead", CV_ON(write.adopt) },
+	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
+};
+
+/* What recovery would look at. */
+static size_t pending(const char *path, struct cv_err *err)
+{
+	struct cv_operation_list *list = cv_operation_list_read(path, err);
+	size_t count = 0;
+
+	for (size_t i = 0; list && i < list->count; i++)
+		count += list->entries[i].state == CV_OPERATION_PENDING || list->entries[i].state == CV_OPERATION_DAMAGED;
+	cv_operation_list_free(list);
+	return count;
+}
+
+static int settle(struct cv_session *s, const char *path)
+{
+	struct cv_recover_options recover = { .adopt = s->settings.write.adopt };
+	struct cv_err err = { .code = CV_OK };
+	struct cv_writing *w = cv_writing_begin(path, &err);
+	size_t settled = 0;
+
+	if (w)
+		cv_recover(w, &recover, &settled, &err);
+	cv_writing_end(w);
+	if (settled && !s->settings.quiet)
+		printf("settled %zu operation%s\n", settled, settled == 1 ? "" : "s");
+	return err.code ? cv_command_fail(s, &err) : CV_EXIT_OK;
+}
+
+static int run(struct cv_session *s, int argc, char **argv)
+{
+	struct cv_err err = { .code = CV_OK };
+	CV_AUTO(cv_auto_free) char *path = NULL;
+	size_t count;
+
+	if (argc != 1)
+		return cv_command_usage(s, "give one repository");
+	if (!cv_write_repository(s, argv[0], &path, &err))
+		return cv_command_fail(s, &err);
+	count = pending(path, &err);
+	if (err.code)
+		return cv_command_fail(s, &err);
+	if (!count || s->settings.dry_run || !s->settings.write.yes) {
+		if (!s->settings.quiet)
+			printf(count ? "%zu unfinished: chainview journal lists them, --yes settles them\n"
+				     : "nothing is unfinished\n", count);
+		return CV_EXIT_OK;
+	}
+	return settle(s, path);
+}
+
+const struct cv_command cv_command_recover = {
+	"recover", "REPO", "finish or put back what a crash left", CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, options, run,
+};

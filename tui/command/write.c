@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See write.h. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "tui/command/write.h"
+
+struct writing {
+	struct cv_session *s;
+	const struct cv_write_call *call;
+	struct cv_plan *plan;
+	const struct cv_operation_result *result;
+	int status;
+};
+
+static bool write_plan(const struct cv_sink *sink, void *ctx)
+{
+	const struct writing *w = ctx;
+	struct cv_style style = cv_session_style(w->s, STDOUT_FILENO);
+
+	return cv_report_plan(w->plan, &style, sink);
+}
+
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct writing *w = ctx;
+	struct cv_report_head head = { w->s->command, w->s->argc, w->s->argv, w->status };
+
+	return cv_report_plan_json(w->plan, w->result, &head, sink);
+}
+
+static int show(struct writing *w, int status)
+{
+	w->status = status;
+	return cv_output_report((struct cv_report_call){ w->s->settings.json ? write_json : write_plan, w }, status);
+}
+
+/* The image's name, typed: a key that was hit by accident is no consent. */
+static bool consents(const struct writing *w)
+{
+	char line[1024];
+
+	if (w->s->settings.json || isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1)
+		return false;
+	fflush(stdout);
+	fprintf(stderr, "To do this type %s (anything else: nothing is done): ", w->plan->confirm);
+	if (!fgets(line, sizeof line, stdin))
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return !strcmp(line, w->plan->confirm);
+}
+
+/* With the repository locked: is it still as the plan says? */
+static bool plan_again(struct writing *w, struct cv_err *err)
+{
+	struct cv_plan *again;
+	bool same;
+
+	if (w->call->scans && !cv_session_again(w->s, err))
+		return false;
+	if (w->s->cancelled)
+		return cv_fail(err, CV_ECANCELLED, "cancelled before anything was done");
+	again = w->call->plan(w->s, w->call->ctx, err);
+	if (!again)
+		return false;
+	same = !again->refused && !memcmp(again->digest, w->plan->digest, sizeof again->digest);
+	cv_plan_free(w->plan);
+	w->plan = again;
+	return same || cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
+}
+
+static void command_line(const struct cv_session *s, struct cv_text *out)
+{
+	for (int i = 0; i < s->argc; i++)
+		cv_text_addf(out, "%s%s", i ? " " : "", s->argv[i]);
+}
+
+static bool carry_out(struct writing *w, struct cv_operation_result *result, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text line = { 0 };
+	struct cv_writing *repository = cv_writing_begin(w->plan->repository, err);
+	bool ok;
+
+	if (!repository)
+		return false;
+	command_line(w->s, &line);
+	ok = plan_again(w, err) && cv_operation_run(repository, w->plan, cv_text_str(&line), NULL, result, err);
+	cv_writing_end(repository);
+	return ok;
+}
+
+static int tell(struct writing *w)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	if (w->s->settings.json)
+		return show(w, CV_EXIT_OK);
+	w->call->tell(w->plan, w->result, &t);
+	return w->s->settings.quiet ? CV_EXIT_OK : cv_command_print(&t, CV_EXIT_OK);
+}
+
+static int execute(struct writing *w)
+{
+	struct cv_operation_result result = { .state = CV_RESULT_REFUSED };
+	struct cv_err err = { .code = CV_OK };
+
+	w->result = &result;
+	if (carry_out(w, &result, &err))
+		return tell(w);
+	w->status = cv_command_fail(w->s, &err);
+	return w->s->settings.json ? show(w, w->status) : w->status;
+}
+
+static int dry(struct writing *w)
+{
+	if (!w->s->settings.json && !w->s->settings.quiet)
+		fputs(w->plan->refused ? "chainview: refused: nothing was touched\n"
+				       : "chainview: this was a dry run: nothing was written; --yes does it\n", stderr);
+	return w->plan->refused ? CV_EXIT_ERRORS : CV_EXIT_OK;
+}
+
+static int with_plan(struct writing *w)
+{
+	const struct cv_settings *set = &w->s->settings;
+	bool wants = set->write.yes && !set->dry_run && !w->plan->refused;
+	int status = w->plan->refused ? CV_EXIT_ERRORS : CV_EXIT_OK;
+
+	if (!w->plan->item_count && !w->plan->refused) {
+		if (set->json)
+			return show(w, CV_EXIT_OK);
+		if (!set->quiet)
+			printf("%s\n", w->call->nothing);
+		return CV_EXIT_OK;
+	}
+	if (set->json ? !wants : !set->quiet || !wants) {
+		int shown = show(w, status);
+
+		if (shown != status)
+			return shown;
+	}
+	if (!wants && !set->dry_run && !w->plan->refused)
+		wants = consents(w);
+	return wants ? execute(w) : dry(w);
+}
+
+int cv_write_run(struct cv_session *s, const struct cv_write_call *call)
+{
+	struct writing w = { .s = s, .call = call };
+	struct cv_err err = { .code = CV_OK };
+	int status;
+
+	if (call->scans && !cv_session_run(s, &err))
+		return cv_command_fail(s, &err);
+	if (s->cancelled)
+		return CV_EXIT_CANCELLED;
+	w.plan = call->plan(s, call->ctx, &err);
+	if (!w.plan)
+		return cv_command_fail(s, &err);
+	status = with_plan(&w);
+	cv_plan_free(w.plan);
+	return status;
+}
+
+bool cv_write_repository(struct cv_session *s, const char *word, char **path, struct cv_err *err)
+{
+	const struct cv_config_repository *named = cv_config_named(&s->config, word);
+
+	*path = realpath(named ? named->path : word, NULL);
+	if (!*path) {
+		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+		int saved = errno;
+
+		cv_session_show_word(&t, word);
+		errno = saved;
+		return cv_fail_errno(err, "cannot open %s", cv_text_str(&t));
+	}
+	return cv_session_add(s, *path, false, err);
+}

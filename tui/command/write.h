@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * How every command that writes goes: a plan from a scan, shown; consent; the repository locked, scanned again, and the
+ * same plan found again; only then is it carried out. Without consent it was a dry run.
+ */
+#ifndef TUI_COMMAND_WRITE_H
+#define TUI_COMMAND_WRITE_H
+
+#include <chainview/operation.h>
+
+#include "tui/command/command.h"
+
+/* Makes the plan of what the session has scanned. NULL with err set if there can be none. */
+struct cv_write_call {
+	struct cv_plan *(*plan)(struct cv_session *s, void *ctx, struct cv_err *err);
+	void *ctx;
+	bool scans;                  /* the plan needs a scan; otherwise it is made without one */
+	const char *nothing;         /* what to say when there is nothing to do */
+	/* Appends what to say when it is done. */
+	void (*tell)(const struct cv_plan *plan, const struct cv_operation_result *result, struct cv_text *out);
+};
+int cv_write_run(struct cv_session *s, const struct cv_write_call *call);
+
+/* Rows for --yes and what else all writers take. */
+#define CV_WRITE_OPTIONS \
+	{ "yes", 0, NULL, NULL, "do it; without this (or typed consent) it is a dry run", CV_ON(write.yes) }
+
+/* The one repository that the words name, as an absolute path in *path (the caller's); CV_EUSAGE if there is not exactly
+ * one. Its place is added to the session. */
+bool cv_write_repository(struct cv_session *s, const char *word, char **path, struct cv_err *err);
+
+#endif
