@@ -93,6 +93,9 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Each call of the I/O table keeps its frame, so that a trace shows where it came from.
+$(BUILD)/obj/repair/io/real.o: ALL_CFLAGS += -fno-optimize-sibling-calls
+
 $(BUILD)/obj/ro/table.o: tui/command/table.c Makefile
 	$(call say,CC,$< (read-only))
 	@mkdir -p $(@D)

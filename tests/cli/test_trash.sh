@@ -117,7 +117,9 @@ killed_on()
 	verdict "$fs: killed at any barrier, rename or write, nothing is lost" "$([ "$left" -ge 10 ]; echo $?)"
 }
 
-if ! command -v strace >/dev/null; then
+if [[ $CHAINVIEW == */san/* ]]; then
+	skip "killed at every barrier" "done with the ordinary build"
+elif ! command -v strace >/dev/null; then
 	skip "killed at every barrier" "no strace"
 else
 	mkdir -p "$work/here"
