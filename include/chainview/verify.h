@@ -21,7 +21,8 @@ enum cv_second_verdict {
 	CV_SECOND_AGREE,         /* every byte of the disk was compared, and is the same */
 	CV_SECOND_DIFFER,
 	CV_SECOND_PARTIAL,       /* what could be compared is the same */
-	CV_SECOND_FAILED,        /* the library gave an error, crashed or hung: says nothing about the image */
+	CV_SECOND_FAILED,        /* the library could not begin, gave nothing but errors, or crashed or hung too often:
+				  * says nothing about the image */
 	CV_SECOND_SKIPPED,       /* nothing was compared */
 	CV_SECOND_COUNT
 };
@@ -32,7 +33,7 @@ struct cv_not_checked {
 	uint64_t bytes;
 };
 
-#define CV_VERIFY_GAPS 24
+#define CV_VERIFY_GAPS 32
 #define CV_VERIFY_DIFFERENCES 16
 
 struct cv_second_result {
@@ -43,7 +44,8 @@ struct cv_second_result {
 	size_t gap_count;
 	struct cv_range differences[CV_VERIFY_DIFFERENCES];   /* the first ones; guest bytes in whole sectors */
 	size_t difference_count;
-	const char *trouble;     /* FAILED: why, one escaped line; NULL otherwise */
+	const char *trouble;     /* what went wrong first in the library, one escaped line: always with FAILED, else where
+				  * it could not read or was lost over single ranges; NULL if nothing did */
 };
 
 struct cv_verified {
@@ -69,7 +71,7 @@ struct cv_verify_options {
 };
 
 struct cv_verify_progress {
-	uint64_t done, total;    /* bytes read by all readers together */
+	uint64_t done, total;    /* bytes of the disks; done when each reader has looked at them */
 };
 
 struct cv_verify;

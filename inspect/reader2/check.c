@@ -2,7 +2,8 @@
 /*
  * The second opinion: window by window, what the gate lets through is read by our own reader and by a library, and
  * compared byte by byte. Both readers live in this one process: what a hostile image does to the library can cost
- * the verdict, never the digest, which another process makes.
+ * the verdict, never the digest, which another process makes. If the library takes this process down, what was
+ * found so far is left for the next one (second.c).
  */
 #include "inspect/reader2/content.h"
 #include "inspect/reader2/library.h"
@@ -19,9 +20,10 @@ struct check {
 	uint32_t request;
 	struct cv_extents extents;
 	uint8_t *ours, *theirs;      /* CV_CONTENT_PIECE bytes each */
+	struct cv_check_mark *mark;
 	struct cv_checked_record record;
-	struct cv_range difference;  /* the present one, len 0 if there is none */
 	unsigned told;               /* differences */
+	bool complained;             /* about an error of the library */
 	struct cv_pace pace;
 };
 
@@ -59,11 +61,20 @@ static bool open_library(struct check *c, struct cv_err *err)
 	return cv_library_link(&c->library, err);
 }
 
+/* Leaves what is known now for the case that this process dies over what comes next. */
+static void leave_state(struct check *c)
+{
+	uint32_t next = !c->mark->current;
+
+	c->mark->states[next] = c->record;
+	__atomic_store_n(&c->mark->current, next, __ATOMIC_RELEASE);
+}
+
 static bool tell_difference(struct check *c, struct cv_err *err)
 {
-	struct cv_difference_record record = { c->difference };
+	struct cv_difference_record record = { c->record.difference };
 
-	c->difference.len = 0;
+	c->record.difference.len = 0;
 	if (!record.at.len || c->told == CV_VERIFY_DIFFERENCES)
 		return true;
 	c->told++;
@@ -71,86 +82,109 @@ static bool tell_difference(struct check *c, struct cv_err *err)
 }
 
 /* Finds the sectors that are not the same; those that lie one behind the other are told as one. */
-static bool locate(struct check *c, const uint8_t *ours, uint64_t off, size_t len, struct cv_err *err)
+static bool locate(struct check *c, const uint8_t *ours, const uint8_t *theirs, struct cv_range at, struct cv_err *err)
 {
-	for (size_t i = 0, n; i < len; i += n) {
-		n = SECTOR - (size_t)((off + i) % SECTOR);
-		if (n > len - i)
-			n = len - i;
-		if (!memcmp(ours + i, c->theirs + i, n))
+	struct cv_range *last = &c->record.difference;
+
+	for (uint64_t i = 0, n; i < at.len; i += n) {
+		n = SECTOR - (at.off + i) % SECTOR;
+		if (n > at.len - i)
+			n = at.len - i;
+		if (!memcmp(ours + i, theirs + i, n))
 			continue;
 		c->record.differing += n;
-		if (c->difference.len && c->difference.off + c->difference.len == off + i) {
-			c->difference.len += n;
+		if (last->len && last->off + last->len == at.off + i) {
+			last->len += n;
 			continue;
 		}
 		if (!tell_difference(c, err))
 			return false;
-		c->difference = (struct cv_range){ off + i, n };
+		*last = (struct cv_range){ at.off + i, n };
 	}
 	return true;
 }
 
-/* In requests that do not cross a multiple of the smallest block. */
-static bool read_theirs(struct check *c, uint64_t off, size_t len, struct cv_err *err)
+/* An error says nothing about the image: the bytes are not compared. The first one is told. */
+static bool complain(struct check *c, const struct cv_err *why, struct cv_err *err)
 {
-	for (size_t done = 0, n; done < len; done += n) {
-		n = c->request - (size_t)((off + done) % c->request);
-		if (n > len - done)
-			n = len - done;
-		if (!cv_library_read(&c->library, c->theirs + done, n, off + done, err))
-			return false;
-	}
-	return true;
+	if (c->complained)
+		return true;
+	c->complained = true;
+	return cv_task_say(c->pace.out, CV_VERIFY_TROUBLE, why->text, strlen(why->text), err);
 }
 
-/* A part of an extent that is at most one piece long. */
-static bool compare_piece(struct check *c, const struct cv_extent *part, struct cv_err *err)
+/* The library first: should it not come back, our own reader has not touched what it was asked for. */
+static bool read_theirs(struct check *c, struct cv_range at, bool *good, struct cv_err *err)
 {
-	size_t len = (size_t)part->at.len;
+	struct cv_err theirs = { .code = CV_OK };
+
+	c->mark->asked = at;
+	*good = cv_library_read(&c->library, c->theirs, at.len, at.off, &theirs);
+	c->mark->asked.len = 0;
+	return *good || complain(c, &theirs, err);
+}
+
+/* A part of an extent that lies within one block of all images. */
+static bool compare_request(struct check *c, const struct cv_extent *part, struct cv_err *err)
+{
 	const uint8_t *ours = cv_content_zeros;
+	bool good;
 
+	if (!read_theirs(c, part->at, &good, err))
+		return false;
+	if (!good) {
+		c->record.gated[CV_GATE_ERROR] += part->at.len;
+		return true;
+	}
 	if (part->kind == CV_EXTENT_DATA) {
 		ours = c->ours;
 		if (!cv_content_read(&c->gate.chain, part, c->ours, err))
 			return cv_wrap(err, "our own reader");
 	}
-	if (!read_theirs(c, part->at.off, len, err))
-		return false;
-	c->record.compared += len;
-	return !memcmp(ours, c->theirs, len) || locate(c, ours, part->at.off, len, err);
+	c->record.compared += part->at.len;
+	return !memcmp(ours, c->theirs, part->at.len) || locate(c, ours, c->theirs, part->at, err);
 }
 
+/* In requests that do not cross a multiple of the smallest block. */
 static bool compare_range(struct check *c, const struct cv_extent *e, uint64_t off, uint64_t end, struct cv_err *err)
 {
-	while (off < end) {
-		uint64_t n = end - off < CV_CONTENT_PIECE ? end - off : CV_CONTENT_PIECE;
-		struct cv_extent part = cv_content_part(e, off, n);
+	for (uint64_t n; off < end; off += n) {
+		struct cv_extent part;
 
-		if (!compare_piece(c, &part, err) || !cv_pace_tell(&c->pace, off + n, err))
+		n = c->request - off % c->request;
+		if (n > end - off)
+			n = end - off;
+		part = cv_content_part(e, off, n);
+		if (!compare_request(c, &part, err) || !cv_pace_tell(&c->pace, off + n, err))
 			return false;
-		off += n;
+		c->record.done = off + n;
+		leave_state(c);
 	}
 	return true;
 }
 
 static bool check_extent(struct check *c, const struct cv_extent *e, uint64_t window_end, struct cv_err *err)
 {
-	uint64_t stop = e->at.off + e->at.len;
+	uint64_t stop = e->at.off + e->at.len, off = e->at.off;
 
 	if (stop > window_end)
 		stop = window_end;
-	for (uint64_t off = e->at.off, end; off < stop; off = end) {
+	if (off < c->record.done)
+		off = c->record.done;
+	for (uint64_t end; off < stop; off = end) {
 		enum cv_gate_id gate;
 
 		end = stop;
 		gate = cv_gate_at(&c->gate, e, off, &end);
-		if (gate)
+		if (gate) {
 			c->record.gated[gate] += end - off;
-		else if (!compare_range(c, e, off, end, err))
+			c->record.done = end;
+			leave_state(c);
+		} else if (!compare_range(c, e, off, end, err)) {
 			return false;
+		}
 	}
-	return cv_pace_tell(&c->pace, stop, err);
+	return cv_pace_tell(&c->pace, c->record.done, err);
 }
 
 /* As much of the disk from off on as a list of extents holds; *end is where the next one begins. */
@@ -181,14 +215,33 @@ static bool check_all(struct check *c, struct cv_err *err)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!open_library(c, err))
 		return false;
-	for (uint64_t off = 0, end; off < c->record.size; off = end)
+	leave_state(c);
+	for (uint64_t off = c->record.done / CV_GATE_GROUP * CV_GATE_GROUP, end; off < c->record.size; off = end)
 		if (!check_window(c, off, &end, err))
 			return false;
 	return tell_difference(c, err);
 }
 
+/* Where to begin; without a request at the beginning, with nobody who looks at the mark. */
+static bool take_request(struct check *c, uint64_t size, const void *request, size_t len)
+{
+	static struct cv_check_mark unseen;
+	const struct cv_check_request *r = len == sizeof *r ? request : NULL;
+
+	c->mark = r ? r->mark : &unseen;
+	c->record.size = size;
+	if (!r)
+		return true;
+	c->gate.avoided = r->avoided;
+	c->gate.avoided_count = r->avoided_count;
+	if (!r->from.size)
+		return true;
+	c->record = r->from;
+	return size == r->from.size;
+}
+
 static bool check_chain(struct check *c, const struct cv_chain *chain, const struct cv_task_image *images,
-			struct cv_err *err)
+			const void *request, size_t request_len, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) enum cv_format_id *formats = calloc(chain->count, sizeof *formats);
 
@@ -198,10 +251,11 @@ static bool check_chain(struct check *c, const struct cv_chain *chain, const str
 		formats[i] = images[i].format;
 	if (!cv_gate_init(&c->gate, chain, formats, err))
 		return false;
-	c->record.size = chain->layers[0]->size;
+	if (!take_request(c, chain->layers[0]->size, request, request_len))
+		return cv_fail(err, CV_EUSAGE, "the image has changed its size");
 	if (c->gate.opened)
 		return check_all(c, err);
-	c->record.gated[c->gate.cut] = c->record.size;
+	c->record.gated[c->gate.cut] = c->record.done = c->record.size;
 	return true;
 }
 
@@ -211,7 +265,7 @@ bool cv_check_task(struct cv_source **sources, struct cv_source **data, const st
 	CV_AUTO(cv_content_close) struct cv_chain chain = { .count = 0 };
 	CV_AUTO(check_fini) struct check c = { .pace = { .out = out } };
 
-	(void)request, (void)request_len;
-	return cv_content_open(&chain, sources, data, images, count, err) && check_chain(&c, &chain, images, err) &&
+	return cv_content_open(&chain, sources, data, images, count, err) &&
+	       check_chain(&c, &chain, images, request, request_len, err) &&
 	       cv_task_say(out, CV_VERIFY_CHECKED, &c.record, sizeof c.record, err);
 }

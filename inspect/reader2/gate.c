@@ -246,6 +246,8 @@ const struct cv_gate_row cv_gate_rows[CV_GATE_COUNT] = {
 	[CV_GATE_D8] = { "D8", "libvhdi misreads absent VHDX blocks where there is no sector bitmap", NULL, without_bitmap,
 			 NULL },
 	[CV_GATE_D9] = { "D9", "libvhdi reads the parent where a VHDX says that a block is zero", NULL, is_vhdx_zero, NULL },
+	[CV_GATE_COPIES] = { "copies", "libvhdi wants both copies of a VHDX's header and region table", NULL, NULL,
+			     "the library is shown the good copy twice" },
 	[CV_GATE_Q5] = { "Q5", "libqcow misreads clusters that the end of the file cuts", NULL, is_cut_cluster, NULL },
 	[CV_GATE_Q1] = { "Q1", "libqcow misreads clusters that are marked as zero", NULL, is_qcow_zero, NULL },
 	[CV_GATE_Q2] = { "Q2", "libqcow misreads requests larger than the clusters of a chain", NULL, NULL,
@@ -260,6 +262,10 @@ const struct cv_gate_row cv_gate_rows[CV_GATE_COUNT] = {
 	[CV_GATE_RAW] = { "raw", "raw images have no second reader", is_raw, NULL, NULL },
 	[CV_GATE_FOREIGN] = { "foreign", "the parent has another format, which the library cannot mix", NULL, NULL, NULL },
 	[CV_GATE_OWN] = { "own", "our own reader cannot tell what is there", NULL, is_damaged, NULL },
+	[CV_GATE_ERROR] = { "error", "the library gives an error there", NULL, NULL, NULL },
+	[CV_GATE_CRASH] = { "crash", "the library crashed there", NULL, NULL, NULL },
+	[CV_GATE_HANG] = { "hang", "the library gave no answer there", NULL, NULL, NULL },
+	[CV_GATE_REST] = { "rest", "the library broke down too often before", NULL, NULL, NULL },
 };
 
 uint32_t cv_gate_request(const struct cv_gate_keeper *k)
@@ -272,10 +278,30 @@ uint32_t cv_gate_request(const struct cv_gate_keeper *k)
 	return least;
 }
 
+static enum cv_gate_id avoided_at(const struct cv_gate_keeper *k, uint64_t pos, uint64_t *end)
+{
+	for (size_t i = 0; i < k->avoided_count; i++) {
+		const struct cv_range *r = &k->avoided[i].at;
+
+		if (pos < r->off)
+			stop_at(end, r->off);
+		else if (pos - r->off < r->len) {
+			stop_at(end, r->off + r->len);
+			return k->avoided[i].why;
+		}
+	}
+	return CV_GATE_NONE;
+}
+
 enum cv_gate_id cv_gate_at(struct cv_gate_keeper *k, const struct cv_extent *e, uint64_t pos, uint64_t *end)
 {
+	enum cv_gate_id avoided;
+
 	if (k->opened < k->chain.count && e->layer >= k->opened && e->kind != CV_EXTENT_BAD)
 		return k->cut;
+	avoided = avoided_at(k, pos, end);
+	if (avoided)
+		return avoided;
 	for (size_t i = 0; i < CV_GATE_COUNT; i++)
 		if (cv_gate_rows[i].catches && cv_gate_rows[i].catches(k, e, pos, end))
 			return (enum cv_gate_id)i;

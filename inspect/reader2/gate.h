@@ -15,11 +15,14 @@ enum cv_gate_id {
 	CV_GATE_NONE,
 	/* libvhdi */
 	CV_GATE_D1, CV_GATE_D2, CV_GATE_D4, CV_GATE_D5, CV_GATE_D6, CV_GATE_D7, CV_GATE_D8, CV_GATE_D9,
+	CV_GATE_COPIES,
 	/* libqcow */
 	CV_GATE_Q5, CV_GATE_Q1, CV_GATE_Q2, CV_GATE_Q3, CV_GATE_Q4,
 	CV_GATE_ENCRYPTED, CV_GATE_ZSTD, CV_GATE_EXTENDED_L2, CV_GATE_DATA_FILE, CV_GATE_HEADER,
 	/* both */
 	CV_GATE_RAW, CV_GATE_FOREIGN, CV_GATE_OWN,
+	/* not known before, but found out while reading */
+	CV_GATE_ERROR, CV_GATE_CRASH, CV_GATE_HANG, CV_GATE_REST,
 	CV_GATE_COUNT
 };
 
@@ -45,6 +48,12 @@ struct cv_suspect {
 };
 CV_VEC(cv_suspects, struct cv_suspect);
 
+/* Guest bytes that cost a library process its life. */
+struct cv_avoided {
+	struct cv_range at;
+	enum cv_gate_id why;
+};
+
 struct cv_gate_keeper {
 	struct cv_chain chain;
 	struct cv_gate_layer *layers;        /* all of the chain's */
@@ -52,6 +61,8 @@ struct cv_gate_keeper {
 	enum cv_gate_id cut;                 /* why not more of them */
 	struct cv_suspects suspects;         /* of the present window, in order */
 	struct cv_extents scratch;
+	const struct cv_avoided *avoided;    /* borrowed */
+	size_t avoided_count;
 };
 
 struct cv_gate_row {

@@ -4,22 +4,21 @@
  * No byte of an image is looked at here.
  */
 #include "inspect/map/files.h"
-#include "inspect/reader2/tasks.h"
-#include <chainview/verify.h>
+#include "inspect/reader2/second.h"
 #include <poll.h>
 
-#define LIBRARY_MEMORY ((uint64_t)1 << 30)
-#define LIBRARY_STALL_SECONDS 60
 #define MOST_IMAGES 2u
-
-enum part { OWN_READER, SECOND_READER, PARTS };
+/* Of each image our own reader and the second one; and the comparison. */
+#define MOST_PROCESSES (2 * MOST_IMAGES + 1)
 
 struct reading {
-	struct cv_task *task[PARTS];     /* NULL: not started, or done */
-	uint64_t done[PARTS];
-	bool answered[PARTS];
+	struct cv_task *task;            /* our own reader; NULL: not started, or done */
+	struct cv_second *second;        /* NULL: not started */
+	bool second_runs;
+	uint64_t done;                   /* by our own reader */
 	struct cv_verified result;
-	char trouble[PARTS][sizeof ((struct cv_err *)0)->text];
+	char trouble[sizeof ((struct cv_err *)0)->text];
+	char second_trouble[sizeof ((struct cv_err *)0)->text];
 };
 
 struct cv_verify {
@@ -44,39 +43,30 @@ const char *cv_second_verdict_name(enum cv_second_verdict verdict)
 	return (unsigned)verdict < CV_SECOND_COUNT ? names[verdict] : "unknown";
 }
 
-static void set_trouble(struct reading *r, enum part part, const struct cv_err *why)
+static void set_trouble(struct reading *r, const struct cv_err *why)
 {
-	memcpy(r->trouble[part], why->text, sizeof r->trouble[part]);
-	if (part == OWN_READER) {
-		r->result.trouble = r->trouble[part];
-		return;
-	}
-	r->result.second.verdict = CV_SECOND_FAILED;
-	r->result.second.trouble = r->trouble[part];
+	memcpy(r->trouble, why->text, sizeof r->trouble);
+	r->result.trouble = r->trouble;
 }
 
-/* The files of a chain, all of it or nothing. */
-static bool open_chain(const struct cv_graph *g, uint32_t image, struct cv_chain_files *files, struct cv_err *err)
+static struct cv_task *start_own(const struct cv_graph *g, uint32_t image, struct cv_err *err)
 {
-	if (!cv_chain_files_open(g, image, files, err))
-		return false;
-	return !files->incomplete || cv_fail(err, CV_EIO, "the chain is not complete: %s", cv_text_str(&files->why));
-}
-
-static struct cv_task *start_part(const struct cv_graph *g, uint32_t image, enum part part, struct cv_err *err)
-{
-	static const struct cv_task_options options[PARTS] = {
-		[SECOND_READER] = { LIBRARY_MEMORY, LIBRARY_STALL_SECONDS, true },
-	};
-	static cv_task_function *const functions[PARTS] = { cv_digest_task, cv_check_task };
 	CV_AUTO(cv_chain_files_fini) struct cv_chain_files files = { 0 };
 	struct cv_task *task;
 
-	if (!open_chain(g, image, &files, err))
+	if (!cv_second_open(g, image, &files, err))
 		return NULL;
-	task = cv_task_start(files.images, files.count, functions[part], NULL, 0, &options[part], err);
+	task = cv_task_start(files.images, files.count, cv_digest_task, NULL, 0, NULL, err);
 	cv_chain_files_taken(&files);
 	return task;
+}
+
+static void not_compared(struct cv_second_result *second, const char *reason)
+{
+	second->verdict = CV_SECOND_SKIPPED;
+	second->compared = 0;
+	second->gaps[0] = (struct cv_not_checked){ reason, 0 };
+	second->gap_count = 1;
 }
 
 static void start_second(struct cv_verify *v, struct reading *r)
@@ -85,16 +75,19 @@ static void start_second(struct cv_verify *v, struct reading *r)
 	enum cv_format_id format = v->g->images[r->result.image].format;
 	struct cv_err err = { .code = CV_OK };
 
-	second->verdict = CV_SECOND_SKIPPED;
 	second->name = v->second_wanted ? cv_gate_library(format) : NULL;
 	if (!second->name) {
-		second->gaps[0].reason = v->second_wanted ? cv_gate_rows[CV_GATE_RAW].reason : "not asked for";
-		second->gap_count = 1;
+		not_compared(second, v->second_wanted ? cv_gate_rows[CV_GATE_RAW].reason : "not asked for");
 		return;
 	}
-	r->task[SECOND_READER] = start_part(v->g, r->result.image, SECOND_READER, &err);
-	if (!r->task[SECOND_READER])
-		set_trouble(r, SECOND_READER, &err);
+	second->verdict = CV_SECOND_SKIPPED;
+	r->second = cv_second_start(v->g, r->result.image, NULL, second, &err);
+	r->second_runs = r->second != NULL;
+	if (r->second)
+		return;
+	memcpy(r->second_trouble, err.text, sizeof r->second_trouble);
+	second->verdict = CV_SECOND_FAILED;
+	second->trouble = r->second_trouble;
 }
 
 static void start_reading(struct cv_verify *v, struct reading *r, uint32_t image)
@@ -102,15 +95,13 @@ static void start_reading(struct cv_verify *v, struct reading *r, uint32_t image
 	struct cv_err err = { .code = CV_OK };
 
 	r->result = (struct cv_verified){ .image = image, .size = v->g->images[image].virtual_size };
-	r->task[OWN_READER] = start_part(v->g, image, OWN_READER, &err);
-	if (r->task[OWN_READER]) {
+	r->task = start_own(v->g, image, &err);
+	if (r->task) {
 		start_second(v, r);
 		return;
 	}
-	set_trouble(r, OWN_READER, &err);
-	r->result.second.verdict = CV_SECOND_SKIPPED;
-	r->result.second.gaps[0].reason = cv_gate_rows[CV_GATE_OWN].reason;
-	r->result.second.gap_count = 1;
+	set_trouble(r, &err);
+	not_compared(&r->result.second, cv_gate_rows[CV_GATE_OWN].reason);
 }
 
 struct cv_verify *cv_verify_new(const struct cv_graph *g, const uint32_t *images, size_t count,
@@ -141,9 +132,10 @@ void cv_verify_free(struct cv_verify *v)
 {
 	if (!v)
 		return;
-	for (size_t i = 0; i < v->count; i++)
-		for (size_t part = 0; part < PARTS; part++)
-			cv_task_free(v->readings[i].task[part]);
+	for (size_t i = 0; i < v->count; i++) {
+		cv_task_free(v->readings[i].task);
+		cv_second_free(v->readings[i].second);
+	}
 	cv_task_free(v->comparing);
 	free(v);
 }
@@ -157,124 +149,66 @@ static bool take(const struct cv_task_record *record, void *to, size_t len)
 	return true;
 }
 
-static bool hear_digest(struct reading *r, const struct cv_task_record *record)
-{
-	struct cv_digest_record d;
-
-	if (!take(record, &d, sizeof d))
-		return false;
-	r->result.size = r->done[OWN_READER] = d.size;
-	memcpy(r->result.sha256, d.sha256, sizeof d.sha256);
-	r->result.digested = r->answered[OWN_READER] = true;
-	return true;
-}
-
-static bool hear_difference(struct reading *r, const struct cv_task_record *record)
-{
-	struct cv_second_result *second = &r->result.second;
-	struct cv_difference_record d;
-
-	if (!take(record, &d, sizeof d) || second->difference_count == CV_VERIFY_DIFFERENCES)
-		return false;
-	second->differences[second->difference_count++] = d.at;
-	return true;
-}
-
-_Static_assert(CV_GATE_COUNT <= CV_VERIFY_GAPS, "every reason has room");
-
-static bool hear_checked(struct reading *r, const struct cv_task_record *record)
-{
-	struct cv_second_result *second = &r->result.second;
-	struct cv_checked_record c;
-
-	if (!take(record, &c, sizeof c))
-		return false;
-	r->answered[SECOND_READER] = true;
-	r->done[SECOND_READER] = c.size;
-	second->compared = c.compared;
-	second->differing = c.differing;
-	for (size_t i = 0; i < CV_GATE_COUNT; i++)
-		if (c.gated[i])
-			second->gaps[second->gap_count++] =
-				(struct cv_not_checked){ cv_gate_rows[i].reason, c.gated[i] };
-	if (c.differing)
-		second->verdict = CV_SECOND_DIFFER;
-	else if (second->gap_count)
-		second->verdict = c.compared ? CV_SECOND_PARTIAL : CV_SECOND_SKIPPED;
-	else
-		second->verdict = CV_SECOND_AGREE;
-	return true;
-}
-
-static bool hear(struct reading *r, enum part part, const struct cv_task_record *record)
+static bool hear(struct reading *r, const struct cv_task_record *record)
 {
 	struct cv_progress_record p;
+	struct cv_digest_record d;
 
 	if (record->kind == CV_VERIFY_PROGRESS && take(record, &p, sizeof p)) {
-		r->done[part] = p.done;
+		r->done = p.done;
 		return true;
 	}
-	if (part == OWN_READER)
-		return record->kind == CV_VERIFY_DIGEST && hear_digest(r, record);
-	if (record->kind == CV_VERIFY_DIFFERENCE)
-		return hear_difference(r, record);
-	return record->kind == CV_VERIFY_CHECKED && !r->answered[part] && hear_checked(r, record);
+	if (record->kind != CV_VERIFY_DIGEST || !take(record, &d, sizeof d))
+		return false;
+	r->result.size = r->done = d.size;
+	memcpy(r->result.sha256, d.sha256, sizeof d.sha256);
+	r->result.digested = true;
+	return true;
 }
 
-/* The bytes that had no chance to be compared. */
-static void close_gap(struct reading *r)
-{
-	struct cv_second_result *second = &r->result.second;
-
-	if (second->verdict == CV_SECOND_SKIPPED && second->gap_count == 1 && !second->gaps[0].bytes)
-		second->gaps[0].bytes = r->result.size;
-}
-
-static void finish_part(struct reading *r, enum part part, enum cv_task_state state, struct cv_err *err)
-{
-	struct cv_second_result *second = &r->result.second;
-
-	cv_task_free(cv_take(r->task[part]));
-	if (state == CV_TASK_DONE && !r->answered[part])
-		cv_fail(err, CV_EFORMAT, "the reading process ended without an answer");
-	if (err->code)
-		set_trouble(r, part, err);
-	if (!err->code || part != SECOND_READER)
-		return;
-	second->compared = 0;
-	second->gap_count = 0;
-	/* what it found before it failed is not forgotten */
-	for (size_t i = 0; i < second->difference_count; i++) {
-		second->verdict = CV_SECOND_DIFFER;
-		second->differing += second->differences[i].len;
-	}
-}
-
-/* Everything that a part has to say now. */
-static void listen_to(struct reading *r, enum part part)
+/* Everything that our own reader has to say now. */
+static void listen_to_own(struct reading *r)
 {
 	struct cv_task_record record;
 	struct cv_err err = { .code = CV_OK };
 	enum cv_task_state state;
 
-	if (!r->task[part])
-		return;
-	while ((state = cv_task_next(r->task[part], 0, &record, &err)) == CV_TASK_RECORD)
-		if (!hear(r, part, &record)) {
+	while ((state = cv_task_next(r->task, 0, &record, &err)) == CV_TASK_RECORD)
+		if (!hear(r, &record)) {
 			cv_fail(&err, CV_EFORMAT, "the reading process gave a damaged answer");
-			state = CV_TASK_FAILED;
 			break;
 		}
-	if (state != CV_TASK_WAIT)
-		finish_part(r, part, state, &err);
+	if (state == CV_TASK_WAIT)
+		return;
+	cv_task_free(cv_take(r->task));
+	if (state == CV_TASK_DONE && !r->result.digested)
+		cv_fail(&err, CV_EFORMAT, "the reading process ended without an answer");
+	if (!err.code)
+		return;
+	r->result.digested = false;
+	set_trouble(r, &err);
+}
+
+static void listen_to(struct reading *r)
+{
+	struct cv_second_result *second = &r->result.second;
+
+	if (r->task)
+		listen_to_own(r);
+	if (r->second_runs)
+		r->second_runs = cv_second_listen(r->second);
+	if (r->task)
+		return;
 	/* Without a digest nobody needs to know what another reader thinks. */
-	if (part == OWN_READER && !r->task[part] && !r->result.digested && r->task[SECOND_READER]) {
-		cv_task_free(cv_take(r->task[SECOND_READER]));
-		r->result.second.gaps[0].reason = cv_gate_rows[CV_GATE_OWN].reason;
-		r->result.second.gap_count = 1;
+	if (!r->result.digested && r->second_runs) {
+		r->second_runs = false;
+		cv_second_free(cv_take(r->second));
+		second->trouble = NULL;
+		not_compared(second, cv_gate_rows[CV_GATE_OWN].reason);
 	}
-	if (!r->task[OWN_READER])
-		close_gap(r);
+	/* what had no chance to be compared */
+	if (second->verdict == CV_SECOND_SKIPPED && second->gap_count == 1 && !second->gaps[0].bytes)
+		second->gaps[0].bytes = r->result.size;
 }
 
 static void fail_comparison(struct cv_verify *v, const struct cv_err *err)
@@ -292,8 +226,8 @@ static void start_comparing(struct cv_verify *v)
 	uint32_t split;
 
 	v->comparison_begun = true;
-	if (open_chain(v->g, v->readings[0].result.image, &a, &err) &&
-	    open_chain(v->g, v->readings[1].result.image, &b, &err)) {
+	if (cv_second_open(v->g, v->readings[0].result.image, &a, &err) &&
+	    cv_second_open(v->g, v->readings[1].result.image, &b, &err)) {
 		both = calloc(a.count + b.count, sizeof *both);
 		if (!both)
 			cv_fail(&err, CV_ENOMEM, "out of memory");
@@ -368,45 +302,53 @@ static size_t waiting(const struct cv_verify *v, struct pollfd *fds)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < v->count; i++)
-		for (size_t part = 0; part < PARTS; part++)
-			if (v->readings[i].task[part])
-				fds[n++] = (struct pollfd){ .fd = cv_task_poll_fd(v->readings[i].task[part]), .events = POLLIN };
+	for (size_t i = 0; i < v->count; i++) {
+		const struct reading *r = &v->readings[i];
+
+		if (r->task)
+			fds[n++].fd = cv_task_poll_fd(r->task);
+		if (r->second_runs)
+			fds[n++].fd = cv_second_poll_fd(r->second);
+	}
 	if (v->comparing)
-		fds[n++] = (struct pollfd){ .fd = cv_task_poll_fd(v->comparing), .events = POLLIN };
+		fds[n++].fd = cv_task_poll_fd(v->comparing);
+	for (size_t i = 0; i < n; i++)
+		fds[i].events = POLLIN;
 	return n;
 }
 
 bool cv_verify_step(struct cv_verify *v, int timeout_ms)
 {
-	struct pollfd fds[MOST_IMAGES * PARTS + 1];
+	struct pollfd fds[MOST_PROCESSES] = { { .fd = -1 } };
 	size_t n = waiting(v, fds);
 
 	if (n)
 		poll(fds, n, timeout_ms);
 	for (size_t i = 0; i < v->count; i++)
-		for (enum part part = OWN_READER; part < PARTS; part++)
-			listen_to(&v->readings[i], part);
+		listen_to(&v->readings[i]);
 	if (!waiting(v, fds))
 		compare_digests(v);
 	listen_to_comparison(v);
 	return waiting(v, fds) > 0;
 }
 
+/* The slowest reader of each image: how long it takes is what people want to know. */
 struct cv_verify_progress cv_verify_progress(const struct cv_verify *v)
 {
 	struct cv_verify_progress p = { .done = v->compared_bytes };
+	uint64_t longest = 0;
 
 	for (size_t i = 0; i < v->count; i++) {
 		const struct reading *r = &v->readings[i];
+		uint64_t size = r->result.size, own = r->task ? r->done : size;
+		uint64_t second = r->second_runs ? cv_second_done(r->second) : size;
 
-		for (size_t part = 0; part < PARTS; part++) {
-			p.done += r->done[part];
-			p.total += r->task[part] ? r->result.size : r->done[part];
-		}
+		p.done += own < second ? own : second;
+		p.total += size;
+		longest = size > longest ? size : longest;
 	}
-	if (v->comparing)
-		p.total += v->readings[0].result.size;
+	if (v->comparison_begun)
+		p.total += longest;
 	return p;
 }
 

@@ -6,6 +6,7 @@
 #include "inspect/reader2/view.h"
 #include "inspect/qcow2/qcow2_disk.h"
 #include "inspect/vhd/vhd.h"
+#include "inspect/vhdx/vhdx.h"
 
 #define EMPTY_CLUSTER_BITS 21u
 #define EMPTY_L1_COVERS_BITS (2 * EMPTY_CLUSTER_BITS - 3)
@@ -105,13 +106,45 @@ static struct cv_source *vhd_view(struct cv_source *file, struct cv_source **cop
 	return view;
 }
 
+static bool is_damaged_copy(const struct cv_facts *f, uint64_t at)
+{
+	for (size_t i = 0; i < f->finding_count; i++) {
+		const struct cv_finding *x = &f->findings[i];
+
+		if ((x->id == CV_VHX_VHDX_HEADER_INVALID || x->id == CV_VHX_VHDX_REGION_TABLE_INVALID) && x->has_where &&
+		    x->where.off == at)
+			return true;
+	}
+	return false;
+}
+
+/* Where one copy of the header or of the region table is damaged, the other one twice: libvhdi wants both. */
+static struct cv_source *vhdx_view(const struct cv_gate_layer *layer, struct cv_source **copy, struct cv_err *err)
+{
+	static const uint64_t at[] = { CV_VHDX_HEADER_OFFSET(0), CV_VHDX_HEADER_OFFSET(1), CV_VHDX_REGION_OFFSET(0),
+				       CV_VHDX_REGION_OFFSET(1) };
+	struct cv_source_extent parts[CV_COUNT(at) + 2] = { { 0, at[0] } };
+	uint64_t end = at[CV_COUNT(at) - 1] + CV_VHDX_TABLE_SIZE, size = (*copy)->size;
+
+	if (size < end)
+		return cv_take(*copy);
+	for (size_t i = 0; i < CV_COUNT(at); i++) {
+		parts[i + 1].off = is_damaged_copy(layer->facts, at[i]) ? at[i ^ 1] : at[i];
+		parts[i + 1].len = CV_VHDX_TABLE_SIZE;
+	}
+	parts[CV_COUNT(at) + 1] = (struct cv_source_extent){ end, size - end };
+	return cv_source_extents(copy, parts, CV_COUNT(parts), err);
+}
+
 struct cv_source *cv_view_of(const struct cv_gate_layer *layer, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_source) struct cv_source *copy = borrow(layer->own->source, err);
 
 	if (!copy)
 		return NULL;
-	return layer->format == CV_FORMAT_VHD ? vhd_view(layer->own->source, &copy, err) : cv_take(copy);
+	if (layer->format == CV_FORMAT_VHD)
+		return vhd_view(layer->own->source, &copy, err);
+	return layer->format == CV_FORMAT_VHDX ? vhdx_view(layer, &copy, err) : cv_take(copy);
 }
 
 /* Version 2: header, then an L1 table of zeros. */

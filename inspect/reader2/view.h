@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * What the libraries are shown in place of a file: the same bytes with a VHD footer where and as libvhdi looks for
- * it, and empty parents for chains whose lower images no library reads.
+ * it, with good copies of what a VHDX has twice, and empty parents for chains whose lower images no library reads.
  */
 #ifndef CV_INSPECT_READER2_VIEW_H
 #define CV_INSPECT_READER2_VIEW_H

@@ -62,7 +62,7 @@ static void add_verdict(struct report *r, const struct cv_verified *v)
 	else
 		cv_page_str(r->out, CV_PAINT_PLAIN, "second reader ");
 	cv_page_str(r->out, words[s->verdict].paint, words[s->verdict].text);
-	if (s->verdict != CV_SECOND_FAILED && s->verdict != CV_SECOND_SKIPPED) {
+	if (s->compared || (s->verdict != CV_SECOND_FAILED && s->verdict != CV_SECOND_SKIPPED)) {
 		cv_page_str(r->out, CV_PAINT_PLAIN, "; compared: ");
 		add_share(r, s->compared, v->size);
 	}

@@ -185,25 +185,70 @@ static void d6_fixed_images_are_compared_in_the_first_chunk(void **state)
 	close_unguarded(&u);
 }
 
-/* libvhdi wants both copies of the header, we and the specification one. */
-static void a_library_that_fails_says_nothing_about_the_image(void **state)
+static const struct damage {
+	const char *name;
+	uint64_t at;
+} copies[] = {
+	{ "header 1", CV_VHDX_HEADER_OFFSET(0) },
+	{ "header 2", CV_VHDX_HEADER_OFFSET(1) },
+	{ "region table 1", CV_VHDX_REGION_OFFSET(0) },
+	{ "region table 2", CV_VHDX_REGION_OFFSET(1) },
+};
+
+/* libvhdi wants both copies, we and the specification one: it is shown the good one twice. */
+static void a_damaged_copy_is_hidden_from_the_library(void **state)
 {
 	static const uint8_t nothing[4096];
-	const struct vhdx_spec s = { MIB, 512, 2 * MIB, false, false, 1, 0 };
-	struct files f = vhdx_files(1);
+	const struct vhdx_spec s = { MIB, 512, 4 * MIB, false, false, 1, 0 };
+	struct cv_err err = { .code = CV_OK };
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(copies); i++) {
+		struct files f = vhdx_files(1);
+		struct cv_library_chain alone;
+		struct cv_source *plain;
+		struct answer a;
+		struct making k;
+		uint64_t size;
+		int fd;
+
+		begin_vhdx(&k, &s, NULL, folder, "0");
+		put_block(&k, 0, FULL, true);
+		put_block(&k, 2, FULL, true);
+		write_at(k.fd, nothing, sizeof nothing, copies[i].at);
+		end_vhdx(&k);
+		fd = open_in(folder, "0", &size);
+		plain = cv_source_fd_adopt(fd, size, &err);
+		assert_true(cv_library_init(&alone, CV_FORMAT_VHDX, 1, &err));
+		if (cv_library_open(&alone, 0, &plain, &size, &err))
+			fail_msg("%s: the library does not mind", copies[i].name);
+		cv_library_fini(&alone);
+		assert_true(assert_agrees(&f, &a, copies[i].name) == 4 * MIB);
+		remove_files(1);
+	}
+	assert_non_null(cv_gate_rows[CV_GATE_COPIES].avoided);
+}
+
+/* libvhdi knows whose child an image is; who is not its parent ends the matter before it begins. */
+static void a_library_that_cannot_begin_says_nothing_about_the_image(void **state)
+{
+	const struct vhdx_spec base = { MIB, 512, 4 * MIB, false, false, 1, 0 };
+	const struct vhdx_spec child = { MIB, 512, 4 * MIB, true, false, 2, 9 };
+	struct files f = vhdx_files(2);
 	struct answer a;
 	struct making k;
 
 	(void)state;
-	begin_vhdx(&k, &s, NULL, folder, "0");
+	begin_vhdx(&k, &base, NULL, folder, "1");
+	end_vhdx(&k);
+	begin_vhdx(&k, &child, NULL, folder, "0");
 	put_block(&k, 0, FULL, true);
-	write_at(k.fd, nothing, sizeof nothing, CV_VHDX_HEADER_OFFSET(0));
 	end_vhdx(&k);
 	a = run_task(&f, cv_digest_task);
 	assert_int_equal(a.state, CV_TASK_DONE);
 	a = run_task(&f, cv_check_task);
 	assert_int_equal(a.state, CV_TASK_FAILED);
-	assert_non_null(strstr(a.err.text, "libvhdi cannot open"));
+	assert_non_null(strstr(a.err.text, "libvhdi does not take a parent"));
 }
 
 int main(void)
@@ -212,7 +257,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(random_chains_agree_with_the_library), T(chains_without_the_defects_are_compared_altogether),
 		T(d8_d9_blocks_without_data_in_a_child_are_gated), T(d6_fixed_images_are_compared_in_the_first_chunk),
-		T(a_library_that_fails_says_nothing_about_the_image),
+		T(a_damaged_copy_is_hidden_from_the_library),
+		T(a_library_that_cannot_begin_says_nothing_about_the_image),
 	};
 
 	return cmocka_run_group_tests_name("reader2_vhdx", tests, NULL, NULL) ? 1 : 0;
