@@ -190,7 +190,11 @@ $(BUILD)/fuzz_read: tests/fuzz/fuzz_read.c $(BUILD)/obj/tests/support/run.o $(BU
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) $(BUILD)/libchainview.a $(LIBS)
 
+# Random trees and chains get about as long as fuzzing: SEEDS fresh trees of each family, CHAINVIEW_CHAINS chains.
+LONGER = SEEDS=$$(($(MINUTES) * 4)) CHAINVIEW_CHAINS=$$((20 + $(MINUTES) * 4)) TEST_SECONDS=$$((900 + $(MINUTES) * 120))
 check-nightly: check
+	@$(LONGER) $(MAKE) --no-print-directory T=test_trees unit
+	@$(LONGER) $(MAKE) --no-print-directory T='test_reader2_*' unit
 	@$(MAKE) --no-print-directory fuzz MINUTES=$(MINUTES)
 
 install: all

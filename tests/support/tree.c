@@ -216,7 +216,7 @@ static void tree_resize(struct tree *t, int image, uint32_t sectors)
 		sectors = sectors / m->kind->block * m->kind->block;
 	if (m->kind->driver && sectors > old && old % m->kind->block)
 		return;
-	if (!(m->kind->can & TREE_RESIZES) || !sectors || sectors == old || (sectors < old && m->snapshots) ||
+	if (!(m->kind->can & TREE_RESIZES) || !sectors || sectors == old || (m->snapshots && (sectors < old || m->kind->can & TREE_OLD)) ||
 	    (sectors > old && overlay && m->kind->can & TREE_OLD))
 		return;
 	add_io(t, image, "truncate %u", sectors * TREE_SECTOR);

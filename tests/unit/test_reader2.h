@@ -64,9 +64,9 @@ static inline void take_answer(struct answer *a, const struct cv_task_record *r)
 		memcpy(&a->first, r->bytes, sizeof a->first);
 }
 
-static inline struct answer run_task(const struct files *f, cv_task_function *function)
+static inline struct answer run_task_in(const struct files *f, cv_task_function *function, uint64_t memory)
 {
-	const struct cv_task_options options = { (uint64_t)1 << 30, 20, function == cv_check_task };
+	const struct cv_task_options options = { memory, 20, function == cv_check_task };
 	struct cv_task_image images[MOST_FILES];
 	struct answer a = { .state = CV_TASK_WAIT };
 	struct cv_task_record record;
@@ -88,6 +88,11 @@ static inline struct answer run_task(const struct files *f, cv_task_function *fu
 			take_answer(&a, &record);
 	cv_task_free(task);
 	return a;
+}
+
+static inline struct answer run_task(const struct files *f, cv_task_function *function)
+{
+	return run_task_in(f, function, (uint64_t)1 << 30);
 }
 
 static inline uint64_t gated_bytes(const struct answer *a)

@@ -43,9 +43,9 @@ static void d7_an_image_with_a_pending_log_is_kept_from_the_library(void **state
 
 int main(void)
 {
+#define T(f) cmocka_unit_test_setup_teardown(f, make_image, drop_image)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(d7_an_image_with_a_pending_log_is_kept_from_the_library, make_image,
-						drop_image),
+		T(d7_an_image_with_a_pending_log_is_kept_from_the_library),
 	};
 
 	return cmocka_run_group_tests_name("reader2_log", tests, NULL, NULL) ? 1 : 0;

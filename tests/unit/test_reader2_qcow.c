@@ -189,27 +189,50 @@ static void chains_without_the_defects_are_compared_altogether(void **state)
 
 #define CREATE "qemu-img create -q -f qcow2 "
 #define IO "qemu-io >/dev/null -f qcow2 "
+#define POKE(at, byte) "printf '" byte "' | dd of=0 bs=1 seek=" at " conv=notrunc status=none"
 
 static const struct defect {
 	const char *name, *script;
 	enum cv_gate_id gate;
 	unsigned count;
 	bool apart;                  /* the library may hang or crash */
-	size_t request;              /* that shows it; 0: it does not read the image at all */
+	size_t request;              /* that shows it; 0: it does not get the image at all, for it refuses it */
+	bool opens;                  /* or would give nonsense without a word */
 } defects[] = {
 	{ "Q1 zero clusters", CREATE "0 4M && " IO "-c 'write -P 1 0 1M' -c 'write -z 256k 128k' 0", CV_GATE_Q1, 1, false,
-	  64 * KIB },
+	  64 * KIB, false },
 	{ "Q1 zeros over data", CREATE "0 4M && " IO "-c 'write -P 1 0 1M' 0 && " CREATE "-b 0 -F qcow2 1 && " IO
-	  "-c 'write -z 256k 128k' 1", CV_GATE_Q1, 2, false, 64 * KIB },
+	  "-c 'write -z 256k 128k' 1", CV_GATE_Q1, 2, false, 64 * KIB, false },
 	{ "Q3 smaller parent", CREATE "0 1M && " IO "-c 'write -P 1 0 1M' 0 && " CREATE "-b 0 -F qcow2 1 4M", CV_GATE_Q3, 2,
-	  true, 64 * KIB },
+	  true, 64 * KIB, false },
 	{ "Q5 cut cluster", CREATE "0 4M && " IO "-c 'write -P 5 0 256k' 0 && truncate -s -10000 0", CV_GATE_Q5, 1, true,
-	  64 * KIB },
-	{ "zstd", CREATE "-o compression_type=zstd 0 4M", CV_GATE_ZSTD, 1, false, 0 },
-	{ "extended L2", CREATE "-o extended_l2=on 0 4M", CV_GATE_EXTENDED_L2, 1, false, 0 },
+	  64 * KIB, false },
+	{ "zstd", CREATE "-o compression_type=zstd 0 4M", CV_GATE_ZSTD, 1, false, 0, false },
+	{ "extended L2", CREATE "-o extended_l2=on 0 4M", CV_GATE_EXTENDED_L2, 1, false, 0, false },
 	{ "AES", CREATE "--object secret,id=s,data=x -o encrypt.format=aes,encrypt.key-secret=s 0 4M", CV_GATE_ENCRYPTED, 1,
-	  false, 0 },
+	  false, 0, true },
+	{ "LUKS", CREATE "--object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 0 4M",
+	  CV_GATE_ENCRYPTED, 1, false, 0, true },
+	{ "corrupt flag", CREATE "0 4M && " POKE("79", "\\002"), CV_GATE_HEADER, 1, false, 0, false },
+	{ "unknown compatible flag", CREATE "0 4M && " POKE("87", "\\200"), CV_GATE_HEADER, 1, false, 0, false },
+	{ "longer header", CREATE "0 4M && dd if=/dev/zero of=0 bs=1 seek=112 count=1000 conv=notrunc status=none && "
+	  POKE("103", "\\170"), CV_GATE_HEADER, 1, false, 0, false },
 };
+
+static bool library_opens(const char *name)
+{
+	struct cv_library_chain library;
+	struct cv_err err = { .code = CV_OK };
+	uint64_t size;
+	int fd = open_in(folder, name, &size);
+	struct cv_source *file = cv_source_fd_adopt(fd, size, &err);
+	bool opens;
+
+	assert_true(file && cv_library_init(&library, CV_FORMAT_QCOW2, 1, &err));
+	opens = cv_library_open(&library, 0, &file, &size, &err);
+	cv_library_fini(&library);
+	return opens;
+}
 
 static void each_defect_is_gated_and_there(void **state)
 {
@@ -228,6 +251,8 @@ static void each_defect_is_gated_and_there(void **state)
 			fail_msg("%s: nothing was gated", d->name);
 		if (!d->request) {
 			assert_int_equal(a.checked.compared, 0);
+			if (library_opens("0") != d->opens)
+				fail_msg("%s: the library %s it", d->name, d->opens ? "refuses" : "takes");
 		} else {
 			assert_true(a.checked.compared > 0);
 			open_unguarded(&u, &f, true);
@@ -313,6 +338,23 @@ static void an_external_data_file_is_gated(void **state)
 	assert_digest(&f, "qcow2");
 }
 
+/* The cache of one file with the largest clusters alone may take 256 MiB: errors, not a crash, and not all of it. */
+static void a_library_without_memory_costs_what_it_could_not_read(void **state)
+{
+	struct files f = chain_files(1);
+	struct answer a;
+
+	(void)state;
+	needs_qemu();
+	run_script(CREATE "-o cluster_size=2M,preallocation=metadata 0 300M");
+	a = run_task_in(&f, cv_check_task, (uint64_t)128 << 20);
+	if (a.state != CV_TASK_DONE)
+		fail_msg("%s", a.err.text);
+	assert_int_equal(a.checked.differing, 0);
+	assert_true(a.checked.gated[CV_GATE_ERROR] > 0 && a.checked.compared > 0);
+	assert_true(a.checked.compared + a.checked.gated[CV_GATE_ERROR] == a.checked.size);
+}
+
 static void every_row_says_what_it_does(void **state)
 {
 	(void)state;
@@ -334,6 +376,7 @@ int main(void)
 		T(q4_layers_above_an_overlay_of_version_1_are_compared),
 		T(above_a_raw_base_the_overlay_is_compared),
 		T(an_external_data_file_is_gated),
+		T(a_library_without_memory_costs_what_it_could_not_read),
 		T(every_row_says_what_it_does),
 		T(random_chains_agree_with_the_library_and_qemu),
 		T(chains_with_every_option_are_never_mistaken),

@@ -253,8 +253,9 @@ static void d5_what_lies_behind_a_short_bat_is_gated(void **state)
 /* The end of the file in other shapes: libvhdi alone refuses all of them. */
 static void footers_in_odd_places_are_put_where_the_library_looks(void **state)
 {
-	static const struct { const char *what; size_t cut; } rows[] = { { "no footer at the end", 512 },
-									 { "a footer of 511 bytes", 1 } };
+	static const struct { const char *what; size_t cut, more; } rows[] = {
+		{ "no footer at the end", 512, 0 }, { "a footer of 511 bytes", 1, 0 }, { "a volume goes on", 0, 4 * MIB },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(rows); i++) {
@@ -264,7 +265,10 @@ static void footers_in_odd_places_are_put_where_the_library_looks(void **state)
 
 		make_full(2 * MIB, 4 * MIB, "0");
 		b = load_file(folder, "0");
-		b.len -= rows[i].cut;
+		b.len += rows[i].more - rows[i].cut;
+		if (rows[i].more)
+			b.at = realloc(b.at, b.len);
+		memset(b.at + b.len - rows[i].more, 0x77, rows[i].more);
 		store(&b, "0");
 		assert_true(assert_agrees(&f, &a, rows[i].what) == 4 * MIB);
 		free(b.at);
