@@ -22,8 +22,9 @@ static const struct tree_kind qcow2_old = QCOW2(65536, 65536, ",compat=0.10", TR
 static const struct tree_kind qcow2_1bit = QCOW2(4096, 4096, ",refcount_bits=1", 0);
 static const struct tree_kind qcow2_zstd =
 	QCOW2(65536, 65536, ",compression_type=zstd", TREE_COMPRESSES | TREE_SNAPSHOTS);
-static const struct tree_kind qcow2_extended = QCOW2(65536, 2048, ",extended_l2=on", TREE_SNAPSHOTS);
-static const struct tree_kind qcow2_extended_16k = QCOW2(16384, 512, ",extended_l2=on", TREE_SNAPSHOTS);
+/* Without snapshots: of a cluster that one holds qemu copies what lies between data, too. */
+static const struct tree_kind qcow2_extended = QCOW2(65536, 2048, ",extended_l2=on", 0);
+static const struct tree_kind qcow2_extended_16k = QCOW2(16384, 512, ",extended_l2=on", 0);
 static const struct tree_kind qcow2_data = QCOW2(65536, 65536, ",data_file=data-of-", TREE_ELSEWHERE);
 
 static const struct tree_kind qcow = {
