@@ -26,6 +26,8 @@ struct cv_source_ops {
 	 * zeros; both at the end if there are none. False if that cannot be known: then everything is data, as it
 	 * is where this is NULL. */
 	bool (*hole)(struct cv_source *self, uint64_t off, uint64_t *start_of_data, uint64_t *end_of_data);
+	/* These bytes will be asked for soon: the system may fetch them meanwhile. May be NULL. */
+	void (*expect)(struct cv_source *self, uint64_t off, uint64_t len);
 };
 
 /* Embedded as the first member in each kind. size is in bytes and does not change while it is open. */
@@ -60,6 +62,9 @@ CV_API struct cv_source *cv_source_cached(struct cv_source **under, size_t head,
 
 /* Reads exactly len bytes at off. False with the offset in the text if they cannot be had. */
 CV_API bool cv_source_read(struct cv_source *s, void *buf, size_t len, uint64_t off, struct cv_err *err);
+
+/* Says that these bytes will be read soon. Changes nothing but how long that takes. */
+CV_API void cv_source_expect(struct cv_source *s, uint64_t off, uint64_t len);
 
 /* NULL is fine. */
 CV_API void cv_source_close(struct cv_source *s);

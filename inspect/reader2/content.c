@@ -3,6 +3,7 @@
 #include "inspect/reader2/content.h"
 
 #define EXTENTS_AT_ONCE 16384u
+#define WORTH_EXPECTING (64u << 10)
 
 const uint8_t cv_content_zeros[CV_CONTENT_PIECE];
 
@@ -102,6 +103,24 @@ static void advance(struct cv_content *c, const struct cv_extent *e, uint64_t le
 	c->pos += len;
 }
 
+/* While the piece that is given now is worked on the disk can fetch the next one. Small ones are not worth a call. */
+static void expect_next(const struct cv_content *c)
+{
+	uint64_t end = c->end - c->pos > CV_CONTENT_PIECE ? c->pos + CV_CONTENT_PIECE : c->end;
+
+	for (size_t i = c->at; i < c->list.len && c->list.at[i].at.off < end; i++) {
+		const struct cv_extent *e = &c->list.at[i];
+		uint64_t from = e->at.off < c->pos ? c->pos - e->at.off : 0, stop = e->at.off + e->at.len;
+		const struct cv_layer *layer;
+
+		stop = (stop < end ? stop : end) - e->at.off;
+		if (e->kind != CV_EXTENT_DATA || e->compressed || stop - from < WORTH_EXPECTING)
+			continue;
+		layer = c->chain->layers[e->layer];
+		cv_source_expect(layer->data_file ? layer->data_file : layer->source, e->host + from, stop - from);
+	}
+}
+
 static bool is_long_zero(const struct cv_content *c, const struct cv_extent *e)
 {
 	return (e->kind == CV_EXTENT_ZERO || e->kind == CV_EXTENT_PARENT) && left_of(c, e) >= CV_CONTENT_ZEROS;
@@ -135,6 +154,7 @@ bool cv_content_next(struct cv_content *c, struct cv_content_piece *piece, struc
 		filled += n;
 		advance(c, e, n);
 	}
+	expect_next(c);
 	*piece = (struct cv_content_piece){ filled, c->buf };
 	return true;
 }

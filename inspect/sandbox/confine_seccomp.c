@@ -5,6 +5,7 @@
  * out of Landlock's reach: this list is what stops them.
  */
 #include "inspect/sandbox/confine.h"
+#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ enum test {
 	NOT_EXECUTABLE,  /* the third argument, a protection, lacks PROT_EXEC */
 	TO_SELF,         /* the first argument is our own process: abort() */
 	TO_STDERR,
+	WILL_NEED,       /* the advice that more will be read */
 };
 
 struct row {
@@ -24,7 +26,7 @@ struct row {
 
 static const struct row allowed[] = {
 	{ SCMP_SYS(pread64), ANY }, { SCMP_SYS(read), ANY }, { SCMP_SYS(lseek), ANY }, { SCMP_SYS(fstat), ANY },
-	{ SCMP_SYS(close), ANY }, { SCMP_SYS(recvmsg), SOCKET_ONLY }, { SCMP_SYS(sendmsg), SOCKET_ONLY },
+	{ SCMP_SYS(fadvise64), WILL_NEED }, { SCMP_SYS(close), ANY }, { SCMP_SYS(recvmsg), SOCKET_ONLY }, { SCMP_SYS(sendmsg), SOCKET_ONLY },
 	{ SCMP_SYS(mmap), NOT_EXECUTABLE }, { SCMP_SYS(munmap), ANY }, { SCMP_SYS(mremap), ANY },
 	{ SCMP_SYS(brk), ANY }, { SCMP_SYS(madvise), ANY }, { SCMP_SYS(futex), ANY }, { SCMP_SYS(clock_gettime), ANY },
 	{ SCMP_SYS(getrandom), ANY }, { SCMP_SYS(restart_syscall), ANY }, { SCMP_SYS(rt_sigreturn), ANY },
@@ -65,6 +67,7 @@ static int allow(scmp_filter_ctx filter, const struct row *row)
 		[NOT_EXECUTABLE] = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 		[TO_SELF] = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()),
 		[TO_STDERR] = SCMP_A0(SCMP_CMP_EQ, 2),
+		[WILL_NEED] = SCMP_A3(SCMP_CMP_EQ, POSIX_FADV_WILLNEED),
 	};
 
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, row->call, row->test != ANY, &tests[row->test]);

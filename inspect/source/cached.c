@@ -80,7 +80,12 @@ static bool cached_hole(struct cv_source *self, uint64_t off, uint64_t *start_of
 	return under->ops->hole && under->ops->hole(under, off, start_of_data, end_of_data);
 }
 
-static const struct cv_source_ops cached_ops = { cached_pread, cached_close, cached_hole };
+static void cached_expect(struct cv_source *self, uint64_t off, uint64_t len)
+{
+	cv_source_expect(((struct cached_source *)self)->under, off, len);
+}
+
+static const struct cv_source_ops cached_ops = { cached_pread, cached_close, cached_hole, cached_expect };
 
 struct cv_source *cv_source_cached(struct cv_source **under, size_t head, size_t tail, struct cv_err *err)
 {

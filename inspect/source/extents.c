@@ -75,7 +75,18 @@ static bool extents_hole(struct cv_source *self, uint64_t off, uint64_t *start_o
 	return false;
 }
 
-static const struct cv_source_ops extents_ops = { extents_pread, extents_close, extents_hole };
+static void extents_expect(struct cv_source *self, uint64_t off, uint64_t len)
+{
+	struct extents_source *s = (struct extents_source *)self;
+	uint64_t n;
+
+	for (const struct piece *p = piece_at(s, off); len && p < s->piece + s->count; p++, off += n, len -= n) {
+		n = p->len - (off - p->start) < len ? p->len - (off - p->start) : len;
+		cv_source_expect(s->under, p->off + (off - p->start), n);
+	}
+}
+
+static const struct cv_source_ops extents_ops = { extents_pread, extents_close, extents_hole, extents_expect };
 
 /* Empty extents are left out, so that every piece that is looked for has bytes. */
 static bool add_pieces(struct extents_source *s, const struct cv_source_extent *extents, size_t count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* A byte source over an open descriptor. It does not open anything and has no way to write. */
 #include <chainview/source.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 struct fd_source {
@@ -50,7 +51,12 @@ static bool fd_hole(struct cv_source *self, uint64_t off, uint64_t *start_of_dat
 	return true;
 }
 
-static const struct cv_source_ops fd_ops = { fd_pread, fd_close, fd_hole };
+static void fd_expect(struct cv_source *self, uint64_t off, uint64_t len)
+{
+	posix_fadvise(((struct fd_source *)self)->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
+static const struct cv_source_ops fd_ops = { fd_pread, fd_close, fd_hole, fd_expect };
 
 struct cv_source *cv_source_fd_adopt(int fd, uint64_t size, struct cv_err *err)
 {

@@ -25,7 +25,7 @@ static void memory_close(struct cv_source *self)
 	free(self);
 }
 
-static const struct cv_source_ops memory_ops = { memory_pread, memory_close, NULL };
+static const struct cv_source_ops memory_ops = { .pread = memory_pread, .close = memory_close };
 
 struct cv_source *cv_source_memory(const void *bytes, size_t len, struct cv_err *err)
 {

@@ -28,6 +28,12 @@ bool cv_source_read(struct cv_source *s, void *buf, size_t len, uint64_t off, st
 	return true;
 }
 
+void cv_source_expect(struct cv_source *s, uint64_t off, uint64_t len)
+{
+	if (s->ops->expect && off < s->size && len)
+		s->ops->expect(s, off, len < s->size - off ? len : s->size - off);
+}
+
 void cv_source_close(struct cv_source *s)
 {
 	if (s)

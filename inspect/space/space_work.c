@@ -71,7 +71,7 @@ static void borrowed_close(struct cv_source *self)
 
 static struct cv_source *borrow(struct cv_source *owner, struct cv_err *err)
 {
-	static const struct cv_source_ops ops = { borrowed_pread, borrowed_close, NULL };
+	static const struct cv_source_ops ops = { .pread = borrowed_pread, .close = borrowed_close };
 	struct borrowed *b = malloc(sizeof *b);
 
 	if (!b) {

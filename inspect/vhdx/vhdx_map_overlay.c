@@ -178,7 +178,7 @@ static bool flatten(struct overlay *o, struct cv_err *err)
 
 struct cv_source *cv_vhdx_overlay_new(struct cv_source **under, struct cv_vhdx_log *log, struct cv_err *err)
 {
-	static const struct cv_source_ops ops = { overlay_pread, overlay_close, NULL };
+	static const struct cv_source_ops ops = { .pread = overlay_pread, .close = overlay_close };
 	CV_AUTO(cv_auto_source) struct cv_source *taken = cv_take(*under);
 	struct overlay *o = calloc(1, sizeof *o);
 

@@ -82,7 +82,8 @@ make_fragmented()
 		qemu-img create -q -f qcow2 -o cluster_size=4096 ${parent:+-b "$parent" -F qcow2} "$1/l$layer.qcow2" 1G
 		for ((i = 0; i < 16000; i++)); do
 			seed=$(((seed * 1103515245 + 12345) % 2147483648))
-			echo "write -q -P $((layer + 1)) $((seed % 262144 * 4096)) 4096"
+			# the upper bits: the lower ones of such a generator come in order
+			echo "write -q -P $((layer + 1)) $((seed / 8192 * 4096)) 4096"
 		done | qemu-io -t unsafe -f qcow2 "$1/l$layer.qcow2" >/dev/null
 		parent=l$layer.qcow2
 	done

@@ -42,7 +42,7 @@ static void watched_close(struct cv_source *self)
 	(void)self;
 }
 
-static const struct cv_source_ops watched_ops = { watched_pread, watched_close };
+static const struct cv_source_ops watched_ops = { .pread = watched_pread, .close = watched_close };
 
 static struct watched watch(const uint8_t *image, uint64_t size, uint64_t period)
 {

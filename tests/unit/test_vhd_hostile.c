@@ -147,7 +147,7 @@ static void faulty_close(struct cv_source *self)
 
 static struct faulty faulty(const struct image *i, struct cv_range bad)
 {
-	static const struct cv_source_ops ops = { faulty_pread, faulty_close };
+	static const struct cv_source_ops ops = { .pread = faulty_pread, .close = faulty_close };
 
 	return (struct faulty){ .source = { &ops, i->len }, .image = i, .bad = bad };
 }
