@@ -33,27 +33,21 @@ static void close_map(struct cv_layer *layer)
 	free(layer->state);
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Holds the window of the BAT with the entry of a block. */
 static bool hold_entry(struct vhd_map *m, uint64_t block, struct cv_err *err)
 {
-	uint64_t first = block / VHD_MAP_WINDOW * VHD_MAP_WINDOW;
-	uint64_t count = smaller(VHD_MAP_WINDOW, m->bat_entries - first);
-
-	if (m->bat_count && m->bat_first == first)
+	if (cv_bat_holds(&m->bat, block))
 		return true;
 	m->reads++;
-	m->bat_count = 0;
-	if (!cv_source_read(m->source, m->bat, (size_t)count * sizeof *m->bat, m->bat_off + first * sizeof *m->bat,
-			    err))
-		return cv_wrap(err, "while reading the BAT");
-	m->bat_first = first;
-	m->bat_count = count;
-	return true;
+	return cv_bat_hold(&m->bat, m->source, m->bat_off, m->bat_entries, block, err);
+}
+
+/* Of a block whose entry is held. */
+static uint32_t entry_of(const struct vhd_map *m, uint64_t block)
+{
+	const cv_be32 *entries = m->bat.entries;
+
+	return cv_be32_get(entries[block - m->bat.first]);
 }
 
 static bool hold_bitmap(struct vhd_map *m, uint64_t block, uint64_t off, struct cv_err *err)
@@ -71,22 +65,18 @@ static bool hold_bitmap(struct vhd_map *m, uint64_t block, uint64_t off, struct 
 /* The blocks from this one on that have no place, as far as the BAT is held. */
 static uint64_t unallocated_from(const struct vhd_map *m, uint64_t block)
 {
-	uint64_t i = block - m->bat_first;
+	uint64_t n = 0;
 
-	while (i < m->bat_count && cv_be32_get(m->bat[i]) == UNALLOCATED)
-		i++;
-	return m->bat_first + i - block;
+	while (cv_bat_holds(&m->bat, block + n) && entry_of(m, block + n) == UNALLOCATED)
+		n++;
+	return n;
 }
 
 /* May a block with its bitmap lie there? Its data may be cut, its bitmap may not. */
 static bool is_possible(const struct vhd_map *m, uint64_t off, uint64_t data_len)
 {
-	if (!cv_range_inside((struct cv_range){ off, m->bitmap_len }, m->limit))
-		return false;
-	for (size_t i = 0; i < m->place_count; i++)
-		if (cv_ranges_touch(m->places[i], (struct cv_range){ off, m->bitmap_len + data_len }))
-			return false;
-	return true;
+	return cv_range_inside((struct cv_range){ off, m->bitmap_len }, m->limit) &&
+	       !cv_places_touch(m->places, m->place_count, (struct cv_range){ off, m->bitmap_len + data_len });
 }
 
 static bool is_known_full(const struct vhd_map *m, uint64_t block)
@@ -100,16 +90,16 @@ static bool is_known_full(const struct vhd_map *m, uint64_t block)
  */
 static bool add_block(struct vhd_map *m, uint64_t block, uint64_t end, struct cv_extents *list, struct cv_err *err)
 {
-	uint64_t off = (uint64_t)cv_be32_get(m->bat[block - m->bat_first]) * VHD_SECTOR;
+	uint64_t off = (uint64_t)entry_of(m, block) * VHD_SECTOR;
 	uint64_t pos = cv_extents_end(list), guest = block * m->block_size;
 	struct cv_vhd_block b = {
-		.at = { guest, smaller(m->block_size, m->size - guest) },
+		.at = { guest, cv_smaller(m->block_size, m->size - guest) },
 		.host = off + m->bitmap_len,
 		.limit = m->limit,
 		.sector = VHD_SECTOR,
 		.absent = m->differencing ? CV_EXTENT_PARENT : CV_EXTENT_ZERO,
 	};
-	struct cv_range part = { pos, smaller(end, guest + b.at.len) - pos };
+	struct cv_range part = { pos, cv_smaller(end, guest + b.at.len) - pos };
 
 	if (!is_possible(m, off, b.at.len))
 		return cv_extents_add(list, (struct cv_extent){ .at = part, .kind = CV_EXTENT_BAD, .host = off }, err);
@@ -128,7 +118,7 @@ static bool add_unallocated(const struct vhd_map *m, uint64_t block, uint64_t en
 	uint64_t pos = cv_extents_end(list);
 
 	if (block < m->bat_entries)
-		end = smaller(end, (block + unallocated_from(m, block)) * m->block_size);
+		end = cv_smaller(end, (block + unallocated_from(m, block)) * m->block_size);
 	return cv_extents_add(list, (struct cv_extent){ .at = { pos, end - pos }, .kind = CV_EXTENT_PARENT }, err);
 }
 
@@ -140,7 +130,7 @@ static bool add_next(struct vhd_map *m, uint64_t end, struct cv_extents *list, s
 		return add_unallocated(m, block, end, list, err);
 	if (!hold_entry(m, block, err))
 		return false;
-	if (cv_be32_get(m->bat[block - m->bat_first]) == UNALLOCATED)
+	if (entry_of(m, block) == UNALLOCATED)
 		return add_unallocated(m, block, end, list, err);
 	return add_block(m, block, end, list, err);
 }

@@ -5,8 +5,8 @@
 
 #include <chainview/extent.h>
 #include "inspect/vhd/vhd.h"
+#include "inspect/vhd/vhd_map_table.h"
 
-#define VHD_MAP_WINDOW 16384u                /* BAT entries that are held: 64 KiB */
 #define VHD_MAP_PLACES 5u
 
 struct vhd_map {
@@ -20,8 +20,7 @@ struct vhd_map {
 	struct cv_range places[VHD_MAP_PLACES];      /* of what no block may lie on */
 	size_t place_count;
 
-	cv_be32 *bat;                        /* entries bat_first to bat_first + bat_count */
-	uint64_t bat_first, bat_count;
+	struct cv_bat_window bat;            /* of cv_be32 */
 	uint8_t *bitmap;
 	uint64_t bitmap_of;                  /* the block whose bitmap is held; UINT64_MAX: none */
 	uint8_t *full;                       /* the batmap, if it can be trusted: blocks without a missing sector */

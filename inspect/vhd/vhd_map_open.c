@@ -89,10 +89,11 @@ static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, struct cv
 	m->bat_entries = h->entries;
 	add_place(m, 0, VHD_SECTOR);
 	add_place(m, h->where.off, h->where.len);
-	add_place(m, m->bat_off, whole_sectors(m->bat_entries * sizeof *m->bat));
-	m->bat = malloc(VHD_MAP_WINDOW * sizeof *m->bat);
+	add_place(m, m->bat_off, whole_sectors(m->bat_entries * sizeof(cv_be32)));
 	m->bitmap = malloc(m->bitmap_len);
-	return (m->bat && m->bitmap) || cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
+	if (!m->bitmap)
+		return cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
+	return cv_bat_open(&m->bat, sizeof(cv_be32), err);
 }
 
 /* Which kind and how large, from a footer that is sound. */
@@ -142,7 +143,7 @@ bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *e
 
 void cv_vhd_map_fini(struct vhd_map *m)
 {
-	free(m->bat);
+	free(m->bat.entries);
 	free(m->bitmap);
 	free(m->full);
 }

@@ -42,12 +42,6 @@ static void close_map(struct cv_layer *layer)
 	free(layer->state);
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-
 /* Behind the entries of each chunk's blocks comes that of its sector bitmap. */
 static uint64_t entry_of_block(const struct vhdx_map *m, uint64_t block)
 {
@@ -62,19 +56,16 @@ static uint64_t entry_of_bitmap(const struct vhdx_map *m, uint64_t chunk)
 /* Holds the window of the BAT with an entry, which must be one of the region. */
 static bool hold_entry(struct vhdx_map *m, uint64_t entry, struct cv_err *err)
 {
-	uint64_t first = entry / VHDX_MAP_WINDOW * VHDX_MAP_WINDOW;
-	uint64_t count = smaller(VHDX_MAP_WINDOW, m->bat_entries - first);
-
-	if (m->bat_count && m->bat_first == first)
+	if (cv_bat_holds(&m->bat, entry))
 		return true;
 	m->reads++;
-	m->bat_count = 0;
-	if (!cv_source_read(m->source, m->bat, (size_t)count * sizeof *m->bat, m->bat_off + first * sizeof *m->bat,
-			    err))
-		return cv_wrap(err, "while reading the BAT");
-	m->bat_first = first;
-	m->bat_count = count;
-	return true;
+	return cv_bat_hold(&m->bat, m->source, m->bat_off, m->bat_entries, entry, err);
+}
+
+/* One that is held. */
+static const cv_le64 *entry_at(const struct vhdx_map *m, uint64_t entry)
+{
+	return (const cv_le64 *)m->bat.entries + (entry - m->bat.first);
 }
 
 static bool has_reserved_bits(uint64_t entry)
@@ -85,12 +76,7 @@ static bool has_reserved_bits(uint64_t entry)
 /* May something of the file lie there? The end of a payload block may be cut off. */
 static bool is_possible(const struct vhdx_map *m, uint64_t off, uint64_t len)
 {
-	if (off >= m->source->size)
-		return false;
-	for (size_t i = 0; i < m->place_count; i++)
-		if (cv_ranges_touch(m->places[i], (struct cv_range){ off, len }))
-			return false;
-	return true;
+	return off < m->source->size && !cv_places_touch(m->places, m->place_count, (struct cv_range){ off, len });
 }
 
 /* Where a chunk's sector bitmap lies; *off 0 if there is none that can be read. */
@@ -154,7 +140,7 @@ static bool add_placed(struct vhdx_map *m, uint64_t block, uint64_t entry, uint6
 	enum meaning meaning = meanings[entry & STATE_BITS];
 	uint64_t guest = block * m->block_size, pos = cv_extents_end(list);
 	struct cv_vhd_block b = {
-		.at = { guest, smaller(m->block_size, m->size - guest) },
+		.at = { guest, cv_smaller(m->block_size, m->size - guest) },
 		.host = entry & OFFSET_BITS,
 		.limit = m->source->size,
 		.sector = m->sector,
@@ -164,7 +150,7 @@ static bool add_placed(struct vhdx_map *m, uint64_t block, uint64_t entry, uint6
 	};
 	bool possible = is_possible(m, b.host, b.at.len);
 
-	end = smaller(end, guest + b.at.len);
+	end = cv_smaller(end, guest + b.at.len);
 	if (meaning == MEANS_ZERO && !possible)
 		return add(list, end, CV_EXTENT_ZERO, 0, err);
 	if (meaning == MEANS_PARTIAL && possible && !hold_bits(m, block, &b.present, err))
@@ -185,10 +171,10 @@ static bool cannot_be(const struct vhdx_map *m, uint64_t entry)
 /* The blocks from this one on whose entries say the very same, as far as the BAT is held and the chunk goes. */
 static uint64_t same_from(const struct vhdx_map *m, uint64_t block)
 {
-	uint64_t first = entry_of_block(m, block) - m->bat_first, most = m->ratio - block % m->ratio, n = 1;
+	uint64_t first = entry_of_block(m, block), most = m->ratio - block % m->ratio, n = 1;
 
-	most = smaller(most, m->bat_count - first);
-	while (n < most && !memcmp(&m->bat[first + n], &m->bat[first], sizeof *m->bat))
+	while (n < most && cv_bat_holds(&m->bat, first + n) &&
+	       !memcmp(entry_at(m, first + n), entry_at(m, first), sizeof(cv_le64)))
 		n++;
 	return n;
 }
@@ -197,13 +183,13 @@ static uint64_t same_from(const struct vhdx_map *m, uint64_t block)
 static bool add_held(struct vhdx_map *m, uint64_t block, uint64_t end, struct cv_extents *list, struct cv_err *err)
 {
 	static const enum cv_extent_kind kinds[] = { [MEANS_PARENT] = CV_EXTENT_PARENT, [MEANS_ZERO] = CV_EXTENT_ZERO };
-	uint64_t entry = cv_le64_get(m->bat[entry_of_block(m, block) - m->bat_first]);
+	uint64_t entry = cv_le64_get(*entry_at(m, entry_of_block(m, block)));
 	enum meaning meaning = meanings[entry & STATE_BITS];
 	bool bad = cannot_be(m, entry);
 
 	if (!bad && (meaning > MEANS_ZERO || (meaning == MEANS_ZERO && entry & OFFSET_BITS)))
 		return add_placed(m, block, entry, end, list, err);
-	end = smaller(end, (block + same_from(m, block)) * m->block_size);
+	end = cv_smaller(end, (block + same_from(m, block)) * m->block_size);
 	return add(list, end, bad ? CV_EXTENT_BAD : kinds[meaning], entry & OFFSET_BITS, err);
 }
 

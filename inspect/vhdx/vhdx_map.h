@@ -4,9 +4,9 @@
 #define CV_INSPECT_VHDX_MAP_H
 
 #include <chainview/extent.h>
+#include "inspect/vhd/vhd_map_table.h"
 #include "inspect/vhdx/vhdx.h"
 
-#define VHDX_MAP_WINDOW 8192u                /* BAT entries that are held: 64 KiB */
 #define VHDX_MAP_BITS (64u << 10)            /* bytes of a sector bitmap that are held: those of the largest block */
 #define VHDX_MAP_PLACES 4u
 
@@ -20,8 +20,7 @@ struct vhdx_map {
 	struct cv_range places[VHDX_MAP_PLACES];     /* of what no block may lie on */
 	size_t place_count;
 
-	cv_le64 *bat;                        /* entries bat_first to bat_first + bat_count */
-	uint64_t bat_first, bat_count;
+	struct cv_bat_window bat;            /* of cv_le64 */
 	uint64_t chunk, chunk_bitmap;        /* the chunk whose bitmap was looked up last, and its place; 0: none */
 	uint8_t *bits;                       /* of a bitmap, from file offset bits_off on; 0: none are held */
 	uint64_t bits_off;

@@ -46,7 +46,7 @@ static bool take_facts(struct vhdx_map *m, const struct cv_vhdx *v, struct cv_er
 	m->differencing = f->variant == CV_VARIANT_DIFFERENCING;
 	m->ratio = (uint64_t)CV_VHDX_MIB * 8 * m->sector / m->block_size;
 	m->bat_off = v->bat.offset;
-	m->bat_entries = v->bat.length / sizeof *m->bat;
+	m->bat_entries = v->bat.length / sizeof(cv_le64);
 	add_place(m, 0, CV_VHDX_MIB);
 	add_place(m, v->bat.offset, v->bat.length);
 	add_place(m, v->metadata.offset, v->metadata.length);
@@ -82,10 +82,11 @@ bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err 
 	if (!read_metadata(&v, layer, err) || !take_facts(m, &v, err))
 		return false;
 	m->source = layer->source;
-	m->bat = malloc(VHDX_MAP_WINDOW * sizeof *m->bat);
 	m->bits = malloc(VHDX_MAP_BITS);
-	if (!m->bat || !m->bits)
+	if (!m->bits)
 		return cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
+	if (!cv_bat_open(&m->bat, sizeof(cv_le64), err))
+		return false;
 	layer->size = m->size;
 	layer->block_size = m->differencing ? m->sector : m->block_size;
 	return true;
@@ -93,6 +94,6 @@ bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err 
 
 void cv_vhdx_map_fini(struct vhdx_map *m)
 {
-	free(m->bat);
+	free(m->bat.entries);
 	free(m->bits);
 }
