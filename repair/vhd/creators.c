@@ -7,6 +7,9 @@
 
 #define MIB UINT64_C(1048576)
 
+/* What all but the tools of Xen do. */
+#define AS_ON_WINDOWS .os = "Wi2k", .bat_tail = 0xff, .data_align = 512
+
 const struct cv_vhd_creator cv_vhd_creators[] = {
 	/* vhd-util and tapdisk: 4 KiB for each block's bitmap, so that data lie on pages; host system never said. */
 	{ .name = "tap",
@@ -19,46 +22,32 @@ const struct cv_vhd_creator cv_vhd_creators[] = {
 	{ .name = "qemu",
 	  .app = "qemu",
 	  .version = VHD_VERSION(5, 3),
-	  .os = "Wi2k",
 	  .size_rule = CV_CREATOR_SIZE_GEOMETRY,
-	  .bat_tail = 0xff,
-	  .data_align = 512,
-	  .locators = "w2ru,w2ku" },
+	  .locators = "w2ru,w2ku",
+	  AS_ON_WINDOWS },
 	/* qemu-img -o force_size */
 	{ .name = "qem2",
 	  .app = "qem2",
 	  .version = VHD_VERSION(5, 3),
-	  .os = "Wi2k",
 	  .largest_geometry = true,
-	  .bat_tail = 0xff,
-	  .data_align = 512,
-	  .locators = "w2ru,w2ku" },
+	  .locators = "w2ru,w2ku",
+	  AS_ON_WINDOWS },
 	/* Hyper-V */
-	{ .name = "win",
-	  .app = "win ",
-	  .version = VHD_VERSION(10, 0),
-	  .os = "Wi2k",
-	  .bat_tail = 0xff,
-	  .data_align = 512,
-	  .locators = "w2ku,w2ru" },
+	{ .name = "win", .app = "win ", .version = VHD_VERSION(10, 0), .locators = "w2ku,w2ru", AS_ON_WINDOWS },
 	/* Virtual PC 2007 */
 	{ .name = "vpc",
 	  .app = "vpc ",
 	  .version = VHD_VERSION(5, 3),
-	  .os = "Wi2k",
 	  .size_rule = CV_CREATOR_SIZE_GEOMETRY,
-	  .bat_tail = 0xff,
-	  .data_align = 512,
-	  .locators = "w2ru,w2ku" },
+	  .locators = "w2ru,w2ku",
+	  AS_ON_WINDOWS },
 	/* Xen Orchestra leaves its version at 0 and writes one BAT entry too many. */
 	{ .name = "xo",
 	  .app = "xo  ",
-	  .os = "Wi2k",
 	  .size_rule = CV_CREATOR_SIZE_CYLINDER,
-	  .bat_tail = 0xff,
 	  .extra_entries = 1,
-	  .data_align = 512,
-	  .locators = "w2ku" },
+	  .locators = "w2ku",
+	  AS_ON_WINDOWS },
 	{ .name = NULL },
 };
 

@@ -76,10 +76,11 @@ bench_large()
 # A 1 GiB disk under 30 layers, each with writes of 4 KiB in random places.
 make_fragmented()
 {
-	local layer parent='' seed=7 i
+	local layer parent='' seed i
 	mkdir -p "$1"
 	for ((layer = 0; layer < 30; layer++)); do
 		qemu-img create -q -f qcow2 -o cluster_size=4096 ${parent:+-b "$parent" -F qcow2} "$1/l$layer.qcow2" 1G
+		seed=$((layer * 104729 + 7)) # the loop is a process of its own
 		for ((i = 0; i < 16000; i++)); do
 			seed=$(((seed * 1103515245 + 12345) % 2147483648))
 			# the upper bits: the lower ones of such a generator come in order
