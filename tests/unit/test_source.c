@@ -262,6 +262,60 @@ static void a_cache_is_bounded_by_the_size_not_by_the_wish(void **state)
 	cv_source_close(s);
 }
 
+struct hoped {
+	struct cv_source base;
+	struct cv_range said[4];
+	size_t count;
+};
+
+static void hoped_expect(struct cv_source *self, uint64_t off, uint64_t len)
+{
+	struct hoped *h = (struct hoped *)self;
+
+	assert_true(h->count < CV_COUNT(h->said));
+	h->said[h->count++] = (struct cv_range){ off, len };
+}
+
+static ssize_t hoped_pread(struct cv_source *self, void *buf, size_t len, uint64_t off)
+{
+	(void)self, (void)off;
+	memset(buf, 0, len);
+	return (ssize_t)len;
+}
+
+static void hoped_close(struct cv_source *self)
+{
+	(void)self;
+}
+
+/* What will be read is said in places of the file, piece by piece, and never of more than there is. */
+static void expectations_reach_the_file_in_its_own_places(void **state)
+{
+	static const struct cv_source_ops ops = { .pread = hoped_pread, .close = hoped_close, .expect = hoped_expect };
+	static const struct cv_source_extent extents[] = { { 5000, 1000 }, { 0, 300 }, { 9000, 700 } };
+	static const struct cv_range want[] = { { 5900, 100 }, { 0, 300 }, { 9000, 50 }, { 9690, 10 } };
+	struct hoped h = { .base = { &ops, 10000 } };
+	struct cv_source *under = &h.base, *pieces, *cached;
+	struct cv_err err = { 0 };
+
+	(void)state;
+	pieces = cv_source_extents(&under, extents, CV_COUNT(extents), &err);
+	cached = cv_source_cached(&pieces, 16, 16, &err);
+	assert_non_null(cached);
+	cv_source_expect(cached, 900, 450);
+	cv_source_expect(cached, 1990, 500);
+	cv_source_expect(cached, 2000, 1);
+	cv_source_expect(cached, 0, 0);
+	assert_int_equal(h.count, CV_COUNT(want));
+	for (size_t i = 0; i < CV_COUNT(want); i++)
+		assert_true(h.said[i].off == want[i].off && h.said[i].len == want[i].len);
+	cv_source_close(cached);
+	/* nor does it matter where nobody listens */
+	cached = cv_source_memory("x", 1, &err);
+	cv_source_expect(cached, 0, 1);
+	cv_source_close(cached);
+}
+
 static void a_file_that_grows_keeps_its_size(void **state)
 {
 	char name[] = "/tmp/chainview-source-XXXXXX";
@@ -379,6 +433,7 @@ int main(void)
 		cmocka_unit_test(a_cache_gives_the_same_bytes_with_fewer_reads),
 		cmocka_unit_test(a_cache_keeps_errors_for_those_who_ask),
 		cmocka_unit_test(a_cache_is_bounded_by_the_size_not_by_the_wish),
+		cmocka_unit_test(expectations_reach_the_file_in_its_own_places),
 		cmocka_unit_test(a_file_that_grows_keeps_its_size),
 		cmocka_unit_test(a_bfio_handle_reads_seeks_and_never_writes),
 		cmocka_unit_test(libvhdi_and_libqcow_read_through_the_handle),

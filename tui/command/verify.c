@@ -41,6 +41,19 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* "9 s", "12 min", "3 h 20 min": nobody waits for the seconds of hours. */
+static void add_duration(struct cv_text *t, uint64_t seconds)
+{
+	uint64_t minutes = (seconds + 59) / 60;
+
+	if (seconds < 120)
+		cv_text_addf(t, "%" PRIu64 " s", seconds);
+	else if (minutes < 120)
+		cv_text_addf(t, "%" PRIu64 " min", minutes);
+	else
+		cv_text_addf(t, "%" PRIu64 " h %" PRIu64 " min", minutes / 60, minutes % 60);
+}
+
 /* "verifying: 1.2G of 4.0G, 310M/s, 9 s left" */
 static void show(struct cv_progress_line *line, const struct cv_verify_progress *p, uint64_t started_ms)
 {
@@ -52,9 +65,11 @@ static void show(struct cv_progress_line *line, const struct cv_verify_progress 
 	line->next_ms = now + (line->terminal ? STEP_MS : LOG_MS);
 	cv_text_addf(&t, "%sverifying: %s of %s", line->terminal ? "\r" : "", cv_size_short(p->done).s,
 		     cv_size_short(p->total).s);
-	if (rate)
-		cv_text_addf(&t, ", %s/s, %" PRIu64 " s left", cv_size_short(rate).s,
-			     p->total > p->done ? (p->total - p->done) / rate : 0);
+	if (rate) {
+		cv_text_addf(&t, ", %s/s, ", cv_size_short(rate).s);
+		add_duration(&t, p->total > p->done ? (p->total - p->done) / rate : 0);
+		cv_text_add(&t, " left");
+	}
 	cv_text_add(&t, line->terminal ? "\033[K" : "\n");
 	line->drawn = true;
 	if (!t.failed)
