@@ -131,7 +131,7 @@ bench_blocks()
 	# What nothing can shorten: the hash of zeros that nobody stored.
 	truncate -s 16G "$work/empty.raw"
 	empty=$("$work/measure" "$chainview" verify --reader=own "$work/empty.raw")
-	speed=$(openssl speed -seconds 3 -bytes 1048576 sha256 2>/dev/null | awk '/^sha256/ { sub("k", "", $2); print $2 / 1000 }')
+	speed=$(openssl speed -elapsed -seconds 3 -bytes 1048576 sha256 2>/dev/null | awk '/^sha256/ { sub("k", "", $2); print $2 / 1000 }')
 	awk -v s="$(field "$empty" 1)" -v o="$speed" \
 		'BEGIN { printf "verify of an empty disk of 16 GiB:  %.0f MB/s, openssl speed sha256 %.0f MB/s\n", 16 * 1073.742 / s, o }'
 }
