@@ -9,6 +9,7 @@ enum shape {
 	ANYTHING,
 	A_UUID,              /* a UUID follows the prefix, then the end of the name or "_..." */
 	AN_IMAGE,            /* the name ends in the extension of an image format */
+	OF_A_RESIZE,         /* a UUID is all of it, and beside it lies a VHD of this name whose resize is pending */
 };
 
 struct pattern {
@@ -32,6 +33,8 @@ static const struct pattern patterns[] = {
 	  "the undo journal of an interrupted VHD resize" },
 	{ "", ".journal", ANYTHING, CV_GEN_FOREIGN_OPERATION_PENDING, NULL,
 	  "the undo journal of an interrupted VHD resize" },
+	{ "", "", OF_A_RESIZE, CV_GEN_FOREIGN_OPERATION_PENDING, NULL,
+	  "the undo journal of a VHD resize that XenServer / XCP-ng made for a merge" },
 	{ "coalesce_", "", A_UUID, CV_GEN_FOREIGN_OPERATION_PENDING, NULL,
 	  "XenServer / XCP-ng was merging this image into its parent" },
 	{ "relink_", "", A_UUID, CV_GEN_FOREIGN_OPERATION_PENDING, NULL,
@@ -48,6 +51,8 @@ static bool has_shape(const char *name, size_t prefix, enum shape shape)
 
 	if (shape == AN_IMAGE)
 		return cv_image_extension(name);
+	if (shape == OF_A_RESIZE)
+		return cv_uuid_read(name, strlen(name), uuid);
 	if (shape == A_UUID)
 		return strlen(name) >= prefix + 36 && cv_uuid_read(name + prefix, 36, uuid) &&
 		       (!name[prefix + 36] || name[prefix + 36] == '_');
@@ -74,6 +79,18 @@ static const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+/* Is the VHD of this name in the middle of a resize? */
+static bool is_resizing(const struct cv_build *b, const char *path)
+{
+	CV_AUTO(cv_text_fini) struct cv_text image = { 0 };
+	struct cv_lookup l;
+
+	cv_text_addf(&image, "%s.vhd", path);
+	l = cv_scan_lookup(b->scan, cv_text_str(&image));
+	return l.found == CV_FOUND_FILE && l.file < b->node_count && b->nodes[l.file].facts &&
+	       cv_facts_report(b->nodes[l.file].facts, CV_VHD_RESIZE_PENDING);
 }
 
 static void report(struct cv_build *b, const struct cv_node *n, const char *path, const struct pattern *p)
@@ -153,7 +170,7 @@ void cv_check_leftovers(struct cv_build *b)
 			const char *path = k ? n->file->aliases[k - 1] : n->file->path;
 			const struct pattern *p = match(base_name(path));
 
-			if (!p)
+			if (!p || (p->shape == OF_A_RESIZE && !is_resizing(b, path)))
 				continue;
 			report(b, n, path, p);
 			note_concerned(b, &concerned, path, p);

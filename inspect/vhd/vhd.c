@@ -34,12 +34,17 @@ static bool read_parts(struct vhd_reader *r, struct cv_err *err)
 	return cv_vhd_header_read(r, err) && cv_vhd_parent_read(r, err) && cv_vhd_batmap_read(r, err);
 }
 
+bool cv_vhd_read(struct vhd_reader *r, struct cv_err *err)
+{
+	return cv_vhd_footers_load(r, err) && read_parts(r, err);
+}
+
 static bool read(struct cv_source *source, struct cv_facts *facts, struct cv_err *err)
 {
 	struct vhd_reader r = { .source = source, .facts = facts };
 
 	facts->format = CV_FORMAT_VHD;
-	return cv_vhd_footers_load(&r, err) && read_parts(&r, err);
+	return cv_vhd_read(&r, err);
 }
 
-const struct cv_format cv_format_vhd = { .id = CV_FORMAT_VHD, .probe = probe, .read = read };
+const struct cv_format cv_format_vhd = { .id = CV_FORMAT_VHD, .probe = probe, .read = read, .check = cv_vhd_check };

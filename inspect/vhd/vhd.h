@@ -33,6 +33,13 @@ struct vhd_header {
 	struct vhd_header_disk disk;
 };
 
+struct vhd_batmap {
+	bool present;                /* there is a header that makes sense */
+	bool sound;                  /* and the map sums to its checksum */
+	struct cv_range where, map;
+	uint64_t vouched;            /* bytes of the map that the checksum covers */
+};
+
 /* One reading of one image. */
 struct vhd_reader {
 	struct cv_source *source;
@@ -40,6 +47,7 @@ struct vhd_reader {
 	struct vhd_footer end, copy;
 	const struct vhd_footer *used;   /* one of the two; NULL when neither is there */
 	struct vhd_header header;
+	struct vhd_batmap batmap;
 };
 
 static inline bool cv_vhd_has_cookie(const struct vhd_footer *f)
@@ -91,5 +99,10 @@ bool cv_vhd_header_read(struct vhd_reader *r, struct cv_err *err);
 bool cv_vhd_parent_read(struct vhd_reader *r, struct cv_err *err);
 bool cv_vhd_locators_read(struct vhd_reader *r, struct cv_err *err);
 bool cv_vhd_batmap_read(struct vhd_reader *r, struct cv_err *err);
+/* All of them. */
+bool cv_vhd_read(struct vhd_reader *r, struct cv_err *err);
+
+/* vhd_check.c */
+bool cv_vhd_check(struct cv_checking *c, struct cv_err *err);
 
 #endif

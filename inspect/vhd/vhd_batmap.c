@@ -78,6 +78,8 @@ static bool check_map(struct vhd_reader *r, const struct batmap *b, struct cv_er
 		return true;
 	if (!sum_map(r, b, len, &sum, err))
 		return false;
+	r->batmap.sound = sum == stored;
+	r->batmap.vouched = len;
 	if (sum != stored)
 		cv_vhd_reportf(r, CV_VHD_BATMAP_INVALID, b->map, "checksum is 0x%x, its map sums to 0x%x", stored, sum);
 	return true;
@@ -103,8 +105,10 @@ static void take_batmap(struct vhd_reader *r, const struct batmap *b)
 		{ CV_ATTR_VHD_BATMAP_MARKER, AT(marker), 1 },
 	};
 
+	r->batmap = (struct vhd_batmap){ .present = true, .where = b->where, .map = b->map };
 	cv_facts_number(r->facts, CV_ATTR_VHD_BATMAP_OFFSET, 0, b->where.off, b->where);
 	cv_vhd_fields(r, fields, CV_COUNT(fields), &b->disk, b->where.off, 0);
+	cv_vhd_reserved(r, "batmap header", b->disk.reserved, sizeof b->disk.reserved, b->where.off + AT(reserved));
 	take_key(r, b);
 }
 

@@ -4,6 +4,7 @@
  * The facts that the believed one states are taken in vhd_identity.c.
  */
 #include "inspect/vhd/vhd.h"
+#include <stdio.h>
 
 static bool load(struct vhd_reader *r, struct vhd_footer *f, struct cv_range where, struct cv_err *err)
 {
@@ -81,13 +82,24 @@ bool cv_vhd_footers_load(struct vhd_reader *r, struct cv_err *err)
 	return true;
 }
 
+static const char *which_is_used(const struct vhd_reader *r)
+{
+	if (!cv_vhd_is_good(r->used))
+		return r->used == &r->end ? "; no footer is good, this one is shown"
+					  : "; no footer is good, the copy at offset 0 is shown";
+	return r->used == &r->end ? "; the footer at the end is used" : "; the copy at offset 0 is used";
+}
+
 static void report_sum(struct vhd_reader *r, const struct vhd_footer *f)
 {
 	if (!cv_vhd_has_cookie(f) || f->sums)
 		return;
 	cv_vhd_report(r, CV_VHD_FOOTER_CHECKSUM,
 		      (struct cv_range){ f->where.off + offsetof(struct vhd_footer_disk, checksum), 4 },
-		      (struct cv_arg[CV_FINDING_ARGS]){ cv_arg_number(f->sum_stored), cv_arg_number(f->sum_actual) });
+		      (struct cv_arg[CV_FINDING_ARGS]){
+			      cv_arg_number(f->sum_stored), cv_arg_number(f->sum_actual),
+			      cv_arg_text(f == &r->end ? "the footer at the end" : "the copy of the footer"),
+			      cv_arg_text(which_is_used(r)) });
 }
 
 static void report_poison(struct vhd_reader *r)
@@ -116,20 +128,37 @@ static const char *why_none(const struct vhd_reader *r, bool end, bool copy)
 	return NULL;
 }
 
+/* The first bytes of what is no footer. */
+static void report_gone(struct vhd_reader *r, enum cv_problem_id id, const struct vhd_footer *f, struct cv_range where)
+{
+	cv_be64 first;
+	char text[24];
+
+	memcpy(&first, f->disk.cookie, sizeof first);
+	snprintf(text, sizeof text, "%016" PRIx64, cv_be64_get(first));
+	cv_vhd_report(r, id, where, (struct cv_arg[CV_FINDING_ARGS]){ cv_arg_text(text) });
+}
+
+static void report_killed(struct vhd_reader *r)
+{
+	const char *copy = cv_vhd_is_good(&r->copy) ? "; the copy at offset 0 is used" : "; there is no good copy";
+
+	r->facts->flags |= CV_FACT_LIVE;
+	cv_vhd_report(r, CV_VHD_FOOTER_KILLED, r->end.where, (struct cv_arg[CV_FINDING_ARGS]){ cv_arg_text(copy) });
+}
+
 /* What is not there, and whether the other one makes up for it. */
 static void report_absence(struct vhd_reader *r)
 {
 	bool end = cv_vhd_has_cookie(&r->end), copy = cv_vhd_has_cookie(&r->copy);
 	const char *why = why_none(r, end, copy);
 
-	if (r->end.state == VHD_FOOTER_KILLED) {
-		r->facts->flags |= CV_FACT_LIVE;
-		cv_vhd_report(r, CV_VHD_FOOTER_KILLED, r->end.where, NULL);
-	} else if (!end && cv_vhd_is_good(&r->copy)) {
-		cv_vhd_report(r, CV_VHD_FOOTER_MISSING, r->end.where, NULL);
-	}
+	if (r->end.state == VHD_FOOTER_KILLED)
+		report_killed(r);
+	else if (!end && cv_vhd_is_good(&r->copy))
+		report_gone(r, CV_VHD_FOOTER_MISSING, &r->end, r->end.where);
 	if (!copy && cv_vhd_is_good(&r->end) && r->end.type != VHD_TYPE_FIXED)
-		cv_vhd_report(r, CV_VHD_FOOTER_COPY_MISSING, (struct cv_range){ 0, VHD_SECTOR }, NULL);
+		report_gone(r, CV_VHD_FOOTER_COPY_MISSING, &r->copy, (struct cv_range){ 0, VHD_SECTOR });
 	if (why)
 		cv_vhd_reportf(r, CV_GEN_IMAGE_UNREADABLE, r->end.where, "%s", why);
 }
@@ -176,24 +205,66 @@ static bool differs(const struct vhd_reader *r, const struct compared *c)
 	       !may_differ(r, c);
 }
 
+#define SHOWN_FIELDS 3u
+#define SHOWN_BYTES  16u
+
+/* In hex, as it lies in the file. */
+static void add_value(struct cv_text *t, const struct vhd_footer *f, const struct compared *c)
+{
+	const uint8_t *bytes = (const uint8_t *)&f->disk + c->at;
+
+	cv_text_add(t, t->len ? ", " : "");
+	for (size_t i = 0; i < c->len && i < SHOWN_BYTES; i++)
+		cv_text_addf(t, "%02x", bytes[i]);
+	cv_text_add(t, c->len > SHOWN_BYTES ? "..." : "");
+}
+
+/* Storage managers of Xen go by the copy's hidden byte, and so does the mark that is shown. */
+static const char *who_is_believed(const struct vhd_reader *r)
+{
+	if (r->end.disk.hidden != r->copy.disk.hidden && r->used == &r->end && cv_vhd_is_good(&r->copy))
+		return "; the footer at the end is used, of the copy its hidden byte";
+	return which_is_used(r);
+}
+
+struct differences {
+	struct cv_text names, end, copy;
+	struct cv_range where;       /* of the first */
+	unsigned count;
+};
+
+static void find_differences(const struct vhd_reader *r, struct differences *d)
+{
+	for (size_t i = 0; i < CV_COUNT(compared); i++) {
+		const struct compared *c = &compared[i];
+
+		if (!differs(r, c))
+			continue;
+		if (!d->count)
+			d->where = (struct cv_range){ r->end.where.off + c->at, c->len };
+		cv_text_addf(&d->names, "%s%s", d->count ? ", " : "", c->name);
+		if (d->count++ < SHOWN_FIELDS) {
+			add_value(&d->end, &r->end, c);
+			add_value(&d->copy, &r->copy, c);
+		}
+	}
+}
+
 static void report_differences(struct vhd_reader *r)
 {
-	struct cv_text names = { 0 };
-	struct cv_range where = { 0, 0 };
+	struct differences d = { .count = 0 };
 
 	if (!cv_vhd_has_cookie(&r->end) || !cv_vhd_has_cookie(&r->copy))
 		return;
-	for (size_t i = 0; i < CV_COUNT(compared); i++) {
-		if (!differs(r, &compared[i]))
-			continue;
-		if (!names.len)
-			where = (struct cv_range){ r->end.where.off + compared[i].at, compared[i].len };
-		cv_text_addf(&names, "%s%s", names.len ? ", " : "", compared[i].name);
-	}
-	if (names.len)
-		cv_vhd_report(r, CV_VHD_FOOTERS_DIFFER, where,
-			      (struct cv_arg[CV_FINDING_ARGS]){ cv_arg_text(cv_text_str(&names)) });
-	cv_text_fini(&names);
+	find_differences(r, &d);
+	if (d.count)
+		cv_vhd_report(r, CV_VHD_FOOTERS_DIFFER, d.where,
+			      (struct cv_arg[CV_FINDING_ARGS]){
+				      cv_arg_text(cv_text_str(&d.names)), cv_arg_text(cv_text_str(&d.end)),
+				      cv_arg_text(cv_text_str(&d.copy)), cv_arg_text(who_is_believed(r)) });
+	cv_text_fini(&d.names);
+	cv_text_fini(&d.end);
+	cv_text_fini(&d.copy);
 }
 
 void cv_vhd_footers_report(struct vhd_reader *r)

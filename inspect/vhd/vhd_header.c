@@ -63,6 +63,9 @@ static void check_header(struct vhd_reader *r)
 	if (h->version != VHD_VERSION(1, 0))
 		cv_vhd_reportf(r, CV_GEN_UNSUPPORTED_FEATURE, where_is(h, AT(version), 4),
 			       "dynamic header version %u.%u", h->version >> 16, h->version & 0xffff);
+	if (cv_be64_get(h->disk.data_offset) != VHD_NO_OFFSET)
+		cv_vhd_reportf(r, CV_VHD_RESERVED_NONZERO, where_is(h, AT(data_offset), 8),
+			       "dynamic header (data offset, which is all ones)");
 	cv_vhd_reserved(r, "dynamic header", h->disk.reserved1, sizeof h->disk.reserved1, h->where.off + AT(reserved1));
 	cv_vhd_reserved(r, "dynamic header", h->disk.reserved2, sizeof h->disk.reserved2, h->where.off + AT(reserved2));
 }

@@ -181,8 +181,10 @@ static void check_reserved(struct vhd_reader *r)
 	uint32_t known = VHD_FEATURE_TEMPORARY | VHD_FEATURE_RESERVED;
 
 	cv_vhd_reserved(r, "footer", f->disk.reserved, sizeof f->disk.reserved, f->where.off + AT(reserved));
-	if (f->features & ~known)
+	if (f->features & ~known || !(f->features & VHD_FEATURE_RESERVED))
 		cv_vhd_reportf(r, CV_VHD_RESERVED_NONZERO, where_is(f, AT(features), 4), "footer (features)");
+	if (f->disk.saved > 1)
+		cv_vhd_reportf(r, CV_VHD_RESERVED_NONZERO, where_is(f, AT(saved), 1), "footer (saved state)");
 }
 
 void cv_vhd_footer_facts(struct vhd_reader *r)

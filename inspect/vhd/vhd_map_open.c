@@ -5,9 +5,6 @@
  */
 #include "inspect/vhd/vhd_map.h"
 
-#define BATMAP_COUNTS_IN 24                  /* a byte of the batmap stands for eight blocks of 2 MiB */
-#define LARGEST_SUMMED (UINT64_C(1) << 41)   /* the reader leaves the batmaps of larger disks unchecked */
-
 static void auto_facts(struct cv_facts **f)
 {
 	cv_facts_free(*f);
@@ -26,44 +23,19 @@ static uint64_t whole_sectors(uint64_t bytes)
 	return (bytes + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 }
 
-static bool found(const struct cv_facts *f, enum cv_problem_id id)
-{
-	for (uint32_t i = 0; i < f->finding_count; i++)
-		if (f->findings[i].id == id)
-			return true;
-	return false;
-}
-
-/* How much of the map its checksum vouches for: libvhd sums what a disk of this size needs with blocks of 2 MiB. */
-static uint64_t vouched_bytes(const struct vhd_reader *r)
-{
-	uint64_t bytes = r->used->current_size >> BATMAP_COUNTS_IN;
-
-	return bytes < VHD_SECTOR ? VHD_SECTOR : bytes;
-}
-
 /* A batmap saves reading bitmaps and is nothing else, so one that is damaged or odd is left alone. */
 static bool take_batmap(struct vhd_map *m, const struct vhd_reader *r, struct cv_err *err)
 {
-	const struct cv_attr *where = cv_facts_attr(r->facts, CV_ATTR_VHD_BATMAP_OFFSET, 0);
-	struct vhd_batmap_disk d;
-	struct cv_range map;
-	uint64_t len = vouched_bytes(r);
+	const struct vhd_batmap *b = &r->batmap;
 
-	if (!where || found(r->facts, CV_VHD_BATMAP_INVALID) || r->used->current_size > LARGEST_SUMMED)
+	if (!b->sound || !add_place(m, b->where.off, b->where.len) || !add_place(m, b->map.off, b->map.len))
 		return true;
-	if (!cv_source_read(m->source, &d, sizeof d, where->number, err))
-		return cv_wrap(err, "while reading the batmap header");
-	map = (struct cv_range){ cv_be64_get(d.map_offset), (uint64_t)cv_be32_get(d.map_sectors) * VHD_SECTOR };
-	if (len > map.len || !cv_range_inside(map, m->source->size) || !add_place(m, where->number, sizeof d) ||
-	    !add_place(m, map.off, map.len))
-		return true;
-	m->full = malloc((size_t)len);
+	m->full = malloc((size_t)b->vouched);
 	if (!m->full)
 		return cv_fail(err, CV_ENOMEM, "out of memory for the batmap");
-	if (!cv_source_read(m->source, m->full, (size_t)len, map.off, err))
+	if (!cv_source_read(m->source, m->full, (size_t)b->vouched, b->map.off, err))
 		return cv_wrap(err, "while reading the batmap");
-	m->full_blocks = len * 8;
+	m->full_blocks = b->vouched * 8;
 	return true;
 }
 

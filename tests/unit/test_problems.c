@@ -200,8 +200,9 @@ static void arguments_have_the_look_that_the_title_asks_for(void **state)
 	(void)state;
 	f.arg[0] = cv_arg_number(0xdead);
 	f.arg[1] = cv_arg_number(1);
+	f.arg[2] = cv_arg_text("the footer at the end");
 	cv_finding_title(&out, &f);
-	assert_string_equal(cv_text_str(&out), "footer checksum is 0xdead, its bytes sum to 0x1");
+	assert_string_equal(cv_text_str(&out), "the footer at the end: checksum is 0xdead, its bytes sum to 0x1");
 	cv_text_clear(&out);
 
 	f = cv_finding_of(CV_CHN_PARENT_SMALLER);

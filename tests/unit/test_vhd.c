@@ -114,7 +114,9 @@ static void fields_that_differ_are_named_and_the_end_is_believed(void **state)
 	seal(&i, SEAL_FOOTERS);
 	f = facts_of(&i);
 	assert_findings(f, "differ", "vhd-footers-differ vhd-size-geometry");
-	assert_title(f, 0, "the footer and its copy at offset 0 differ in current size, identity, saved state");
+	assert_title(f, 0, "the footer and its copy at offset 0 differ in current size, identity, saved state: "
+		     "0000000000500000, 77a1a2a3a4a5a6a7a8a9aaabacadaeaf, 00 at the end, "
+		     "0000000000a00000, a0a1a2a3a4a5a6a7a8a9aaabacadaeaf, 01 in the copy; the footer at the end is used");
 	assert_int_equal(f->findings[0].where.off, end_at(&i) + 48);
 	assert_int_equal(f->uuid[0], 0x77);
 	assert_int_equal(f->virtual_size, DISK / 2);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Findings about entries of tables, of which a damaged image can have millions: the first few are told one by one,
+ * of the others their number. So memory does not grow with what is wrong.
+ */
+#ifndef CV_INSPECT_BLOCK_FEW_H
+#define CV_INSPECT_BLOCK_FEW_H
+
+#include <chainview/facts.h>
+
+#define CV_FEW 8
+#define CV_FEW_TEXT 80
+
+/* One kind of finding. The last argument of its title is for "and N more"; the others may be used. */
+struct cv_few {
+	struct cv_finding kept[CV_FEW];
+	char text[CV_FEW][CV_FINDING_ARGS - 1][CV_FEW_TEXT];
+	uint64_t count, more_bytes;          /* all of them; the bytes concerned by those that are not kept */
+};
+
+/* Copies text arguments, cut if they are too long. arg[CV_FINDING_ARGS - 1] is not looked at. */
+void cv_few_add(struct cv_few *few, struct cv_finding finding);
+/* Adds what was kept to the facts. */
+void cv_few_tell(struct cv_few *few, struct cv_facts *facts);
+
+#endif

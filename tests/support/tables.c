@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Running a format's check of tables without the program around it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include "tests/support/tables.h"
+
+static bool tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
+{
+	struct cv_tables *t = c->ctx;
+
+	assert_true(done <= total);
+	if (++t->ticks == t->stop_after)
+		return cv_fail(err, CV_ECANCELLED, "cancelled");
+	return true;
+}
+
+void cv_tables_check(struct cv_tables *t, const struct cv_format *format, struct cv_source *source)
+{
+	struct cv_facts *read = cv_facts_new();
+	struct cv_checking c = { .source = source, .tick = tick, .ctx = t };
+
+	t->facts = c.facts = cv_facts_new();
+	assert_non_null(read);
+	assert_non_null(c.facts);
+	if (!format->read(source, read, &t->err))
+		fail_msg("read: %s", t->err.text);
+	t->done = format->check(&c, &t->err);
+	assert_true(t->done == (t->err.code == CV_OK));
+	t->corruptions = c.corruptions;
+	t->leaked_bytes = c.leaked_bytes;
+	cv_facts_free(read);
+}
+
+void cv_tables_fini(struct cv_tables *t)
+{
+	cv_facts_free(t->facts);
+	t->facts = NULL;
+}
+
+void cv_tables_names(const struct cv_tables *t, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < t->facts->finding_count && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? " " : "",
+					 cv_problem_by_id(t->facts->findings[i].id)->name);
+}
+
+void cv_tables_title(const struct cv_tables *t, uint32_t index, char *out, size_t size)
+{
+	struct cv_text title = { 0 };
+
+	assert_true(index < t->facts->finding_count);
+	cv_finding_title(&title, &t->facts->findings[index]);
+	snprintf(out, size, "%s", cv_text_str(&title));
+	cv_text_fini(&title);
+}
