@@ -92,4 +92,4 @@ static bool read_vhdx(struct cv_source *source, struct cv_facts *facts, struct c
 	return cv_vhdx_read_headers(&v, err) && cv_vhdx_read_regions(&v, err) && cv_vhdx_read_metadata(&v, err);
 }
 
-const struct cv_format cv_format_vhdx = { .id = CV_FORMAT_VHDX, .probe = probe, .read = read_vhdx };
+const struct cv_format cv_format_vhdx = { .id = CV_FORMAT_VHDX, .probe = probe, .read = read_vhdx, .check = cv_vhdx_check };

@@ -9,7 +9,7 @@
 struct cv_vhdx_region {
 	uint64_t offset;
 	uint32_t length;
-	bool found;
+	bool named, found;           /* in the table; and it lies where it can */
 };
 
 struct cv_vhdx {
@@ -35,5 +35,8 @@ bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err);
 bool cv_vhdx_read_metadata(struct cv_vhdx *v, struct cv_err *err);
 /* The parent locator item, already in memory; at is its place in the file. */
 void cv_vhdx_read_locator(struct cv_vhdx *v, const uint8_t *item, uint32_t length, uint64_t at);
+
+/* vhdx_check.c */
+bool cv_vhdx_check(struct cv_checking *c, struct cv_err *err);
 
 #endif

@@ -71,6 +71,31 @@ static int current_header(const struct cv_vhdx_header_disk h[2])
 	return memcmp(&h[0], &h[1], sizeof h[0]) ? -1 : 0;
 }
 
+/* "copy 2: its checksum is wrong; copy 1 is used". serves: -1 if none does. */
+static void report_copy(struct cv_vhdx *v, enum cv_problem_id id, int copy, const char *fault, int serves,
+			struct cv_range where)
+{
+	char text[128], rest[32] = "";
+
+	if (serves >= 0)
+		snprintf(rest, sizeof rest, "; copy %d is used", serves + 1);
+	snprintf(text, sizeof text, "copy %d: %s%s", copy + 1, fault, rest);
+	cv_vhdx_find(v, id, serves < 0 ? CV_ERROR : CV_WARNING, text, where);
+}
+
+/* A disk that was never opened for writing may have no log. Without one that fits, nobody can open it. */
+static void check_log_place(struct cv_vhdx *v, const struct cv_vhdx_header_disk *h, uint64_t at)
+{
+	struct cv_range log = { cv_le64_get(h->log_offset), cv_le32_get(h->log_length) };
+	bool none = !log.off && !log.len && cv_guid_is_null(&h->log);
+
+	if (!none && (!log.len || log.off < CV_VHDX_MIB || (log.off | log.len) % CV_VHDX_MIB ||
+		      !cv_range_inside(log, v->source->size)))
+		cv_vhdx_find(v, CV_VHX_VHDX_HEADER_INVALID, CV_ERROR,
+			     "the log does not lie inside the file, at a multiple of 1 MiB",
+			     (struct cv_range){ at + offsetof(struct cv_vhdx_header_disk, log_length), 12 });
+}
+
 bool cv_vhdx_read_headers(struct cv_vhdx *v, struct cv_err *err)
 {
 	struct cv_vhdx_header_disk h[2];
@@ -83,20 +108,17 @@ bool cv_vhdx_read_headers(struct cv_vhdx *v, struct cv_err *err)
 		fault[i] = header_fault(&h[i]);
 	}
 	current = fault[0] && fault[1] ? -1 : fault[0] ? 1 : fault[1] ? 0 : current_header(h);
-	for (int i = 0; i < 2; i++) {
-		char text[96];
-
-		if (!fault[i])
-			continue;
-		snprintf(text, sizeof text, "copy %d: %s", i + 1, fault[i]);
-		cv_vhdx_find(v, CV_VHX_VHDX_HEADER_INVALID, current < 0 ? CV_ERROR : CV_WARNING, text,
-			     (struct cv_range){ CV_VHDX_HEADER_OFFSET(i), sizeof h[i] });
-	}
+	for (int i = 0; i < 2; i++)
+		if (fault[i])
+			report_copy(v, CV_VHX_VHDX_HEADER_INVALID, i, fault[i], current,
+				    (struct cv_range){ CV_VHDX_HEADER_OFFSET(i), sizeof h[i] });
 	if (!fault[0] && !fault[1] && current < 0)
 		cv_vhdx_find(v, CV_VHX_VHDX_HEADER_INVALID, CV_ERROR, "both copies have the same sequence number and differ",
 			     (struct cv_range){ CV_VHDX_HEADER_OFFSET(0), 2 * CV_VHDX_TABLE_SIZE });
-	if (current >= 0)
+	if (current >= 0) {
 		take_header(v, &h[current], CV_VHDX_HEADER_OFFSET(current));
+		check_log_place(v, &h[current], CV_VHDX_HEADER_OFFSET(current));
+	}
 	return true;
 }
 
@@ -114,30 +136,92 @@ static const char *table_fault(const uint8_t *bytes)
 	return NULL;
 }
 
+static void bad_region(struct cv_vhdx *v, const char *text, struct cv_range where)
+{
+	cv_vhdx_find(v, CV_VHX_VHDX_REGION_TABLE_INVALID, CV_ERROR, text, where);
+}
+
+static void unknown_region(struct cv_vhdx *v, const struct cv_vhdx_region_disk *r, struct cv_range entry)
+{
+	if (!(cv_le32_get(r->required) & 1))
+		return;
+	cv_vhdx_find(v, CV_GEN_UNSUPPORTED_FEATURE, CV_WARNING, "a required region of unknown kind", entry);
+	v->facts->flags |= CV_FACT_DISABLED;
+}
+
 static void take_region(struct cv_vhdx *v, const struct cv_vhdx_region_disk *r, uint64_t at)
 {
 	struct cv_vhdx_region *region = cv_guid_is(&r->id, "2dc27766-f623-4200-9d64-115e9bfd4a08") ? &v->bat :
 					cv_guid_is(&r->id, "8b7ca206-4790-4b9a-b8fe-575f050f886e") ? &v->metadata : NULL;
-	struct cv_range where = { cv_le64_get(r->offset), cv_le32_get(r->length) };
+	struct cv_range where = { cv_le64_get(r->offset), cv_le32_get(r->length) }, entry = { at, sizeof *r };
+	bool bat = region == &v->bat;
 
 	if (!region) {
-		if (cv_le32_get(r->required) & 1) {
-			cv_vhdx_find(v, CV_GEN_UNSUPPORTED_FEATURE, CV_WARNING, "a required region of unknown kind",
-				     (struct cv_range){ at, sizeof *r });
-			v->facts->flags |= CV_FACT_DISABLED;
-		}
+		unknown_region(v, r, entry);
 		return;
 	}
-	if (!cv_range_inside(where, v->source->size) || where.off < CV_VHDX_MIB || where.off % CV_VHDX_MIB) {
-		cv_vhdx_find(v, CV_VHX_VHDX_REGION_TABLE_INVALID, CV_ERROR,
-			     region == &v->bat ? "the BAT does not lie inside the file, at a multiple of 1 MiB" :
-						 "the metadata do not lie inside the file, at a multiple of 1 MiB",
-			     (struct cv_range){ at, sizeof *r });
+	if (region->named) {
+		bad_region(v, bat ? "it names the BAT twice" : "it names the metadata twice", entry);
 		return;
 	}
-	*region = (struct cv_vhdx_region){ .offset = where.off, .length = (uint32_t)where.len, .found = true };
-	cv_facts_number(v->facts, region == &v->bat ? CV_ATTR_VHDX_BAT_OFFSET : CV_ATTR_VHDX_METADATA_OFFSET, 0,
-			where.off, (struct cv_range){ at + 16, 8 });
+	region->named = true;
+	if (!cv_range_inside(where, v->source->size) || where.off < CV_VHDX_MIB ||
+	    (where.off | where.len) % CV_VHDX_MIB || !where.len) {
+		bad_region(v, bat ? "the BAT does not lie inside the file, at a multiple of 1 MiB" :
+				    "the metadata do not lie inside the file, at a multiple of 1 MiB", entry);
+		return;
+	}
+	region->offset = where.off;
+	region->length = (uint32_t)where.len;
+	region->found = true;
+	cv_facts_number(v->facts, bat ? CV_ATTR_VHDX_BAT_OFFSET : CV_ATTR_VHDX_METADATA_OFFSET, 0, where.off,
+			(struct cv_range){ at + 16, 8 });
+}
+
+static struct cv_range log_range(const struct cv_facts *f)
+{
+	const struct cv_attr *off = cv_facts_attr(f, CV_ATTR_VHDX_LOG_OFFSET, 0);
+	const struct cv_attr *len = cv_facts_attr(f, CV_ATTR_VHDX_LOG_LENGTH, 0);
+
+	return off && len ? (struct cv_range){ off->number, len->number } : (struct cv_range){ 0, 0 };
+}
+
+/* What the table must name, and what must not lie on each other. */
+static void check_regions(struct cv_vhdx *v, struct cv_range table)
+{
+	const struct { struct cv_range at; const char *overlap; } pairs[][2] = {
+		{ { { v->bat.offset, v->bat.length }, "the BAT lies on the metadata" },
+		  { { v->metadata.offset, v->metadata.length }, NULL } },
+		{ { { v->bat.offset, v->bat.length }, "the BAT lies on the log" }, { log_range(v->facts), NULL } },
+		{ { { v->metadata.offset, v->metadata.length }, "the metadata lie on the log" },
+		  { log_range(v->facts), NULL } },
+	};
+
+	if (!v->bat.named)
+		bad_region(v, "it names no BAT", table);
+	if (!v->metadata.named)
+		bad_region(v, "it names no metadata", table);
+	for (size_t i = 0; i < CV_COUNT(pairs); i++)
+		if (cv_ranges_touch(pairs[i][0].at, pairs[i][1].at))
+			bad_region(v, pairs[i][0].overlap, pairs[i][0].at);
+}
+
+/* Two copies that are both whole and say different things: a writer died between them. */
+static void compare_tables(struct cv_vhdx *v, const uint8_t *tables)
+{
+	if (memcmp(tables, tables + CV_VHDX_TABLE_SIZE, CV_VHDX_TABLE_SIZE))
+		cv_vhdx_find(v, CV_VHX_VHDX_REGION_TABLE_INVALID, CV_WARNING, "the two copies differ; copy 1 is used",
+			     (struct cv_range){ CV_VHDX_REGION_OFFSET(1), CV_VHDX_TABLE_SIZE });
+}
+
+static void take_table(struct cv_vhdx *v, const uint8_t *table, uint64_t at)
+{
+	const struct cv_vhdx_region_disk *r = (const void *)(table + sizeof(struct cv_vhdx_table_disk));
+	uint32_t count = cv_le32_get(((const struct cv_vhdx_table_disk *)(const void *)table)->count);
+
+	for (uint32_t i = 0; i < count; i++)
+		take_region(v, &r[i], at + sizeof(struct cv_vhdx_table_disk) + i * sizeof *r);
+	check_regions(v, (struct cv_range){ at, CV_VHDX_TABLE_SIZE });
 }
 
 bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err)
@@ -153,22 +237,13 @@ bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err)
 	for (int i = 0; i < 2; i++)
 		fault[i] = table_fault(tables + (size_t)i * CV_VHDX_TABLE_SIZE);
 	used = !fault[0] ? 0 : !fault[1] ? 1 : -1;
-	for (int i = 0; i < 2; i++) {
-		char text[96];
-
-		if (!fault[i])
-			continue;
-		snprintf(text, sizeof text, "copy %d: %s", i + 1, fault[i]);
-		cv_vhdx_find(v, CV_VHX_VHDX_REGION_TABLE_INVALID, used < 0 ? CV_ERROR : CV_WARNING, text,
-			     (struct cv_range){ CV_VHDX_REGION_OFFSET(i), CV_VHDX_TABLE_SIZE });
-	}
-	if (used >= 0) {
-		const uint8_t *table = tables + (size_t)used * CV_VHDX_TABLE_SIZE;
-		const struct cv_vhdx_region_disk *r = (const void *)(table + sizeof(struct cv_vhdx_table_disk));
-		uint32_t count = cv_le32_get(((const struct cv_vhdx_table_disk *)(const void *)table)->count);
-
-		for (uint32_t i = 0; i < count; i++)
-			take_region(v, &r[i], CV_VHDX_REGION_OFFSET(used) + sizeof(struct cv_vhdx_table_disk) + i * sizeof *r);
-	}
+	for (int i = 0; i < 2; i++)
+		if (fault[i])
+			report_copy(v, CV_VHX_VHDX_REGION_TABLE_INVALID, i, fault[i], used,
+				    (struct cv_range){ CV_VHDX_REGION_OFFSET(i), CV_VHDX_TABLE_SIZE });
+	if (!fault[0] && !fault[1])
+		compare_tables(v, tables);
+	if (used >= 0)
+		take_table(v, tables + (size_t)used * CV_VHDX_TABLE_SIZE, CV_VHDX_REGION_OFFSET(used));
 	return true;
 }

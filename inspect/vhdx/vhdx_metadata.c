@@ -102,8 +102,28 @@ static void unknown_item(struct cv_vhdx *v, const struct cv_vhdx_item_disk *item
 	v->facts->flags |= CV_FACT_DISABLED;
 }
 
+/* The items of one table that are known, with their places in the region; len 0: not there. */
+struct seen {
+	struct cv_range at[CV_COUNT(rows)];
+};
+
+/* Is this item in the way of one that was there before? */
+static bool is_taken(struct cv_vhdx *v, const struct seen *seen, size_t row, struct cv_range inside, struct cv_range entry)
+{
+	if (seen->at[row].len) {
+		invalid(v, "an item is there twice", entry);
+		return true;
+	}
+	for (size_t i = 0; i < CV_COUNT(rows); i++)
+		if (cv_ranges_touch(inside, seen->at[i])) {
+			invalid(v, "two items lie on each other", entry);
+			return true;
+		}
+	return false;
+}
+
 /* Reads one item and lets its row take it. */
-static bool take_item(struct cv_vhdx *v, const struct cv_vhdx_item_disk *item, uint64_t entry_at, bool *seen,
+static bool take_item(struct cv_vhdx *v, const struct cv_vhdx_item_disk *item, uint64_t entry_at, struct seen *seen,
 		      struct cv_err *err)
 {
 	struct cv_range inside = { cv_le32_get(item->offset), cv_le32_get(item->length) };
@@ -122,12 +142,14 @@ static bool take_item(struct cv_vhdx *v, const struct cv_vhdx_item_disk *item, u
 		invalid(v, "an item lies outside its region or has an impossible length", entry);
 		return true;
 	}
+	if (is_taken(v, seen, row, inside, entry))
+		return true;
 	bytes = malloc(inside.len);
 	if (!bytes)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!cv_source_read(v->source, bytes, inside.len, v->metadata.offset + inside.off, err))
 		return cv_wrap(err, "while reading VHDX metadata");
-	seen[row] = true;
+	seen->at[row] = inside;
 	if (rows[row].take)
 		rows[row].take(v, bytes, v->metadata.offset + inside.off);
 	else
@@ -135,32 +157,49 @@ static bool take_item(struct cv_vhdx *v, const struct cv_vhdx_item_disk *item, u
 	return true;
 }
 
-static bool take_items(struct cv_vhdx *v, const uint8_t *table, bool *seen, struct cv_err *err)
+/* Why it is no table of items; NULL if it is one. */
+static const char *table_fault(const struct cv_vhdx_metadata_disk *head)
+{
+	if (memcmp(head->signature, "metadata", 8) != 0)
+		return "the table does not begin with \"metadata\"";
+	return cv_le16_get(head->count) > CV_VHDX_ENTRIES_MAX ? "the table has more than 2047 entries" : NULL;
+}
+
+static bool take_items(struct cv_vhdx *v, const uint8_t *table, struct seen *seen, struct cv_err *err)
 {
 	const struct cv_vhdx_metadata_disk *head = (const void *)table;
 	const struct cv_vhdx_item_disk *item = (const void *)(table + sizeof *head);
 	uint16_t count = cv_le16_get(head->count);
-	struct cv_range where = { v->metadata.offset, sizeof *head };
 
-	if (memcmp(head->signature, "metadata", 8) != 0) {
-		invalid(v, "the table does not begin with \"metadata\"", where);
-		return true;
-	}
-	if (count > CV_VHDX_ENTRIES_MAX) {
-		invalid(v, "the table has more than 2047 entries", where);
-		return true;
-	}
 	for (uint16_t i = 0; i < count; i++)
 		if (!take_item(v, &item[i], v->metadata.offset + sizeof *head + i * sizeof *item, seen, err))
 			return false;
 	return true;
 }
 
+/* What is missing, and what contradicts something else. The last row is the parent locator. */
+static void check_items(struct cv_vhdx *v, const struct seen *seen, struct cv_range table)
+{
+	const struct cv_attr *sector = cv_facts_attr(v->facts, CV_ATTR_VHDX_LOGICAL_SECTOR, 0);
+	bool child = v->facts->flags & CV_FACT_PARENT, locator = seen->at[CV_COUNT(rows) - 1].len;
+
+	for (size_t i = 0; i < CV_COUNT(rows); i++)
+		if (!seen->at[i].len && (rows[i].needed || child))
+			invalid(v, rows[i].name, table);
+	if (sector && sector->number && v->facts->flags & CV_FACT_SIZE && v->facts->virtual_size % sector->number)
+		invalid(v, "the virtual size is no multiple of the logical sector size", table);
+	if (locator && !child)
+		invalid(v, "there is a parent locator, but the disk says that it has no parent", table);
+	if (!seen->at[0].len || child != locator)
+		v->facts->flags |= CV_FACT_PARENT_UNREADABLE;
+}
+
 bool cv_vhdx_read_metadata(struct cv_vhdx *v, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *table = malloc(CV_VHDX_TABLE_SIZE);
 	struct cv_range where = { v->metadata.offset, CV_VHDX_TABLE_SIZE };
-	bool seen[CV_COUNT(rows)] = { false };
+	struct seen seen = { 0 };
+	const char *fault;
 
 	if (!table)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
@@ -171,12 +210,14 @@ bool cv_vhdx_read_metadata(struct cv_vhdx *v, struct cv_err *err)
 	}
 	if (!cv_source_read(v->source, table, CV_VHDX_TABLE_SIZE, v->metadata.offset, err))
 		return cv_wrap(err, "while reading the VHDX metadata table");
-	if (!take_items(v, table, seen, err))
-		return false;
-	for (size_t i = 0; i < CV_COUNT(rows); i++)
-		if (!seen[i] && (rows[i].needed || (v->facts->flags & CV_FACT_PARENT)))
-			invalid(v, rows[i].name, where);
-	if (!seen[0] || ((v->facts->flags & CV_FACT_PARENT) && !seen[CV_COUNT(rows) - 1]))
+	fault = table_fault((const void *)table);
+	if (fault) {
+		invalid(v, fault, where);
 		v->facts->flags |= CV_FACT_PARENT_UNREADABLE;
+		return true;
+	}
+	if (!take_items(v, table, &seen, err))
+		return false;
+	check_items(v, &seen, where);
 	return true;
 }
