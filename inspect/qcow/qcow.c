@@ -3,9 +3,9 @@
  * The QCOW version 1 format: header and backing file name. It has no features, no snapshots and no refcounts,
  * and never records the format of its backing file. The mapping tables are not read here.
  */
-#include "inspect/qcow/qcow_disk.h"
+#include "inspect/qcow/qcow.h"
 #include "inspect/qcow2/common.h"
-#include <chainview/format.h>
+#include <stdio.h>
 
 #define FIELD(member) CV_QCOW_FIELD(struct cv_qcow_header_disk, member)
 
@@ -96,6 +96,20 @@ static void check_fields(struct cv_facts *f, const struct header *h)
 		cv_qcow_hostile(f, "virtual size", h->size, INT64_MAX, FIELD(size));
 }
 
+static void l1_outside(struct cv_facts *f, uint64_t off, uint64_t len, uint64_t file_size)
+{
+	struct cv_finding finding = cv_finding_of(CV_QCO_QCOW_TABLE_OUT_OF_RANGE);
+	char text[96];
+
+	snprintf(text, sizeof text, "(%" PRIu64 " B) does not lie in the file of %" PRIu64 " B", len, file_size);
+	finding.has_where = true;
+	finding.where = FIELD(l1_off);
+	finding.arg[0] = cv_arg_text("the L1 table");
+	finding.arg[1] = cv_arg_number(off);
+	finding.arg[2] = cv_arg_text(text);
+	cv_facts_find(f, finding);
+}
+
 /* The L1 table has no length of its own: it is as long as the virtual size needs. */
 static void check_l1(struct cv_facts *f, const struct header *h, uint64_t file_size)
 {
@@ -110,9 +124,8 @@ static void check_l1(struct cv_facts *f, const struct header *h, uint64_t file_s
 		cv_qcow_hostile(f, "number of L1 entries", entries, QCOW_MAX_L1_ENTRIES, FIELD(size));
 	else if (h->l1_off < sizeof(struct cv_qcow_header_disk))
 		bad_text(f, "L1 table", "placed on the header", FIELD(l1_off));
-	else
-		cv_qcow_table_inside(f, CV_QCO_QCOW_TABLE_OUT_OF_RANGE, "L1 table",
-				     (struct cv_range){ h->l1_off, entries * 8 }, file_size, FIELD(l1_off));
+	else if (!cv_range_inside((struct cv_range){ h->l1_off, entries * 8 }, file_size))
+		l1_outside(f, h->l1_off, entries * 8, file_size);
 }
 
 static bool take_backing(struct cv_source *source, struct cv_facts *f, const struct header *h, struct cv_err *err)
@@ -172,4 +185,6 @@ static bool read_image(struct cv_source *source, struct cv_facts *facts, struct 
 	return take_backing(source, facts, &h, err);
 }
 
-const struct cv_format cv_format_qcow = { .id = CV_FORMAT_QCOW, .probe = probe, .read = read_image };
+const struct cv_format cv_format_qcow = {
+	.id = CV_FORMAT_QCOW, .probe = probe, .read = read_image, .check = cv_qcow_check,
+};

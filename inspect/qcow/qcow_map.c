@@ -3,14 +3,12 @@
  * QCOW v1 as a layer: tables as in QCOW2, but entries without flags and clusters that need not be aligned. As
  * QEMU reads it (block/qcow.c). The header is read by the metadata reader.
  */
-#include "inspect/qcow/qcow_disk.h"
+#include "inspect/qcow/qcow.h"
 #include "inspect/qcow2/qcow2_map_inflate.h"
 #include "inspect/qcow2/qcow2_map_tables.h"
-#include <chainview/format.h>
 
 #define L2_COMPRESSED (UINT64_C(1) << 63)
 
-extern const struct cv_format cv_format_qcow;
 extern const struct cv_layer_ops cv_layer_ops_qcow;
 
 struct map {

@@ -3,6 +3,7 @@
  * The verbs "set" and "seal": fields of headers by name, and checksums that are right again afterwards. "set"
  * does what a program would do that wants this value: in every copy, sealed.
  */
+#include "inspect/base/crc32c.h"
 #include "inspect/qcow/qcow_disk.h"
 #include "inspect/qcow2/qcow2_disk.h"
 #include "repair/sample/maker.h"
@@ -112,6 +113,24 @@ static bool encode_value(const struct field *field, const char *text, uint8_t *b
 	return n == 0;
 }
 
+/* Headers and region tables of a VHDX: CRC-32C of all of the structure, in which the field at offset 4 is 0. */
+static bool seal_vhdx(const struct cv_file_out *out, const struct cv_spot *spot, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) uint8_t *bytes = malloc(spot->len);
+	const cv_le32 zero = cv_le32_of(0);
+	cv_le32 sum;
+
+	if (strncmp(spot->name, "header", strlen("header")) && strncmp(spot->name, "regions", strlen("regions")))
+		return true;
+	if (!bytes)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!cv_out_read(out, bytes, spot->len, spot->off, err))
+		return false;
+	memcpy(bytes + 4, &zero, sizeof zero);
+	sum = cv_le32_of(cv_crc32c(0, bytes, spot->len));
+	return cv_out_write(out, &sum, sizeof sum, spot->off + 4, err);
+}
+
 /* Checksums of one structure of a VHD. Others have none. */
 static bool seal_spot(const struct cv_file_out *out, const struct cv_spot *spot, struct cv_err *err)
 {
@@ -160,13 +179,13 @@ bool cv_damage_seal(struct cv_maker *m, const struct cv_recipe_line *line, struc
 
 	if (!made)
 		return false;
-	if (made->format != CV_FORMAT_VHD)
+	if (made->format != CV_FORMAT_VHD && made->format != CV_FORMAT_VHDX)
 		return cv_fail(err, CV_EUSAGE, "%s has no checksums", made->name);
 	if (!cv_made_open(m, made->name, &out, err))
 		return false;
 	for (size_t i = 0; ok && i < made->spots.len; i++)
-		ok = seal_spot(&out, &made->spots.at[i], err);
-	return cv_out_close(&out, ok && seal_batmap(&out, made, err), err);
+		ok = (made->format == CV_FORMAT_VHD ? seal_spot : seal_vhdx)(&out, &made->spots.at[i], err);
+	return cv_out_close(&out, ok && (made->format != CV_FORMAT_VHD || seal_batmap(&out, made, err)), err);
 }
 
 /* "hidden" is set in both footers, "footer.hidden" and "footer-copy.hidden" in one of them. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The verb "vhdx": empty images with all their metadata and no payload blocks. chainview only reads VHDX, so
- * there is no encoder for it in repair/ but this one. Layout and identifiers are those of [MS-VHDX].
+ * The verb "vhdx": images with all their metadata and, where the recipe wants them, payload blocks and sector
+ * bitmaps. chainview only reads VHDX, so there is no encoder for it in repair/ but this one. Layout and identifiers
+ * are those of [MS-VHDX].
  */
 #include "inspect/base/crc32c.h"
 #include "inspect/chain/build.h"
@@ -10,11 +11,12 @@
 #include "repair/vhd/encode.h"
 
 enum { LOG = 1, BAT = 2, METADATA = 3, WHOLE = 4 }; /* MiB: everything that is not in the first one */
-enum { ITEMS = CV_VHDX_TABLE_SIZE, BLOCK_SIZE = 32 << 20 };
+enum { ITEMS = CV_VHDX_TABLE_SIZE, BLOCK_SIZE = 32 << 20, SECTOR = 512 };
+enum { UNMAPPED = 3, FULL = 6, PARTIAL = 7 };
 
 struct vhdx_options {
-	bool log_pending;
-	uint64_t size;
+	bool log_pending, log_torn;
+	uint64_t size, block, pattern, sectors;
 	const char *parent;
 	struct cv_uuid_option uuid, parent_uuid;
 };
@@ -22,8 +24,12 @@ struct vhdx_options {
 #define SLOT(member) offsetof(struct vhdx_options, member)
 static const struct cv_word_row options[] = {
 	{ "log-pending", CV_WORD_FLAG, SLOT(log_pending) }, { "size", CV_WORD_SIZE, SLOT(size) },
+	{ "log-torn", CV_WORD_FLAG, SLOT(log_torn) },
 	{ "parent", CV_WORD_TEXT, SLOT(parent) },           { "uuid", CV_WORD_UUID, SLOT(uuid) },
-	{ "parent-uuid", CV_WORD_UUID, SLOT(parent_uuid) }, { NULL, CV_WORD_FLAG, 0 },
+	{ "parent-uuid", CV_WORD_UUID, SLOT(parent_uuid) }, { "block", CV_WORD_SIZE, SLOT(block) },
+	{ "pattern", CV_WORD_SIZE, SLOT(pattern) },         { "sectors", CV_WORD_NUMBER, SLOT(sectors) },
+	{ "blocks", CV_WORD_STEP, 0 },                      { "partial", CV_WORD_STEP, 0 },
+	{ "unmapped", CV_WORD_STEP, 0 },                    { NULL, CV_WORD_FLAG, 0 },
 };
 
 struct making {
@@ -32,6 +38,8 @@ struct making {
 	const char *name;
 	struct cv_file_out out;
 	uint8_t parent_uuid[16];
+	uint64_t end;                /* of the file: where the next block goes */
+	uint8_t *buf;                /* one pattern */
 };
 
 /* The first three fields of a GUID are little-endian numbers; it is printed as numbers. */
@@ -100,13 +108,26 @@ static bool write_headers(const struct making *k, struct cv_err *err)
 			.log_offset = cv_le64_of(LOG * (uint64_t)CV_VHDX_MIB),
 		};
 
-		if (k->o.log_pending)
+		if (k->o.log_pending || k->o.log_torn)
 			d.log = guid_derived(k, "log");
 		seal(&d, sizeof d);
 		if (!cv_out_write(&k->out, &d, sizeof d, CV_VHDX_HEADER_OFFSET(i), err))
 			return false;
 	}
 	return true;
+}
+
+/* Two entries of which only the first bytes were written: they belong to the log and are not whole. */
+static bool write_torn_log(const struct making *k, struct cv_err *err)
+{
+	const struct {
+		uint8_t signature[4], rest[28];
+		struct cv_guid_disk log;
+	} start = { .signature = { 'l', 'o', 'g', 'e' }, .log = guid_derived(k, "log") };
+
+	return !k->o.log_torn ||
+	       (cv_out_write(&k->out, &start, sizeof start, LOG * (uint64_t)CV_VHDX_MIB, err) &&
+		cv_out_write(&k->out, &start, sizeof start, LOG * (uint64_t)CV_VHDX_MIB + 4096, err));
 }
 
 static bool write_regions(const struct making *k, struct cv_err *err)
@@ -187,12 +208,12 @@ static bool write_metadata(const struct making *k, struct cv_err *err)
 	const struct {
 		cv_le32 block_size, flags;
 	} parameters = {
-		cv_le32_of(BLOCK_SIZE),
+		cv_le32_of((uint32_t)k->o.block),
 		cv_le32_of(k->o.parent ? HAS_PARENT : 0),
 	};
 	const cv_le64 size = cv_le64_of(k->o.size);
 	const struct cv_guid_disk disk_id = guid_derived(k, "disk");
-	const cv_le32 sector = cv_le32_of(512);
+	const cv_le32 sector = cv_le32_of(SECTOR);
 	struct {
 		struct cv_vhdx_metadata_disk head;
 		struct cv_vhdx_item_disk items[6];
@@ -239,7 +260,109 @@ static bool plan(struct making *k, struct cv_err *err)
 		memcpy(k->parent_uuid, k->o.parent_uuid.uuid, sizeof k->parent_uuid);
 	if (!k->o.size && parent)
 		k->o.size = parent->size;
+	k->o.block = k->o.block ? k->o.block : BLOCK_SIZE;
+	k->o.pattern = k->o.pattern ? k->o.pattern : 4096;
+	if (k->o.block & (k->o.block - 1) || k->o.block < CV_VHDX_MIB || k->o.block > 256 * (uint64_t)CV_VHDX_MIB)
+		return cv_fail(err, CV_EFORMAT, "block= is a power of two from 1M to 256M");
+	if (k->o.size / k->o.block >= CV_VHDX_MIB / 16)
+		return cv_fail(err, CV_EFORMAT, "the BAT of a sample has room for %u blocks", CV_VHDX_MIB / 16);
 	return k->o.size || cv_fail(err, CV_EFORMAT, "size= is missing");
+}
+
+/* Blocks that one sector bitmap is for; its entry comes behind theirs. */
+static uint64_t ratio_of(const struct making *k)
+{
+	return (UINT64_C(1) << 23) * SECTOR / k->o.block;
+}
+
+static bool put_entry(const struct making *k, uint64_t index, uint64_t word, struct cv_err *err)
+{
+	const cv_le64 disk = cv_le64_of(word);
+
+	return cv_out_write(&k->out, &disk, sizeof disk, BAT * (uint64_t)CV_VHDX_MIB + index * 8, err);
+}
+
+static bool note(struct making *k, const char *name, uint64_t n, uint64_t off, uint64_t len, struct cv_err *err)
+{
+	struct cv_made *made = cv_made_find(k->m, k->name);
+	const char *text = cv_made_text(k->m, err, "%s%" PRIu64, name, n);
+
+	return text && cv_made_spot(k->m, made, text, off, len, err);
+}
+
+/* A place at the end of the file. */
+static bool put_block(struct making *k, uint64_t n, unsigned state, struct cv_err *err)
+{
+	uint64_t at = k->end, len = k->o.pattern < k->o.block ? k->o.pattern : k->o.block;
+
+	if (n >= (k->o.size + k->o.block - 1) / k->o.block)
+		return cv_fail(err, CV_EFORMAT, "block %" PRIu64 " lies behind the end of the disk", n);
+	k->end += k->o.block;
+	cv_sample_pattern(k->name, n, 1, k->buf, len);
+	return cv_out_resize(&k->out, k->end, err) && cv_out_write_sparse(&k->out, k->buf, len, at, err) &&
+	       put_entry(k, n + n / ratio_of(k), at | state, err) && note(k, "block", n, at, k->o.block, err);
+}
+
+static bool put_full(void *ctx, uint64_t n, struct cv_err *err)
+{
+	return put_block(ctx, n, FULL, err);
+}
+
+static bool put_unmapped(void *ctx, uint64_t n, struct cv_err *err)
+{
+	return put_block(ctx, n, UNMAPPED, err);
+}
+
+/* With the bitmap of its chunk, which is made for the first of them; the first sectors= of the block are there. */
+static bool put_partial(void *ctx, uint64_t n, struct cv_err *err)
+{
+	struct making *k = ctx;
+	uint64_t ratio = ratio_of(k), chunk = n / ratio, per_block = k->o.block / SECTOR, at;
+	const char *name = cv_made_text(k->m, err, "bitmap%" PRIu64, chunk);
+	const struct cv_spot *spot = name ? cv_spot_find(cv_made_find(k->m, k->name), name) : NULL;
+	CV_AUTO(cv_auto_free) uint8_t *bits = calloc(1, (size_t)(per_block / 8));
+
+	if (!name || !bits)
+		return name && cv_fail(err, CV_ENOMEM, "out of memory");
+	at = spot ? spot->off : k->end;
+	for (uint64_t i = 0; i < k->o.sectors && i < per_block; i++)
+		bits[i / 8] |= (uint8_t)(1 << i % 8);
+	if (!spot)
+		k->end += CV_VHDX_MIB;
+	return (spot || (put_entry(k, chunk * (ratio + 1) + ratio, at | FULL, err) &&
+			 cv_out_resize(&k->out, k->end, err) && note(k, "bitmap", chunk, at, CV_VHDX_MIB, err))) &&
+	       cv_out_write(&k->out, bits, (size_t)(per_block / 8), at + n % ratio * per_block / 8, err) &&
+	       put_block(k, n, PARTIAL, err);
+}
+
+static bool put_blocks(void *ctx, const char *value, struct cv_err *err)
+{
+	return cv_list_each(value, put_full, ctx, err);
+}
+
+static bool put_partials(void *ctx, const char *value, struct cv_err *err)
+{
+	return cv_list_each(value, put_partial, ctx, err);
+}
+
+static bool put_unmappeds(void *ctx, const char *value, struct cv_err *err)
+{
+	return cv_list_each(value, put_unmapped, ctx, err);
+}
+
+static const struct cv_step_row steps[] = {
+	{ "blocks", put_blocks }, { "partial", put_partials }, { "unmapped", put_unmappeds }, { NULL, NULL }
+};
+
+static bool put_payload(struct making *k, const struct cv_recipe_line *line, struct cv_err *err)
+{
+	bool ok;
+
+	k->end = WHOLE * (uint64_t)CV_VHDX_MIB;
+	k->buf = malloc((size_t)k->o.pattern);
+	ok = (k->buf || cv_fail(err, CV_ENOMEM, "out of memory")) && cv_steps_run(line, steps, k, err);
+	free(k->buf);
+	return ok;
 }
 
 static bool note_spots(struct making *k, struct cv_made *made, struct cv_err *err)
@@ -275,7 +398,8 @@ bool cv_make_vhdx(struct cv_maker *m, const struct cv_recipe_line *line, struct 
 	memcpy(made->uuid, k.o.uuid.uuid, sizeof made->uuid);
 	return cv_out_close(&k.out,
 			    cv_out_resize(&k.out, WHOLE * (uint64_t)CV_VHDX_MIB, err) && write_file_id(&k, err) &&
-				    write_headers(&k, err) && write_regions(&k, err) && write_metadata(&k, err),
+				    write_headers(&k, err) && write_torn_log(&k, err) && write_regions(&k, err) && write_metadata(&k, err) &&
+				    put_payload(&k, line, err),
 			    err) &&
-	       note_spots(&k, made, err);
+	       note_spots(&k, cv_made_find(m, k.name), err);
 }
