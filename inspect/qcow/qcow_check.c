@@ -5,9 +5,10 @@
  * happens to be aligned, as QEMU does it, is compared cluster by cluster. The format has no counters to compare.
  */
 #include "inspect/block/few.h"
+#include "inspect/block/leak.h"
 #include "inspect/block/units.h"
 #include "inspect/qcow/qcow.h"
-#include "inspect/space/space_runs.h"
+#include "inspect/source/hole.h"
 #include <stdio.h>
 
 #define CHUNK         (1u << 20)             /* L1 entries that are put in order together: disks of 2 TiB */
@@ -34,7 +35,8 @@ struct check {
 	bool slices[MOST_SLICES];            /* in which of them something lies */
 	uint64_t slice;
 	struct cv_units own, shared;         /* clusters of the slice that belong to one; that something lies in */
-	uint64_t told, done, total, leaked_at, leaked_clusters;
+	uint64_t told, done, total;          /* bytes of tables */
+	struct cv_leak leak;
 	struct cv_few wrong;
 };
 
@@ -138,13 +140,6 @@ static void see_cluster(struct check *k, uint64_t n, uint64_t entry)
 		claim(k, "cluster", n, at);
 }
 
-static bool is_hole(struct cv_source *s, struct cv_range at)
-{
-	uint64_t start, end;
-
-	return s->ops->hole && s->ops->hole(s, at.off, &start, &end) && start >= at.off + at.len;
-}
-
 static bool see_table(struct check *k, const struct table *t, struct cv_err *err)
 {
 	uint64_t base = (uint64_t)t->index << k->l2_bits, count = UINT64_C(1) << k->l2_bits, n;
@@ -152,7 +147,7 @@ static bool see_table(struct check *k, const struct table *t, struct cv_err *err
 	claim(k, "L2 table", t->index, (struct cv_range){ t->off, k->l2_len });
 	if (!tick(k, k->l2_len, err))
 		return false;
-	if (is_hole(k->c->source, (struct cv_range){ t->off, k->l2_len }))
+	if (cv_source_is_hole(k->c->source, (struct cv_range){ t->off, k->l2_len }))
 		return true;
 	for (uint64_t i = 0; i < count; i += n) {
 		n = count - i < READ ? count - i : READ;
@@ -209,7 +204,7 @@ static bool load_tables(struct check *k, uint64_t first, uint64_t n, size_t *cou
 		bytes.len = got * 8;
 		if (!tick(k, bytes.len, err))
 			return false;
-		if (is_hole(k->c->source, bytes))
+		if (cv_source_is_hole(k->c->source, bytes))
 			continue;
 		if (!cv_source_read(k->c->source, k->buf, (size_t)bytes.len, bytes.off, err))
 			return cv_wrap(err, "while reading the L1 table");
@@ -239,24 +234,15 @@ static bool go_through(struct check *k, struct cv_err *err)
 /* Room for clusters that nothing points to, before the last thing that something points to. */
 static void find_leaks(struct check *k)
 {
-	struct cv_space_disk disk = { .source = k->c->source };
 	uint64_t base = k->slice * SLICE, taken;
 
 	for (uint64_t from = 0; from < k->own.count; from = taken + 1) {
-		struct cv_range gap;
-		uint64_t held;
+		uint64_t shared = cv_units_next(&k->shared, from, true);
 
 		taken = cv_units_next(&k->own, from, true);
-		if (cv_units_next(&k->shared, from, true) < taken)
-			taken = cv_units_next(&k->shared, from, true);
-		if (taken == k->own.count)
-			return;
-		gap = (struct cv_range){ (base + from) * k->cluster, (taken - from) * k->cluster };
-		held = cv_space_on_disk(&disk, gap);
-		if (held && !k->c->leaked_bytes)
-			k->leaked_at = gap.off;
-		k->c->leaked_bytes += held;
-		k->leaked_clusters += held ? taken - from : 0;
+		taken = shared < taken ? shared : taken;
+		if (taken < k->own.count)
+			cv_leak_gap(&k->leak, (base + from) * k->cluster, (base + taken) * k->cluster);
 	}
 }
 
@@ -288,18 +274,9 @@ static bool compare(struct check *k, struct cv_err *err)
 
 static void tell(struct check *k)
 {
-	struct cv_finding f = cv_finding_of(CV_SPC_LEAKED_CLUSTERS);
-
 	k->c->corruptions += k->wrong.count;
 	cv_few_tell(&k->wrong, k->c->facts);
-	if (!k->c->leaked_bytes)
-		return;
-	f.has_where = true;
-	f.where = (struct cv_range){ k->leaked_at, k->cluster };
-	f.bytes = k->c->leaked_bytes;
-	f.arg[0] = cv_arg_number(f.bytes);
-	f.arg[1] = cv_arg_number(k->leaked_clusters);
-	cv_facts_find(k->c->facts, f);
+	cv_leak_tell(&k->leak, k->c);
 }
 
 static uint64_t number(const struct cv_facts *f, enum cv_attr_id id)
@@ -319,6 +296,7 @@ static bool take_facts(struct check *k, const struct cv_facts *f)
 	k->file = k->c->source->size;
 	k->size = f->virtual_size;
 	k->cluster = f->block_size;
+	k->leak = (struct cv_leak){ .disk = { .source = k->c->source }, .whole = k->cluster };
 	k->cluster_bits = (unsigned)__builtin_ctz(f->block_size);
 	k->l2_bits = (unsigned)number(f, CV_ATTR_QCOW_L2_BITS);
 	k->l2_len = UINT64_C(8) << k->l2_bits;

@@ -21,6 +21,20 @@ static bool place(struct cv_text *t, const struct cv_graph *g, const struct cv_f
 	return true;
 }
 
+/* A VHD says everything about itself twice: where the other copy is, for findings about one of them. */
+static bool other_footer(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
+{
+	const struct cv_file *file = f->image == CV_NO_IMAGE ? NULL : g->images[f->image].file;
+	bool about = f->id == CV_VHD_FOOTER_MISSING || f->id == CV_VHD_FOOTER_COPY_MISSING ||
+		     f->id == CV_VHD_FOOTERS_DIFFER || f->id == CV_VHD_FOOTER_CHECKSUM || f->id == CV_VHD_FOOTER_KILLED;
+
+	if (n || !about || !file || file->size < 1024)
+		return false;
+	cv_text_add(t, f->where.off < 512 ? "the footer is " : "the copy of the footer is ");
+	cv_words_where(t, (struct cv_range){ f->where.off < 512 ? file->size - 512 : 0, 512 });
+	return true;
+}
+
 static bool recorded_name(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	const struct cv_facts *facts;
@@ -68,7 +82,7 @@ static bool sources(struct cv_text *t, const struct cv_graph *g, const struct cv
 bool cv_evidence_piece(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	static bool (*const kinds[])(struct cv_text *, const struct cv_graph *, const struct cv_finding *, size_t) = {
-		place, recorded_name, recorded_identity, trouble, sources,
+		place, other_footer, recorded_name, recorded_identity, trouble, sources,
 	};
 
 	for (size_t kind = 0; kind < CV_COUNT(kinds); kind++) {

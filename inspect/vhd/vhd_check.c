@@ -136,24 +136,11 @@ static void take_sizes(struct vhd_check *k)
 	k->block_size = r->facts->block_size;
 	k->bitmap_len = (uint32_t)whole_sectors((k->block_size / VHD_SECTOR + 7) / 8);
 	k->whole = (uint64_t)k->block_size + k->bitmap_len;
+	k->leak = (struct cv_leak){ .disk = { .source = k->c->source }, .whole = k->whole };
 	k->entries = r->header.entries;
 	k->needed = k->size / k->block_size + (k->size % k->block_size != 0);
 	if (k->needed > k->entries)
 		k->needed = k->entries;
-}
-
-static void tell_leak(struct vhd_check *k)
-{
-	struct cv_finding f = cv_finding_of(CV_SPC_LEAKED_CLUSTERS);
-
-	if (!k->c->leaked_bytes)
-		return;
-	f.has_where = true;
-	f.where = (struct cv_range){ k->leaked_at, k->whole };
-	f.bytes = k->c->leaked_bytes;
-	f.arg[0] = cv_arg_number(k->c->leaked_bytes);
-	f.arg[1] = cv_arg_number(k->leaked_blocks);
-	cv_facts_find(k->c->facts, f);
 }
 
 static void tell(struct vhd_check *k)
@@ -163,7 +150,7 @@ static void tell(struct vhd_check *k)
 	cv_few_tell(&k->overlap, k->c->facts);
 	cv_few_tell(&k->past_end, k->c->facts);
 	cv_few_tell(&k->not_full, k->c->facts);
-	tell_leak(k);
+	cv_leak_tell(&k->leak, k->c);
 }
 
 static bool look(struct vhd_check *k, struct cv_err *err)

@@ -7,6 +7,7 @@
 #define CV_INSPECT_VHD_CHECK_H
 
 #include "inspect/block/few.h"
+#include "inspect/block/leak.h"
 #include "inspect/vhd/vhd.h"
 
 #define VHD_CHECK_PLACES (5u + VHD_LOCATORS) /* copy, header, BAT, batmap and its map, locators */
@@ -33,7 +34,7 @@ struct vhd_check {
 	uint8_t *full;               /* the batmap, if it is sound: bits of the blocks of which no sector is missing */
 	uint64_t full_bits;
 	struct cv_few out_of_range, overlap, past_end, not_full;
-	uint64_t leaked_at, leaked_blocks;
+	struct cv_leak leak;
 	uint64_t done, told, total;  /* bytes of tables */
 };
 

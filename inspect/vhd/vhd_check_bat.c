@@ -3,18 +3,11 @@
  * The entries of the BAT one by one: does each block lie in the file, and on nothing else than blocks? Whether they
  * lie on each other is vhd_check_order.c's business.
  */
+#include "inspect/source/hole.h"
 #include "inspect/vhd/vhd_check.h"
 #include <stdio.h>
 
 #define WINDOW 16384u /* entries: 64 KiB */
-
-/* Are the bytes a hole, which reads as zeros? */
-static bool is_hole(struct cv_source *s, uint64_t off, uint64_t len)
-{
-	uint64_t start, end;
-
-	return s->ops->hole && s->ops->hole(s, off, &start, &end) && start >= off + len;
-}
 
 bool cv_vhd_bat_next(struct vhd_check *k, struct vhd_bat_window *w, struct cv_err *err)
 {
@@ -27,7 +20,7 @@ bool cv_vhd_bat_next(struct vhd_check *k, struct vhd_bat_window *w, struct cv_er
 			w->at = malloc(WINDOW * sizeof *w->at);
 		if (!w->at)
 			return cv_fail(err, CV_ENOMEM, "out of memory for the BAT");
-		hole = is_hole(k->c->source, off, w->count * sizeof *w->at);
+		hole = cv_source_is_hole(k->c->source, (struct cv_range){ off, w->count * sizeof *w->at });
 		if (!cv_vhd_check_tick(k, w->count * sizeof *w->at, err))
 			return false;
 		if (hole && w->skip_holes)

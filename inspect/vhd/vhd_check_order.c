@@ -4,7 +4,6 @@
  * each piece of the file of that size has them in order without sorting: two blocks that begin in the same piece
  * overlap, and any others can only overlap their neighbours. A file with very many small blocks is done in slices.
  */
-#include "inspect/space/space_runs.h"
 #include "inspect/vhd/vhd_check.h"
 #include <stdio.h>
 
@@ -22,7 +21,6 @@ struct order {
 	bool any;                    /* there was a block before */
 	uint32_t before_block;
 	uint64_t before, end;        /* where it began; the end of what blocks take up so far */
-	struct cv_space_disk disk;
 	struct vhd_bitmap_window bitmaps;
 };
 
@@ -92,38 +90,21 @@ static bool fill(struct order *o, struct cv_err *err)
 	return ok;
 }
 
-/* Room for a block that nothing points to: one was there, and its entry is lost. Holes cost nothing. */
-static void see_gap(struct order *o, uint64_t from, uint64_t to)
-{
-	struct vhd_check *k = o->k;
-	uint64_t held;
-
-	if (from >= to || to - from < k->whole)
-		return;
-	held = cv_space_on_disk(&o->disk, (struct cv_range){ from, to - from });
-	if (!held)
-		return;
-	if (!k->c->leaked_bytes)
-		k->leaked_at = from;
-	k->c->leaked_bytes += held;
-	k->leaked_blocks += (to - from) / k->whole;
-}
-
 /* The other structures may lie between blocks. */
 static void see_between(struct order *o, uint64_t from, uint64_t to)
 {
-	const struct vhd_check *k = o->k;
+	struct vhd_check *k = o->k;
 
 	for (size_t i = 0; i < k->place_count && from < to; i++) {
 		struct cv_range at = k->places[i].at;
 
 		if (at.off >= to)
 			break;
-		see_gap(o, from, at.off);
+		cv_leak_gap(&k->leak, from, at.off);
 		if (at.off + at.len > from)
 			from = at.off + at.len;
 	}
-	see_gap(o, from, to);
+	cv_leak_gap(&k->leak, from, to);
 }
 
 static bool see_piece(struct order *o, const struct piece *p, struct cv_err *err)
@@ -171,7 +152,7 @@ static bool in_order(struct order *o, const bool *slices, uint64_t slice_len, st
 
 bool cv_vhd_check_order(struct vhd_check *k, const bool *slices, uint64_t slice_len, struct cv_err *err)
 {
-	struct order o = { .k = k, .disk = { .source = k->c->source } };
+	struct order o = { .k = k };
 	bool ok = in_order(&o, slices, slice_len, err);
 
 	free(o.pieces);

@@ -5,8 +5,9 @@
  * is left alone: nobody knows where it is or what its entries stand for.
  */
 #include "inspect/block/few.h"
+#include "inspect/block/leak.h"
 #include "inspect/block/units.h"
-#include "inspect/space/space_runs.h"
+#include "inspect/source/hole.h"
 #include "inspect/vhdx/vhdx_map.h"
 #include <stdio.h>
 
@@ -223,13 +224,6 @@ static void see(struct check *k, uint64_t entry, uint64_t word)
 
 typedef void see_fn(struct check *k, uint64_t entry, uint64_t word);
 
-static bool is_hole(struct cv_source *s, uint64_t off, uint64_t len)
-{
-	uint64_t start, end;
-
-	return s->ops->hole && s->ops->hole(s, off, &start, &end) && start >= off + len;
-}
-
 /* All entries, window by window; those in holes are zero and say nothing. */
 static bool each_entry(struct check *k, see_fn *fn, struct cv_err *err)
 {
@@ -242,7 +236,7 @@ static bool each_entry(struct check *k, see_fn *fn, struct cv_err *err)
 		n = last - first < VHDX_MAP_WINDOW ? last - first : VHDX_MAP_WINDOW;
 		if (first * 8 % MIB == 0 && !k->c->tick(k->c, first * 8, last * 8, err))
 			return false;
-		if (k->partial == NONE && is_hole(m->source, off, n * 8))
+		if (k->partial == NONE && cv_source_is_hole(m->source, (struct cv_range){ off, n * 8 }))
 			continue;
 		if (!cv_source_read(m->source, m->bat, (size_t)n * 8, off, err))
 			return cv_wrap(err, "while reading the BAT");
@@ -298,36 +292,20 @@ static bool find_overlaps(struct check *k, struct cv_err *err)
 	return true;
 }
 
-/* Room for a block that nothing points to. What lies behind everything is the tail, which is used again. */
+/* What lies behind everything is the tail, which is used again. */
 static void find_leaks(struct check *k)
 {
-	struct cv_space_disk disk = { .source = k->c->source };
-	struct cv_finding f = cv_finding_of(CV_SPC_LEAKED_CLUSTERS);
-	uint64_t whole = k->m.block_size / MIB, blocks = 0, from, to;
+	struct cv_leak leak = { .disk = { .source = k->c->source }, .whole = k->m.block_size };
+	uint64_t from, to;
 
 	for (size_t i = 0; i < k->m.place_count; i++)
 		cv_units_take(&k->held, k->m.places[i].off / MIB, (k->m.places[i].len + MIB - 1) / MIB);
 	for (from = cv_units_next(&k->held, 0, false); from < k->held.count; from = cv_units_next(&k->held, to, false)) {
-		uint64_t bytes;
-
 		to = cv_units_next(&k->held, from, true);
-		if (to == k->held.count || to - from < whole)
-			continue;
-		bytes = cv_space_on_disk(&disk, (struct cv_range){ from * MIB, (to - from) * MIB });
-		if (!bytes)
-			continue;
-		if (!k->c->leaked_bytes)
-			f.where = (struct cv_range){ from * MIB, k->m.block_size };
-		k->c->leaked_bytes += bytes;
-		blocks += (to - from) / whole;
+		if (to < k->held.count)
+			cv_leak_gap(&leak, from * MIB, to * MIB);
 	}
-	if (!k->c->leaked_bytes)
-		return;
-	f.has_where = true;
-	f.bytes = k->c->leaked_bytes;
-	f.arg[0] = cv_arg_number(f.bytes);
-	f.arg[1] = cv_arg_number(blocks);
-	cv_facts_find(k->c->facts, f);
+	cv_leak_tell(&leak, k->c);
 }
 
 static void check_room(struct check *k)

@@ -48,6 +48,18 @@ static struct cv_scan *scan_places(const char *folder, const struct cv_expectati
 	return scan;
 }
 
+static struct cv_check *check_tables(const struct cv_scan *scan)
+{
+	struct cv_err err = { 0 };
+	struct cv_check *check = cv_check_new(scan, &(struct cv_check_options){ .workers = 1 }, &err);
+
+	if (!check)
+		fail_msg("%s", err.text);
+	while (cv_check_step(check, -1))
+		;
+	return check;
+}
+
 static struct cv_references *read_references(const char *folder, const char *spec, const struct cv_scan *scan)
 {
 	struct cv_err err = { 0 };
@@ -125,6 +137,7 @@ static void check_says_what_the_recipe_says(void **state)
 	struct cv_err err = { 0 };
 	char *folder = cv_test_folder(), *sample = below(folder, "sample");
 	struct cv_references *refs;
+	struct cv_check *check;
 	struct cv_scan *scan;
 	struct cv_graph *g;
 	bool good;
@@ -133,11 +146,13 @@ static void check_says_what_the_recipe_says(void **state)
 		fail_msg("%s", err.text);
 	assert_true(x.stated);
 	scan = scan_places(sample, &x);
+	check = check_tables(scan);
 	refs = read_references(sample, x.refs, scan);
-	g = cv_graph_build(scan, refs, NULL, NULL, &err);
+	g = cv_graph_build(scan, refs, check, NULL, &err);
 	assert_non_null(g);
 	good = pair_off(recipe, sample, &x, g);
 	cv_graph_free(g);
+	cv_check_free(check);
 	cv_references_free(refs);
 	cv_scan_free(scan);
 	cv_expectations_fini(&x);
