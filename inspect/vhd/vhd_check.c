@@ -38,7 +38,7 @@ static int by_offset(const void *a, const void *b)
 {
 	const struct vhd_place *x = a, *y = b;
 
-	return (x->at.off > y->at.off) - (x->at.off < y->at.off);
+	return x->at.off != y->at.off ? (x->at.off > y->at.off) - (x->at.off < y->at.off) : strcmp(x->what, y->what);
 }
 
 static void add_place(struct vhd_check *k, uint64_t off, uint64_t len, const char *what)

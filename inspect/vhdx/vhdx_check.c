@@ -163,8 +163,16 @@ static struct cv_range units_of(const struct check *k, uint64_t entry, uint64_t 
 	return (struct cv_range){ (word & OFFSET_BITS) / MIB, (need_of(k, entry) + MIB - 1) / MIB };
 }
 
-/* An entry with data: true if it can be. */
-static bool take(struct check *k, uint64_t entry, uint64_t word)
+/* All of a place that an entry has: it is not lost. */
+static void keep(struct check *k, uint64_t entry, uint64_t word)
+{
+	uint64_t length = is_bitmap(k, entry) ? MIB : k->m.block_size;
+
+	cv_units_take(&k->held, (word & OFFSET_BITS) / MIB, length / MIB);
+}
+
+/* An entry with data. */
+static void take(struct check *k, uint64_t entry, uint64_t word)
 {
 	struct cv_range units = units_of(k, entry, word);
 	char text[CV_FEW_TEXT];
@@ -173,21 +181,12 @@ static bool take(struct check *k, uint64_t entry, uint64_t word)
 
 	if (why) {
 		report(k, entry, word, why);
-		return false;
+		return;
 	}
 	before = cv_units_take(&k->hard, units.off, units.len);
 	if (before < k->hard.count)
 		suspect(k, entry, before);
-	return true;
-}
-
-/* Blocks in other states may keep their place: nobody else's yet, so it is not lost. */
-static void keep(struct check *k, uint64_t entry, uint64_t word)
-{
-	uint64_t length = is_bitmap(k, entry) ? MIB : k->m.block_size;
-
-	if (word & OFFSET_BITS && word & STATE)
-		cv_units_take(&k->held, (word & OFFSET_BITS) / MIB, length / MIB);
+	keep(k, entry, word);
 }
 
 /* The bitmap of a chunk comes behind its blocks, of which any may need it. */
@@ -207,7 +206,9 @@ static void see(struct check *k, uint64_t entry, uint64_t word)
 	unsigned state = word & STATE;
 	const char *why;
 
-	keep(k, entry, word);
+	/* Blocks in other states may keep their place. */
+	if (word & OFFSET_BITS && state != ABSENT && state < FULL)
+		keep(k, entry, word);
 	/* The last chunk of a disk with a parent has entries for blocks that the disk does not have. */
 	if (!is_bitmap(k, entry) && block_of(k, entry) >= k->blocks)
 		return;
