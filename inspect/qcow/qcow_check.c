@@ -246,32 +246,34 @@ static void find_leaks(struct check *k)
 	}
 }
 
+static bool compare_slice(struct check *k, uint64_t units, struct cv_err *err)
+{
+	struct cv_range l1 = { k->l1_off, k->l1_entries * 8 }, behind = { l1.off + l1.len, 511 };
+	bool ok = cv_units_init(&k->own, units, err) && cv_units_init(&k->shared, units, err);
+
+	if (ok) {
+		take(k, k->header);
+		take(k, l1);
+		ok = go_through(k, err);
+	}
+	if (ok) {
+		/* QEMU makes the L1 table in whole sectors: its padding is no loss. */
+		take(k, behind);
+		find_leaks(k);
+	}
+	cv_units_fini(&k->own);
+	cv_units_fini(&k->shared);
+	return ok;
+}
+
 static bool compare(struct check *k, struct cv_err *err)
 {
 	uint64_t units = k->file / k->cluster + 1;
 
 	units = units < SLICE ? units : SLICE;
-	for (k->slice = 0; k->slice < MOST_SLICES; k->slice++) {
-		bool ok;
-
-		if (!k->slices[k->slice])
-			continue;
-		ok = cv_units_init(&k->own, units, err) && cv_units_init(&k->shared, units, err);
-		if (ok) {
-			take(k, k->header);
-			take(k, (struct cv_range){ k->l1_off, k->l1_entries * 8 });
-			ok = go_through(k, err);
-		}
-		/* QEMU makes the L1 table in whole sectors, so the next cluster may begin behind its padding. */
-		if (ok)
-			take(k, (struct cv_range){ k->l1_off + k->l1_entries * 8, 511 });
-		if (ok)
-			find_leaks(k);
-		cv_units_fini(&k->own);
-		cv_units_fini(&k->shared);
-		if (!ok)
+	for (k->slice = 0; k->slice < MOST_SLICES; k->slice++)
+		if (k->slices[k->slice] && !compare_slice(k, units, err))
 			return false;
-	}
 	return true;
 }
 
