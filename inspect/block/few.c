@@ -5,12 +5,11 @@
 
 void cv_few_add(struct cv_few *few, struct cv_finding finding)
 {
-	uint64_t n = few->count++;
+	uint64_t n;
 
-	if (n >= CV_FEW) {
-		few->more_bytes += finding.bytes;
+	if (cv_few_counts(few, finding.bytes))
 		return;
-	}
+	n = few->count++;
 	for (size_t i = 0; i + 1 < CV_FINDING_ARGS; i++) {
 		struct cv_bytes t = finding.arg[i].text;
 

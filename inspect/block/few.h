@@ -18,6 +18,16 @@ struct cv_few {
 	uint64_t count, more_bytes;          /* all of them; the bytes concerned by those that are not kept */
 };
 
+/* If enough of them are kept already: only counts one more, which need not be made for that. */
+static inline bool cv_few_counts(struct cv_few *few, uint64_t bytes)
+{
+	if (few->count < CV_FEW)
+		return false;
+	few->count++;
+	few->more_bytes += bytes;
+	return true;
+}
+
 /* Copies text arguments, cut if they are too long. arg[CV_FINDING_ARGS - 1] is not looked at. */
 void cv_few_add(struct cv_few *few, struct cv_finding finding);
 /* Adds what was kept to the facts. */

@@ -59,9 +59,12 @@ static bool tick(struct check *k, uint64_t bytes, struct cv_err *err)
 
 static void report(struct check *k, const char *what, uint64_t n, struct cv_range at, const char *why)
 {
-	struct cv_finding f = cv_finding_of(CV_QCO_QCOW_TABLE_OUT_OF_RANGE);
+	struct cv_finding f;
 	char name[48];
 
+	if (cv_few_counts(&k->wrong, at.len))
+		return;
+	f = cv_finding_of(CV_QCO_QCOW_TABLE_OUT_OF_RANGE);
 	snprintf(name, sizeof name, "%s %" PRIu64, what, n);
 	f.has_where = true;
 	f.where = at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * The check of the tables of a VHD: what its parts share. The BAT is gone through once to judge each entry, and once
- * more for each slice of the file to put the blocks in the order in which they lie. Private to inspect/vhd/.
+ * more to put the blocks in the order in which they lie. Private to inspect/vhd/.
  */
 #ifndef CV_INSPECT_VHD_CHECK_H
 #define CV_INSPECT_VHD_CHECK_H
@@ -12,6 +12,8 @@
 
 #define VHD_CHECK_PLACES (5u + VHD_LOCATORS) /* copy, header, BAT, batmap and its map, locators */
 #define VHD_UNALLOCATED  UINT32_MAX
+#define VHD_CHECK_BIN    (UINT64_C(1) << 20) /* sectors: half a gigabyte */
+#define VHD_CHECK_BINS   4096u               /* all that sector numbers reach */
 
 /* Bytes of the file that belong to a structure other than a block. */
 struct vhd_place {
@@ -36,27 +38,29 @@ struct vhd_check {
 	struct cv_few out_of_range, overlap, past_end, not_full;
 	struct cv_leak leak;
 	uint64_t done, told, total;  /* bytes of tables */
+	uint32_t bins[VHD_CHECK_BINS];       /* how many blocks that can be begin there */
 };
 
 /* What can be said of an entry by itself. */
 enum vhd_entry_state { VHD_ENTRY_UNUSED, VHD_ENTRY_SOUND, VHD_ENTRY_PAST_END, VHD_ENTRY_ON_PLACE, VHD_ENTRY_BEHIND };
 
-/* vhd_check_bat.c: judges all entries and reports the bad ones; marks in slices which of them blocks begin in. */
+/* vhd_check_bat.c: judges all entries, reports the bad ones, counts the others in bins. */
 enum vhd_entry_state cv_vhd_judge(const struct vhd_check *k, uint64_t block, uint32_t entry,
 				  const struct vhd_place **place);
-bool cv_vhd_check_bat(struct vhd_check *k, bool *slices, uint64_t slice_len, struct cv_err *err);
-/* Entries in windows, in their order; the places that the file has no bytes for are left out if asked for. */
+bool cv_vhd_check_bat(struct vhd_check *k, struct cv_err *err);
+/* Entries in windows, in their order; count 0 at the end. */
 struct vhd_bat_window {
 	cv_be32 *at;
 	uint64_t first, count;
-	bool skip_holes;
+	bool hole;                   /* these lie in a hole: all are zero, and at does not have them */
+	bool second;                 /* set by the caller: leave out what lies in holes */
 };
 bool cv_vhd_bat_next(struct vhd_check *k, struct vhd_bat_window *w, struct cv_err *err);
 /* Bytes that a block needs: the last one of the disk may be shorter. */
 uint64_t cv_vhd_block_need(const struct vhd_check *k, uint64_t block);
 
 /* vhd_check_order.c: blocks in the order in which they lie: overlaps, gaps, bitmaps. */
-bool cv_vhd_check_order(struct vhd_check *k, const bool *slices, uint64_t slice_len, struct cv_err *err);
+bool cv_vhd_check_order(struct vhd_check *k, struct cv_err *err);
 
 /* vhd_check_bitmap.c */
 bool cv_vhd_check_load_batmap(struct vhd_check *k, struct cv_err *err);

@@ -3,36 +3,48 @@
  * The entries of the BAT one by one: does each block lie in the file, and on nothing else than blocks? Whether they
  * lie on each other is vhd_check_order.c's business.
  */
-#include "inspect/source/hole.h"
 #include "inspect/vhd/vhd_check.h"
 #include <stdio.h>
 
 #define WINDOW 16384u /* entries: 64 KiB */
 
+/* How many entries from this one on lie in a hole: a multiple of a window, or all that are left. */
+static uint64_t hole_from(const struct vhd_check *k, uint64_t first)
+{
+	struct cv_source *s = k->c->source;
+	uint64_t off = k->r.header.table_offset + first * 4, start, end, n;
+
+	if (!s->ops->hole || !s->ops->hole(s, off, &start, &end))
+		return 0;
+	n = (start - off) / 4;
+	return n >= k->entries - first ? k->entries - first : n / WINDOW * WINDOW;
+}
+
 bool cv_vhd_bat_next(struct vhd_check *k, struct vhd_bat_window *w, struct cv_err *err)
 {
-	for (w->first += w->count, w->count = 0; w->first < k->entries; w->first += w->count) {
-		uint64_t left = k->entries - w->first, off = k->r.header.table_offset + w->first * sizeof *w->at;
-		bool hole;
-
-		w->count = left < WINDOW ? left : WINDOW;
-		if (!w->at)
-			w->at = malloc(WINDOW * sizeof *w->at);
-		if (!w->at)
-			return cv_fail(err, CV_ENOMEM, "out of memory for the BAT");
-		hole = cv_source_is_hole(k->c->source, (struct cv_range){ off, w->count * sizeof *w->at });
-		if (!cv_vhd_check_tick(k, w->count * sizeof *w->at, err))
-			return false;
-		if (hole && w->skip_holes)
-			continue;
-		if (hole)
-			memset(w->at, 0, (size_t)w->count * sizeof *w->at);
-		else if (!cv_source_read(k->c->source, w->at, (size_t)w->count * sizeof *w->at, off, err))
-			return cv_wrap(err, "while reading the BAT");
-		return true;
-	}
+	w->first += w->count;
 	w->count = 0;
-	return true;
+	if (w->first < k->entries) {
+		w->count = hole_from(k, w->first);
+		w->hole = w->count > 0;
+	}
+	/* Nothing is said twice of what all is zero. */
+	if (w->hole && w->second) {
+		w->first += w->count;
+		w->count = 0;
+		w->hole = false;
+	}
+	if (w->first == k->entries || w->hole)
+		return true;
+	w->count = k->entries - w->first < WINDOW ? k->entries - w->first : WINDOW;
+	if (!w->at)
+		w->at = malloc(WINDOW * sizeof *w->at);
+	if (!w->at)
+		return cv_fail(err, CV_ENOMEM, "out of memory for the BAT");
+	if (!cv_source_read(k->c->source, w->at, (size_t)w->count * sizeof *w->at,
+			    k->r.header.table_offset + w->first * sizeof *w->at, err))
+		return cv_wrap(err, "while reading the BAT");
+	return cv_vhd_check_tick(k, w->count * sizeof *w->at, err);
 }
 
 uint64_t cv_vhd_block_need(const struct vhd_check *k, uint64_t block)
@@ -72,16 +84,18 @@ static struct cv_finding about(const struct vhd_check *k, enum cv_problem_id id,
 
 static void report_range(struct vhd_check *k, uint64_t block, uint32_t entry, const struct vhd_place *place)
 {
-	struct cv_finding f = about(k, CV_VHD_BAT_OUT_OF_RANGE, block, (uint64_t)entry * VHD_SECTOR);
+	uint64_t bytes = cv_vhd_block_need(k, block) - k->bitmap_len;
 	char text[CV_FEW_TEXT];
+	struct cv_finding f;
 
-	if (k->out_of_range.count < CV_FEW && place)
+	if (cv_few_counts(&k->out_of_range, bytes))
+		return;
+	if (place)
 		snprintf(text, sizeof text, "lies on %s at 0x%" PRIx64, place->what, place->at.off);
-	else if (k->out_of_range.count < CV_FEW)
-		snprintf(text, sizeof text, "begins behind the end of the data at 0x%" PRIx64, k->limit);
 	else
-		text[0] = '\0';
-	f.bytes = cv_vhd_block_need(k, block) - k->bitmap_len;
+		snprintf(text, sizeof text, "begins behind the end of the data at 0x%" PRIx64, k->limit);
+	f = about(k, CV_VHD_BAT_OUT_OF_RANGE, block, (uint64_t)entry * VHD_SECTOR);
+	f.bytes = bytes;
 	f.arg[2] = cv_arg_text(text);
 	cv_few_add(&k->out_of_range, f);
 }
@@ -97,13 +111,13 @@ static void report_past_end(struct vhd_check *k, uint64_t block, uint32_t entry)
 	cv_few_add(&k->past_end, f);
 }
 
-static void see(struct vhd_check *k, uint64_t block, uint32_t entry, bool *slices, uint64_t slice_len)
+static void see(struct vhd_check *k, uint64_t block, uint32_t entry)
 {
 	const struct vhd_place *place = NULL;
 	enum vhd_entry_state state = cv_vhd_judge(k, block, entry, &place);
 
 	if (state == VHD_ENTRY_SOUND || state == VHD_ENTRY_PAST_END)
-		slices[(uint64_t)entry * VHD_SECTOR / slice_len] = true;
+		k->bins[entry / VHD_CHECK_BIN]++;
 	if (block >= k->needed)
 		return;
 	if (state == VHD_ENTRY_ON_PLACE || state == VHD_ENTRY_BEHIND)
@@ -114,14 +128,32 @@ static void see(struct vhd_check *k, uint64_t block, uint32_t entry, bool *slice
 		cv_vhd_report_not_full(k, block, 0, "is not allocated");
 }
 
-bool cv_vhd_check_bat(struct vhd_check *k, bool *slices, uint64_t slice_len, struct cv_err *err)
+/* A hole reads as zeros, and there the copy of the footer lies: so all of these are alike. */
+static void see_hole(struct vhd_check *k, const struct vhd_bat_window *w)
+{
+	uint64_t end = w->first + w->count < k->needed ? w->first + w->count : k->needed;
+
+	for (uint64_t block = w->first; block < end; block++) {
+		if (k->out_of_range.count >= CV_FEW) {
+			k->out_of_range.count += end - block;
+			k->out_of_range.more_bytes += (end - block) * k->block_size;
+			return;
+		}
+		see(k, block, 0);
+	}
+}
+
+bool cv_vhd_check_bat(struct vhd_check *k, struct cv_err *err)
 {
 	struct vhd_bat_window w = { .at = NULL };
 	bool ok;
 
-	while ((ok = cv_vhd_bat_next(k, &w, err)) && w.count)
-		for (uint64_t i = 0; i < w.count; i++)
-			see(k, w.first + i, cv_be32_get(w.at[i]), slices, slice_len);
+	while ((ok = cv_vhd_bat_next(k, &w, err)) && w.count) {
+		if (w.hole)
+			see_hole(k, &w);
+		for (uint64_t i = 0; i < w.count && !w.hole; i++)
+			see(k, w.first + i, cv_be32_get(w.at[i]));
+	}
 	free(w.at);
 	if (ok)
 		cv_vhd_check_batmap_tail(k);

@@ -105,9 +105,12 @@ static void name_of(const struct check *k, uint64_t entry, char *text, size_t si
 
 static void report(struct check *k, uint64_t entry, uint64_t word, const char *why)
 {
-	struct cv_finding f = cv_finding_of(CV_VHX_VHDX_BAT_OUT_OF_RANGE);
+	struct cv_finding f;
 	char name[48];
 
+	if (cv_few_counts(&k->out_of_range, need_of(k, entry)))
+		return;
+	f = cv_finding_of(CV_VHX_VHDX_BAT_OUT_OF_RANGE);
 	name_of(k, entry, name, sizeof name);
 	f.has_where = true;
 	f.where = (struct cv_range){ k->m.bat_off + entry * 8, 8 };
