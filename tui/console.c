@@ -37,6 +37,7 @@ void cv_console_free(struct cv_console *c)
 		return;
 	cv_map_end(c);
 	cv_space_end(c);
+	cv_ident_set_fini(&c->space.marked);
 	cv_index_fini(&c->index);
 	cv_ident_set_fini(&c->folded);
 	cv_ident_set_fini(&c->marked);
@@ -303,7 +304,7 @@ uint32_t cv_current_image(const struct cv_console *c)
 	case CV_VIEW_MAP:
 		return c->map.image;
 	case CV_VIEW_SPACE:
-		return l->cursor < c->space.lines.len ? c->space.lines.at[l->cursor].image : CV_NO_IMAGE;
+		return l->cursor < c->space.count ? c->space.rows[l->cursor].image : CV_NO_IMAGE;
 	default:
 		return CV_NO_IMAGE;
 	}
@@ -313,5 +314,5 @@ bool cv_console_work(struct cv_console *c, int budget_ms, unsigned *fx)
 {
 	bool map = cv_map_tick(c, budget_ms, fx);
 
-	return cv_space_tick(c, fx) || map;
+	return cv_space_tick(c, budget_ms, fx) || map;
 }

@@ -40,6 +40,11 @@ int cv_pane_height(const struct cv_console *c, enum cv_view_id view)
 	}
 }
 
+int cv_second_pane_height(const struct cv_console *c, enum cv_view_id view)
+{
+	return view == CV_VIEW_REPOSITORIES && c->h >= CV_TALL_H ? 9 : 0;
+}
+
 /* Says on the lower edge that there is more than fits. */
 static void draw_more(const struct cv_pane *pane, struct cv_cells *out, struct cv_area a, size_t rows, bool focus)
 {
@@ -136,7 +141,9 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 		used = cv_cells_put(out, 1, y, out->w - 1, CV_INK_INFO, cv_text_str(&t));
 		cv_cells_elide(out, 1 + used, y, out->w - 1 - used, CV_INK_QUIET, cv_text_str(&c->current));
 	} else {
-		if (c->marked.len)
+		if (cv_views[cv_top(c)]->marks)
+			cv_views[cv_top(c)]->marks(c, &t);
+		else if (c->marked.len)
 			cv_text_addf(&t, "%zu marked, %s   ", c->marked.len, cv_size_short(c->marked_bytes).s);
 		cv_views[cv_top(c)]->hint(c, &t);
 		cv_cells_elide(out, 1, y, out->w - 1, CV_INK_TEXT, cv_text_str(&t));
@@ -178,11 +185,13 @@ static void draw_keys(const struct cv_console *c, struct cv_cells *out, int y)
 
 static void draw_menu(const struct cv_console *c, struct cv_cells *out)
 {
-	struct cv_area a = { (out->w - 24) / 2, (out->h - CV_SORT_COUNT - 2) / 2, 24, CV_SORT_COUNT + 2 };
+	const char *const *sorts = cv_views[cv_top(c)]->sorts;
+	int count = (int)cv_sort_count(c);
+	struct cv_area a = { (out->w - 24) / 2, (out->h - count - 2) / 2, 24, count + 2 };
 
 	cv_cells_box(out, a, "sort by");
-	for (int i = 0; i < CV_SORT_COUNT; i++) {
-		cv_cells_putf(out, a.x + 3, a.y + 1 + i, a.w - 4, CV_INK_TEXT, "%s", cv_sort_names[i]);
+	for (int i = 0; i < count; i++) {
+		cv_cells_putf(out, a.x + 3, a.y + 1 + i, a.w - 4, CV_INK_TEXT, "%s", sorts[i]);
 		cv_cells_paint(out, a.x + 3, a.y + 1 + i, 1, CV_INK_MARK);
 		if ((size_t)i != c->input.choice)
 			continue;

@@ -4,15 +4,19 @@
  */
 #include "tui/console_model.h"
 
-const char *const cv_sort_names[CV_SORT_COUNT] = {
-	[CV_SORT_NAME] = "name", [CV_SORT_SIZE] = "size", [CV_SORT_DEPTH] = "depth",
-	[CV_SORT_FINDINGS] = "findings", [CV_SORT_MODIFIED] = "modified",
-};
+size_t cv_sort_count(const struct cv_console *c)
+{
+	size_t n = 0;
+
+	while (cv_views[cv_top(c)]->sorts && cv_views[cv_top(c)]->sorts[n])
+		n++;
+	return n;
+}
 
 void cv_input_begin(struct cv_console *c, enum cv_mode mode)
 {
 	c->mode = mode;
-	c->input = (struct cv_input){ .choice = c->sort };
+	c->input = (struct cv_input){ .choice = cv_state(c)->sort };
 	if (mode == CV_MODE_FILTER) {
 		snprintf(c->input.text, sizeof c->input.text, "%s", cv_state(c)->filter_text);
 		c->input.len = strlen(c->input.text);
@@ -159,25 +163,28 @@ static void rub_out(struct cv_input *in)
 static unsigned choose_sort(struct cv_console *c, size_t choice)
 {
 	c->mode = CV_MODE_NORMAL;
-	c->sort = (enum cv_sort)choice;
-	cv_touch(c, 1u << CV_VIEW_TREE);
-	cv_console_say(c, "sorted by %s", cv_sort_names[choice]);
+	cv_state(c)->sort = choice;
+	cv_touch(c, 1u << cv_top(c));
+	cv_console_say(c, "sorted by %s", cv_views[cv_top(c)]->sorts[choice]);
 	return FX_REDRAW;
 }
 
 static unsigned menu_key(struct cv_console *c, int key)
 {
+	const char *const *sorts = cv_views[cv_top(c)]->sorts;
+	size_t count = cv_sort_count(c);
+
 	if (key == CV_KEY_ENTER)
 		return choose_sort(c, c->input.choice);
 	if (key == CV_KEY_UP || key == 'k')
-		c->input.choice += CV_SORT_COUNT - 1;
+		c->input.choice += count - 1;
 	else if (key == CV_KEY_DOWN || key == 'j')
 		c->input.choice++;
 	else if (key == CV_KEY_ESC || key == 'q')
 		c->mode = CV_MODE_NORMAL;
-	c->input.choice %= CV_SORT_COUNT;
-	for (size_t i = 0; i < CV_SORT_COUNT; i++)
-		if (key == cv_sort_names[i][0])
+	c->input.choice %= count;
+	for (size_t i = 0; i < count; i++)
+		if (key == sorts[i][0])
 			return choose_sort(c, i);
 	return FX_REDRAW;
 }

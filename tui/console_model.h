@@ -23,12 +23,7 @@
 #define CV_WIDE_W 110
 #define CV_TALL_H 30
 
-/* A set of identities. */
-struct cv_ident_set {
-	struct cv_ident *at;
-	uint8_t *used;
-	size_t cap, len;
-};
+/* Sets of identities. */
 bool cv_ident_set_has(const struct cv_ident_set *s, struct cv_ident id);
 bool cv_ident_set_add(struct cv_ident_set *s, struct cv_ident id);
 void cv_ident_set_remove(struct cv_ident_set *s, struct cv_ident id);
@@ -88,12 +83,12 @@ CV_VEC(cv_tree_rows, struct cv_tree_row);
 CV_VEC(cv_numbers, uint32_t);
 
 enum cv_sort { CV_SORT_NAME, CV_SORT_SIZE, CV_SORT_DEPTH, CV_SORT_FINDINGS, CV_SORT_MODIFIED, CV_SORT_COUNT };
-extern const char *const cv_sort_names[CV_SORT_COUNT];
 
 struct cv_view_state {
 	struct cv_list list;
 	struct cv_filter filter;
 	char filter_text[CV_LINE_MAX];
+	size_t sort;             /* of the view's sorts */
 };
 
 struct cv_pane {
@@ -137,14 +132,13 @@ struct cv_console {
 	struct cv_tree_rows tree_rows;
 	size_t tree_total, tree_matches;   /* images of the trees looked at; those that fit the filter */
 	struct cv_numbers finding_rows;
-	enum cv_sort sort;
 	struct cv_ident details;           /* the image that the details view is about */
 	bool has_details;
 	uint32_t details_image;
 	struct cv_paper paper;             /* of the scrolling view on top */
 	int help_page;
 	struct cv_map_job map;
-	struct cv_space_job space;
+	struct cv_space_view space;
 	struct cv_pane pane[2];
 	bool pane_focus;
 
@@ -209,6 +203,8 @@ uint32_t cv_current_image(const struct cv_console *c);
 
 /* Prompts: search, filter, sort menu (console_input.c). */
 void cv_input_begin(struct cv_console *c, enum cv_mode mode);
+/* How many sorts the view on top has. */
+size_t cv_sort_count(const struct cv_console *c);
 unsigned cv_input_key(struct cv_console *c, int key);
 void cv_search_step(struct cv_console *c, int direction);
 
@@ -216,6 +212,7 @@ void cv_search_step(struct cv_console *c, int direction);
 bool cv_is_small(int w, int h);  /* too small to show anything */
 struct cv_area cv_body(int w, int h);
 int cv_pane_height(const struct cv_console *c, enum cv_view_id view);
+int cv_second_pane_height(const struct cv_console *c, enum cv_view_id view);
 void cv_draw_pane(const struct cv_console *c, struct cv_cells *out, int which, struct cv_area area);
 /* Draws the cursor column and the reverse of a selected row. */
 void cv_draw_cursor(const struct cv_console *c, struct cv_cells *out, int y, int w);

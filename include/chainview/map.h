@@ -109,6 +109,14 @@ CV_API void cv_map_model_add(struct cv_map_model *model, const struct cv_extent 
 /* Takes extents of the map until it is done or fails. False with err set. */
 CV_API bool cv_map_model_fill(struct cv_map_model *model, struct cv_map *map, struct cv_err *err);
 
+/*
+ * A model of the same cells as it would be with a layer (less than CV_MAP_DEPTHS - 1) merged into its parent; the map
+ * is not read again. In chains longer than CV_MAP_DEPTHS the most frequent depth of a cell may come out too deep where
+ * that is as deep as is told apart.
+ */
+CV_API bool cv_map_model_merged(struct cv_map_model *after, const struct cv_map_model *now, uint32_t merge,
+				struct cv_err *err);
+
 /* Mean depth of all bytes that some image of the chain decides (data and zeros), weighted by bytes; what nobody
  * has counts nothing. 0 if there are none. */
 CV_API double cv_map_cell_mean(const struct cv_map_cell *cell);

@@ -125,6 +125,55 @@ void cv_map_model_add(struct cv_map_model *m, const struct cv_extent *extents, s
 	}
 }
 
+/* Bytes that move up, of the sums by depth. */
+static uint64_t moved_bytes(const uint64_t *by_depth, size_t depths, uint32_t merge)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = (size_t)merge + 1; i < depths; i++)
+		sum += by_depth[i];
+	return sum;
+}
+
+static void move_cell(struct cv_map_cell *cell, uint32_t merge, uint64_t moved)
+{
+	cell->depth_bytes -= (double)moved;
+	if ((cell->data | cell->zero) && cell->deepest > merge)
+		cell->deepest--;
+}
+
+static void move_depths(uint64_t *after, size_t count, const uint64_t *now, size_t depths, uint32_t merge)
+{
+	for (size_t i = 0; i < depths; i++) {
+		size_t to = i > merge ? i - 1 : i;
+
+		after[to < count ? to : count - 1] += now[i];
+	}
+}
+
+bool cv_map_model_merged(struct cv_map_model *after, const struct cv_map_model *now, uint32_t merge, struct cv_err *err)
+{
+	if (merge + 1 >= CV_MAP_DEPTHS || now->merge != UINT32_MAX) {
+		*after = (struct cv_map_model){ .merge = UINT32_MAX };
+		return cv_fail(err, CV_EUSAGE, "layer %" PRIu32 " is too deep for this", merge);
+	}
+	if (!cv_map_model_init(after, now->range, now->layer_count, now->cell_count ? now->cell_count : 1, merge, err))
+		return false;
+	memcpy(after->cells, now->cells, now->cell_count * sizeof *now->cells);
+	for (size_t i = 0; i < now->cell_count; i++) {
+		const uint64_t *depths = &now->cell_depths[i * now->depths];
+
+		move_depths(&after->cell_depths[i * after->depths], after->depths, depths, now->depths, merge);
+		move_cell(&after->cells[i], merge, moved_bytes(depths, now->depths, merge));
+	}
+	after->total = now->total;
+	move_depths(after->data, after->layer_count, now->data, now->layer_count, merge);
+	move_depths(after->zero, after->layer_count, now->zero, now->layer_count, merge);
+	move_cell(&after->total, merge, moved_bytes(now->data, now->layer_count, merge) +
+					moved_bytes(now->zero, now->layer_count, merge));
+	return true;
+}
+
 bool cv_map_model_fill(struct cv_map_model *m, struct cv_map *map, struct cv_err *err)
 {
 	for (;;) {

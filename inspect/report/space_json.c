@@ -4,8 +4,8 @@
  * repository, and the findings that only this accounting gives.
  */
 #include "inspect/report/json_image.h"
-#include "inspect/report/space_words.h"
 #include "inspect/report/words.h"
+#include <chainview/space.h>
 
 static void put_signed(struct cv_json *j, struct json_object *o, const char *key, int64_t n)
 {
@@ -41,8 +41,8 @@ static struct json_object *image_object(struct cv_json *j, const struct cv_space
 		cv_json_number(j, space, "zero_bytes", m->zero_bytes);
 	if (m->shared_known)
 		cv_json_number(j, space, "reflink_shared_bytes", m->shared_bytes);
-	if (m->flatten_known)
-		cv_json_number(j, space, "flatten_bytes", m->flatten_bytes);
+	if (m->flatten.known)
+		put_signed(j, space, "flatten_bytes", -m->flatten.net_bytes);
 	cv_json_put(j, o, "space", space);
 	return o;
 }
@@ -90,6 +90,39 @@ static void put_plan(struct cv_json *j, struct json_object *o, const struct cv_s
 	cv_json_put(j, o, "plan", plan);
 }
 
+/* Each row of what could be freed, the largest first. */
+static void put_rows(struct cv_json *j, struct json_object *o, const struct cv_space *s, uint32_t repository)
+{
+	struct json_object *list = cv_json_array(j);
+	struct cv_space_row *rows;
+	size_t count;
+
+	j->ok = cv_space_rows(s, repository, &rows, &count) && j->ok;
+	for (size_t i = 0; i < count; i++) {
+		CV_AUTO(cv_text_fini) struct cv_text why = { 0 }, cure = { 0 };
+		struct json_object *row = cv_json_object(j);
+
+		cv_space_row_why(&why, s, &rows[i]);
+		cv_space_row_cure(&cure, s, &rows[i]);
+		cv_json_text(j, row, "kind", cv_space_kind_name(rows[i].kind));
+		cv_json_name(j, row, "image", cv_bytes_of(s->graph->images[rows[i].image].id));
+		cv_json_number(j, row, "bytes", rows[i].bytes);
+		cv_json_text(j, row, "why", cv_text_str(&why));
+		cv_json_text(j, row, "remedy", cv_space_remedy_name(rows[i].remedy));
+		cv_json_text(j, row, "text", cv_text_str(&cure));
+		if (rows[i].target != CV_NO_IMAGE)
+			cv_json_name(j, row, "target", cv_bytes_of(s->graph->images[rows[i].target].id));
+		if (rows[i].known) {
+			cv_json_number(j, row, "peak_bytes", rows[i].peak_bytes);
+			put_signed(j, row, "net_bytes", rows[i].net_bytes);
+		}
+		cv_json_bool(j, row, "now", rows[i].now);
+		cv_json_push(j, list, row);
+	}
+	free(rows);
+	cv_json_put(j, o, "could_be_freed", list);
+}
+
 static void write_summary(struct cv_json *j, const struct cv_space *s, uint32_t repository)
 {
 	struct cv_space_totals t = cv_space_totals_of(s, repository);
@@ -101,6 +134,7 @@ static void write_summary(struct cv_json *j, const struct cv_space *s, uint32_t 
 	cv_json_number(j, o, "allocated_bytes", t.allocated);
 	put_classes(j, space, t.bytes);
 	cv_json_put(j, o, "space", space);
+	put_rows(j, o, s, repository);
 	put_plan(j, o, s, repository);
 	cv_json_raw(j, ",\"summary\":");
 	cv_json_record(j, o, false);
@@ -132,7 +166,7 @@ static void write_repository(struct cv_json *j, const struct cv_space *s, uint32
 	cv_json_text(j, o, "kind", cv_repository_kind_name(r->kind));
 	cv_json_number(j, o, "size_bytes", r->size_bytes);
 	cv_json_number(j, o, "free_bytes", r->free_bytes);
-	cv_json_bool(j, o, "complete", r->complete && !s->cancelled);
+	cv_json_bool(j, o, "complete", r->complete && !s->cancelled && !cv_space_totals_of(s, repository).unknown);
 	put_references(j, o, s->graph->refs);
 	cv_json_record(j, o, true);
 	write_images(j, s, repository);

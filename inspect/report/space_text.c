@@ -2,8 +2,8 @@
 /*
  * Space as text: totals with bars, what could be freed and how, the plan, and with -v the classes of each image.
  */
-#include "inspect/report/space_words.h"
 #include "inspect/report/words.h"
+#include <chainview/space.h>
 
 #define BAR 24u
 
@@ -50,32 +50,38 @@ static void draw_totals(struct cv_page *o, const struct cv_space *s, uint32_t re
 		draw_bar(o, rows[i].name, t->bytes[rows[i].class], t->allocated, rows[i].note);
 }
 
+static void draw_row(struct cv_page *o, const struct cv_space *s, uint32_t repository, const struct cv_space_row *r)
+{
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 }, text = { 0 };
+
+	cv_words_image(&name, s->graph, r->image, repository);
+	cv_page_right(o, CV_PAINT_PLAIN, cv_size_short(r->bytes).s, 8);
+	cv_page_addf(o, CV_PAINT_PLAIN, " %-9s ", cv_space_kind_name(r->kind));
+	cv_page_elided(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&name)), 24);
+	cv_page_to(o, 44);
+	cv_space_row_why(&text, s, r);
+	cv_text_add(&text, "; ");
+	cv_space_row_cure(&text, s, r);
+	cv_page_wrapped(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&text)), 44);
+	cv_page_end(o);
+}
+
 static void draw_rows(struct cv_page *o, const struct cv_space *s, uint32_t repository)
 {
-	struct cv_space_rows rows = { 0 };
+	struct cv_space_row *rows;
+	size_t count;
 
-	o->ok = cv_space_rows_make(&rows, s, repository) && o->ok;
-	if (rows.len) {
+	o->ok = cv_space_rows(s, repository, &rows, &count) && o->ok;
+	if (count) {
 		cv_page_end(o);
 		cv_page_str(o, CV_PAINT_BOLD, "    SIZE KIND      IMAGE");
 		cv_page_to(o, 44);
 		cv_page_str(o, CV_PAINT_BOLD, "WHY; WHAT FREES IT");
 		cv_page_end(o);
 	}
-	for (size_t i = 0; i < rows.len && o->ok; i++) {
-		struct cv_space_row *r = &rows.at[i];
-		CV_AUTO(cv_text_fini) struct cv_text name = { 0 }, text = { 0 };
-
-		cv_words_image(&name, s->graph, r->image, repository);
-		cv_page_right(o, CV_PAINT_PLAIN, cv_size_short(r->bytes).s, 8);
-		cv_page_addf(o, CV_PAINT_PLAIN, " %-9s ", r->kind);
-		cv_page_elided(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&name)), 24);
-		cv_page_to(o, 44);
-		cv_text_addf(&text, "%s%s%s", cv_text_str(&r->why), r->cure.len ? "; " : "", cv_text_str(&r->cure));
-		cv_page_wrapped(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&text)), 44);
-		cv_page_end(o);
-	}
-	cv_space_rows_fini(&rows);
+	for (size_t i = 0; i < count && o->ok; i++)
+		draw_row(o, s, repository, &rows[i]);
+	free(rows);
 }
 
 static void draw_step(struct cv_page *o, const struct cv_space *s, uint32_t repository, size_t n)
@@ -113,14 +119,15 @@ static void draw_plan(struct cv_page *o, const struct cv_space *s, uint32_t repo
 	for (size_t i = 0; i < p->count && o->ok; i++)
 		draw_step(o, s, repository, i);
 	if (p->left_out) {
-		cv_words_number(&t, p->left_out, "merge does", "merges do");
-		cv_text_add(&t, " not fit in any order: the least of them, ");
+		cv_words_number(&t, p->left_out, "more merge does", "more merges do");
+		if (p->missing_bytes)
+			cv_text_add(&t, " not fit in any order: whichever begins needs more than there is, at least ");
+		else
+			cv_text_add(&t, " not fit in this order; by itself there would be room for ");
 		cv_words_image(&t, s->graph, p->missing_for, repository);
 		if (p->missing_bytes)
-			cv_text_addf(&t, ", misses %" PRIu64 " B (%s)", p->missing_bytes,
+			cv_text_addf(&t, ", for which %" PRIu64 " B (%s) are missing", p->missing_bytes,
 				     cv_size_short(p->missing_bytes).s);
-		else
-			cv_text_add(&t, ", fits if it is merged into its parent by itself first");
 		cv_page_to(o, 2);
 		cv_page_wrapped(o, CV_PAINT_WARNING, cv_bytes_of(cv_text_str(&t)), 4);
 		cv_page_end(o);
@@ -142,8 +149,10 @@ static void add_classes(struct cv_text *t, const struct cv_space_image *m)
 		cv_text_addf(t, "; zeros %s", cv_size_short(m->zero_bytes).s);
 	if (m->shared_known && m->shared_bytes)
 		cv_text_addf(t, "; shared by reflinks %s", cv_size_short(m->shared_bytes).s);
-	if (m->flatten_known)
-		cv_text_addf(t, "; flattening adds %s", cv_size_short(m->flatten_bytes).s);
+	if (m->flatten.known)
+		cv_text_addf(t, "; flattening adds %s, peak %s",
+			     cv_size_short(m->flatten.net_bytes < 0 ? (uint64_t)-m->flatten.net_bytes : 0).s,
+			     cv_size_short(m->flatten.peak_bytes).s);
 }
 
 /* With -v every image; without, those that could not be looked at. */

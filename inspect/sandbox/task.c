@@ -27,15 +27,20 @@ struct cv_task {
 	struct cv_err err;
 };
 
-void cv_task_room(size_t images)
+size_t cv_task_room(size_t images)
 {
 	rlim_t need = (rlim_t)images + OTHER_DESCRIPTORS;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
-		return;
-	limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return images;
+	if (limit.rlim_cur < need) {
+		limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return images;
+	return limit.rlim_cur > OTHER_DESCRIPTORS ? (size_t)(limit.rlim_cur - OTHER_DESCRIPTORS) : 0;
 }
 
 static void close_all(const struct cv_task_image *images, size_t count)

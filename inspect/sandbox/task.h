@@ -37,8 +37,8 @@ struct cv_task_options {
 };
 
 /* Raises our limit of open descriptors, as far as that is allowed, so that so many images (and data files) can be
- * opened at once for a task. */
-void cv_task_room(size_t images);
+ * opened at once for a task. Returns how many can be now. */
+size_t cv_task_room(size_t images);
 
 struct cv_task;
 struct cv_task *cv_task_start(const struct cv_task_image *images, size_t count, cv_task_function *function,

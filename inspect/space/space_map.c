@@ -9,15 +9,14 @@
 #include <sys/ioctl.h>
 
 #define AT_ONCE 512u
-#define MOST_PIECES 131072u                  /* of one file; beyond that the holes are asked for one by one */
 
 struct asked {
 	struct fiemap head;
 	struct fiemap_extent at[AT_ONCE];
 };
 
-/* Takes what the system said; false if the list got too long. */
-static bool take(struct cv_space_map *map, const struct asked *a)
+/* Takes what the system said. A list that gets too long is given up, the sum of what is shared is not. */
+static void take(struct cv_space_map *map, size_t most, const struct asked *a)
 {
 	for (unsigned i = 0; i < a->head.fm_mapped_extents; i++) {
 		const struct fiemap_extent *e = &a->at[i];
@@ -28,18 +27,17 @@ static bool take(struct cv_space_map *map, const struct asked *a)
 			map->shared += e->fe_length;
 		if (last && last->off + last->len == r.off)
 			last->len += r.len;
-		else if (map->pieces.len >= MOST_PIECES || !cv_space_runs_push(&map->pieces, r))
-			return false;
+		else if (map->listed)
+			map->listed = map->pieces.len < most && cv_space_runs_push(&map->pieces, r);
 	}
-	return true;
 }
 
-bool cv_space_map_read(struct cv_space_map *map, int fd)
+void cv_space_map_read(struct cv_space_map *map, int fd, size_t most)
 {
 	CV_AUTO(cv_auto_free) struct asked *a = malloc(sizeof *a);
 	uint64_t pos = 0;
 
-	*map = (struct cv_space_map){ 0 };
+	*map = (struct cv_space_map){ .listed = true };
 	while (a) {
 		const struct fiemap_extent *last;
 
@@ -47,8 +45,9 @@ bool cv_space_map_read(struct cv_space_map *map, int fd)
 		a->head.fm_start = pos;
 		a->head.fm_length = FIEMAP_MAX_OFFSET - pos;
 		a->head.fm_extent_count = AT_ONCE;
-		if (ioctl(fd, FS_IOC_FIEMAP, a) < 0 || a->head.fm_mapped_extents > AT_ONCE || !take(map, a))
+		if (ioctl(fd, FS_IOC_FIEMAP, a) < 0 || a->head.fm_mapped_extents > AT_ONCE)
 			break;
+		take(map, most, a);
 		last = a->head.fm_mapped_extents ? &a->at[a->head.fm_mapped_extents - 1] : NULL;
 		if (!last || last->fe_flags & FIEMAP_EXTENT_LAST || last->fe_logical + last->fe_length <= pos) {
 			map->known = true;
@@ -56,5 +55,9 @@ bool cv_space_map_read(struct cv_space_map *map, int fd)
 		}
 		pos = last->fe_logical + last->fe_length;
 	}
-	return map->known;
+	map->listed &= map->known;
+	if (!map->listed) {
+		free(map->pieces.at);
+		map->pieces = (struct cv_space_runs){ 0 };
+	}
 }

@@ -23,10 +23,10 @@ CV_VEC(ops, struct op);
 
 struct job {
 	struct cv_space_tree *tree;
-	struct cv_space_node *child, *target;
+	struct cv_space_node *child, *target;    /* child NULL: what is copied comes from anywhere */
 	struct cv_space_forecast *f;
 	const struct cv_space_runs *before;      /* what others have put there before; NULL: nothing */
-	uint64_t granule;
+	uint64_t granule, size;                  /* size: of the disk that is copied */
 	struct ops ops;
 	size_t extent, run, from;                /* positions in the target's extents, in before, in the child's */
 };
@@ -89,7 +89,7 @@ static bool sees_zeros(const struct job *j)
 static bool make_ops(struct job *j, struct cv_range window, struct cv_err *err)
 {
 	const struct cv_extents *list = &j->child->list;
-	uint64_t g = j->granule, stop = window.off + window.len, size = j->child->layer->size;
+	uint64_t g = j->granule, stop = window.off + window.len, size = j->size;
 
 	for (size_t i = 0; i < list->len && list->at[i].at.off < stop; i++) {
 		const struct cv_extent *e = &list->at[i];
@@ -154,9 +154,11 @@ static void fill(struct job *j, uint64_t host, uint64_t len)
 /* How much of what is copied is on disk in the child: what is a hole there need not be written either. */
 static uint64_t really_there(struct job *j, struct cv_range part)
 {
-	const struct cv_extents *list = &j->child->list;
+	const struct cv_extents *list = j->child ? &j->child->list : NULL;
 	uint64_t stop = part.off + part.len, sum = 0;
 
+	if (!list)
+		return up(part.len, PAGE);
 	while (j->from < list->len && list->at[j->from].at.off + list->at[j->from].at.len <= part.off)
 		j->from++;
 	for (size_t i = j->from; i < list->len && list->at[i].at.off < stop; i++) {
@@ -249,7 +251,7 @@ static bool do_cluster(struct job *j, uint64_t unit, struct cv_range part, bool 
 static bool do_qcow2(struct job *j, const struct op *op, struct cv_err *err)
 {
 	const struct cv_qcow2_map *m = j->target->layer->state;
-	uint64_t end = op->off + op->len, size = j->child->layer->size;
+	uint64_t end = op->off + op->len, size = j->size;
 	bool ragged = op->off % m->cluster || (end % m->cluster && end != size);
 	bool zero = op->zero && !(ragged && m->cluster > j->granule);
 
@@ -363,21 +365,25 @@ static do_op *doer_of(const struct cv_space_node *target)
 	}
 }
 
-static bool run(struct job *j, struct cv_range window, struct cv_err *err)
+static bool do_all(struct job *j, struct cv_err *err)
 {
 	do_op *doer = doer_of(j->target);
 
-	if (!doer) {
-		j->f->target = CV_SPACE_NOBODY;
-		return true;
-	}
-	j->granule = granule_of(j->target);
-	if (!make_ops(j, window, err))
-		return false;
 	for (size_t i = 0; i < j->ops.len; i++)
 		if (!doer(j, &j->ops.at[i], err))
 			return false;
 	return true;
+}
+
+static bool run(struct job *j, struct cv_range window, struct cv_err *err)
+{
+	if (!doer_of(j->target)) {
+		j->f->target = CV_SPACE_NOBODY;
+		return true;
+	}
+	j->granule = granule_of(j->target);
+	j->size = j->child->layer->size;
+	return make_ops(j, window, err) && do_all(j, err);
 }
 
 /* What this one has written is there for those that are merged after it. */
@@ -397,18 +403,41 @@ bool cv_space_merge_window(struct cv_space_tree *t, struct cv_space_node *n, str
 {
 	if (n->layer && n->merge.target != CV_SPACE_NOBODY) {
 		CV_AUTO(job_fini)
-		struct job j = { t, n, &t->nodes[n->merge.target], &n->merge, NULL, 0, { 0 }, 0, 0, 0 };
+		struct job j = { .tree = t, .child = n, .target = &t->nodes[n->merge.target], .f = &n->merge };
 
 		if (!run(&j, window, err))
 			return false;
 	}
 	if (n->layer && n->planned.target != CV_SPACE_NOBODY) {
 		struct cv_space_node *base = &t->nodes[n->planned.target];
-		CV_AUTO(job_fini) struct job j = { t, n, base, &n->planned, &base->written, 0, { 0 }, 0, 0, 0 };
+		CV_AUTO(job_fini) struct job j = { .tree = t, .child = n, .target = base, .f = &n->planned,
+						   .before = &base->written };
 
 		return run(&j, window, err) && keep_written(&j, err);
 	}
 	return true;
+}
+
+bool cv_space_flatten_window(struct cv_space_tree *t, struct cv_space_node *n, struct cv_err *err)
+{
+	CV_AUTO(job_fini) struct job j = { .tree = t, .target = n, .f = &n->flatten, .granule = 512 };
+
+	if (n->flatten.target == CV_SPACE_NOBODY)
+		return true;
+	if (!doer_of(n)) {
+		n->flatten.target = CV_SPACE_NOBODY;
+		return true;
+	}
+	j.size = n->layer->size;
+	if (n->format == CV_FORMAT_QCOW2)
+		j.granule = ((const struct cv_qcow2_map *)n->layer->state)->cluster;
+	for (size_t i = 0; i < t->through.len; i++) {
+		struct cv_range r = t->through.at[i];
+
+		if (!add_op(&j, down(r.off, j.granule), smaller(up(r.off + r.len, j.granule), j.size), false, err))
+			return false;
+	}
+	return do_all(&j, err);
 }
 
 /* Refcount blocks for what is new at the end; free clusters are taken first, and those may be on disk already. */
@@ -443,4 +472,5 @@ void cv_space_merge_end(struct cv_space_tree *t, struct cv_space_node *n)
 {
 	n->answer.has_merge = end_one(t, &n->merge, &n->answer.merge);
 	n->answer.has_planned = end_one(t, &n->planned, &n->answer.planned);
+	n->answer.has_flatten = end_one(t, &n->flatten, &n->answer.flatten);
 }

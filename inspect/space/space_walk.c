@@ -6,8 +6,9 @@
  */
 #include "inspect/space/space_work.h"
 
-#define HELD_ALL 131072u                     /* extents of all lists together, and the least for one */
-#define HELD_LEAST 4608u
+#define HELD_ALL 131072u                     /* extents of all lists together */
+#define HELD_FEW 64u                         /* for one of very many lists */
+#define HELD_LEAST 4608u                     /* what one needs to hold all sectors of the smallest window */
 #define FIRST_STEP (UINT64_C(64) << 20)
 #define LARGEST_STEP (UINT64_C(1) << 46)
 #define ALIGNED (UINT64_C(2) << 20)          /* the largest cluster: windows do not cut any */
@@ -18,18 +19,25 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Holds the extents of a layer in the window and shortens it to what one list has room for. */
+/* Holds the extents of a layer in the window and shortens it to what one list has room for. One that is torn in so
+ * many pieces that this would cut clusters gets more room. */
 static bool hold(struct cv_layer *layer, struct cv_extents *list, size_t max, struct cv_range *window,
 		 struct cv_err *err)
 {
 	uint64_t end = smaller(layer->size, window->off + window->len);
+	struct cv_range all = { window->off, end - window->off };
 
 	list->max = max;
 	cv_extents_begin(list, (struct cv_range){ window->off, 0 });
 	if (window->off >= end)
 		return true;
-	if (!cv_layer_extents(layer, (struct cv_range){ window->off, end - window->off }, list, err))
+	if (!cv_layer_extents(layer, all, list, err))
 		return false;
+	if (max < HELD_LEAST && cv_extents_end(list) < smaller(end, window->off + ALIGNED)) {
+		list->max = HELD_LEAST;
+		if (!cv_layer_extents(layer, all, list, err))
+			return false;
+	}
 	if (cv_extents_end(list) < end)
 		window->len = cv_extents_end(list) - window->off;
 	return true;
@@ -40,8 +48,8 @@ static bool hold_all(struct cv_space_tree *t, struct cv_range *window, struct cv
 	size_t max = HELD_ALL / (t->lists + 1);
 	uint64_t asked = window->len, end;
 
-	if (max < HELD_LEAST)
-		max = HELD_LEAST;
+	if (max < HELD_FEW)
+		max = HELD_FEW;
 	for (size_t i = 0; i < t->count; i++) {
 		struct cv_space_node *n = &t->nodes[i];
 
@@ -227,7 +235,7 @@ static bool settle_node(struct cv_space_tree *t, struct cv_space_node *n, struct
 
 /* Adds the part of the parent's data that lies in the range; *i moves along them. */
 static bool read_through(const struct cv_space_runs *from, struct cv_range r, size_t *i, struct cv_space_runs *to,
-			 uint64_t *sum)
+			 struct cv_space_runs *through)
 {
 	uint64_t stop = r.off + r.len;
 
@@ -237,8 +245,8 @@ static bool read_through(const struct cv_space_runs *from, struct cv_range r, si
 		uint64_t a = from->at[k].off > r.off ? from->at[k].off : r.off;
 		uint64_t b = smaller(from->at[k].off + from->at[k].len, stop);
 
-		*sum += b - a;
-		if (!cv_space_runs_push(to, (struct cv_range){ a, b - a }))
+		if (!cv_space_runs_push(to, (struct cv_range){ a, b - a }) ||
+		    !cv_space_runs_push(through, (struct cv_range){ a, b - a }))
 			return false;
 	}
 	return true;
@@ -256,16 +264,18 @@ static bool follow_reads(struct cv_space_tree *t, uint64_t stop, struct cv_err *
 										     : &t->nodes[n->ask->parent].reads;
 		size_t at = 0;
 
-		n->reads.len = 0;
+		n->reads.len = t->through.len = 0;
 		for (size_t k = 0; k < n->list.len && n->list.at[k].at.off < stop; k++) {
 			struct cv_range r = n->list.at[k].at;
 
 			r.len = smaller(r.off + r.len, stop) - r.off;
 			if (n->list.at[k].kind == CV_EXTENT_DATA ? !cv_space_runs_push(&n->reads, r)
 			    : n->list.at[k].kind == CV_EXTENT_PARENT &&
-			      !read_through(below, r, &at, &n->reads, &n->answer.flatten))
+			      !read_through(below, r, &at, &n->reads, &t->through))
 				return cv_fail(err, CV_ENOMEM, "out of memory");
 		}
+		if (!cv_space_flatten_window(t, n, err))
+			return false;
 		kept += n->reads.len;
 		t->flatten = kept < MOST_READS;
 	}
@@ -289,6 +299,17 @@ static bool settle_window(struct cv_space_tree *t, struct cv_range window, struc
 	return follow_reads(t, window.off + window.len, err);
 }
 
+static bool say_walked(const struct cv_space_tree *t, uint64_t pos, uint64_t end)
+{
+	struct cv_space_walked w = { .total = end };
+
+	if (__builtin_mul_overflow(end, t->slices, &w.total))
+		w.total = UINT64_MAX;
+	if (__builtin_mul_overflow(end, t->slice, &w.done) || __builtin_add_overflow(w.done, pos, &w.done))
+		w.done = w.total;
+	return cv_task_send(t->out, CV_SPACE_WALKED, &w, sizeof w);
+}
+
 bool cv_space_walk(struct cv_space_tree *t, struct cv_err *err)
 {
 	uint64_t end = 0, step = FIRST_STEP, pos = 0;
@@ -302,9 +323,9 @@ bool cv_space_walk(struct cv_space_tree *t, struct cv_err *err)
 
 		if (!hold_all(t, &window, err) || !settle_window(t, window, err))
 			return false;
-		if (!cv_task_alive(t->out))
-			return cv_fail(err, CV_ECANCELLED, "nobody waits for the answer any more");
 		pos += window.len;
+		if (!say_walked(t, pos, end))
+			return cv_fail(err, CV_ECANCELLED, "nobody waits for the answer any more");
 		/* What was held behind the end of a short window is read again: ask for less. */
 		if (window.len < asked)
 			step = window.len > ALIGNED ? window.len & ~(ALIGNED - 1) : ALIGNED;

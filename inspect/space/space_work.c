@@ -7,9 +7,8 @@
 #include "inspect/qcow2/qcow2_map.h"
 #include <stdio.h>
 
-#define MOST_PIECES (3u << 20)               /* runs that are held: 48 MiB, and as much for sorting */
-#define MOST_SLICES 64u
-#define MOST_LISTS 1024u                     /* layers: images and internal snapshots */
+#define MOST_SLICES 1024u
+#define MOST_SNAPSHOTS 16384u                /* internal ones, of all images together */
 
 static void close_snapshots(struct cv_space_node *n)
 {
@@ -39,6 +38,7 @@ static void tree_fini(struct cv_space_tree *t)
 		free(n->written.at);
 	}
 	free(t->nodes);
+	free(t->through.at);
 	free(t->buffer);
 }
 
@@ -89,7 +89,7 @@ static bool open_snapshots(struct cv_space_tree *t, struct cv_space_node *n, str
 
 	if (!count || n->ask->parent == CV_SPACE_NOBODY)
 		return true;
-	if (count > MOST_LISTS - t->lists)
+	if (count > MOST_SNAPSHOTS - (t->lists - t->count))
 		return cv_fail(err, CV_ELIMIT, "too many internal snapshots in the tree");
 	n->snapshots = calloc(count, sizeof(struct cv_layer *));
 	n->snapshot_lists = calloc(count, sizeof *n->snapshot_lists);
@@ -156,7 +156,7 @@ static void exclude(struct cv_space_tree *t, struct cv_space_node *n, struct cv_
 	n->host.ops = NULL;
 	n->host.account.slice.len = n->host.data_account.slice.len = 0;
 	for (size_t i = 0; i < t->count; i++) {
-		struct cv_space_forecast *f[] = { &t->nodes[i].merge, &t->nodes[i].planned };
+		struct cv_space_forecast *f[] = { &t->nodes[i].merge, &t->nodes[i].planned, &t->nodes[i].flatten };
 
 		for (size_t k = 0; k < CV_COUNT(f); k++)
 			if (f[k]->target != CV_SPACE_NOBODY && &t->nodes[f[k]->target] == n)
@@ -220,6 +220,8 @@ static void begin_pass(struct cv_space_tree *t)
 		n->end = 0;
 		n->merge = (struct cv_space_forecast){ .target = n->ask->parent };
 		n->planned = (struct cv_space_forecast){ .target = n->ask->base };
+		n->flatten = (struct cv_space_forecast){ .target = n->ask->parent == CV_SPACE_NOBODY || !n->layer
+								   ? CV_SPACE_NOBODY : (uint32_t)i };
 	}
 	/* A forecast needs both tables. */
 	for (size_t i = 0; i < t->count; i++) {
@@ -240,6 +242,8 @@ static bool pass(struct cv_space_tree *t, unsigned slices, struct cv_err *err)
 		bool ok;
 
 		t->first = !k;
+		t->slice = k;
+		t->slices = slices;
 		ok = claim_all(t, k, slices, err) && cv_space_walk(t, err) && settle_all(t, err);
 		/* The ends of forecasts need what the last slice found. */
 		for (size_t i = 0; ok && k == slices - 1 && i < t->count; i++)
@@ -265,6 +269,7 @@ static bool read_request(struct cv_space_tree *t, const void *request, size_t le
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	t->count = t->lists = count;
 	t->deep = r->deep;
+	t->most = r->most;
 	for (size_t i = 0; i < count; i++) {
 		struct cv_space_node *n = &t->nodes[i];
 
@@ -287,7 +292,7 @@ static bool answer(struct cv_space_tree *t, struct cv_err *err)
 
 		a->known = t->nodes[i].layer && !a->why[0];
 		a->deep = t->deep;
-		a->has_flatten = t->flatten && a->known;
+		a->has_flatten &= t->flatten && a->known;
 		if (!cv_task_send(t->out, CV_SPACE_ANSWER, a, sizeof *a))
 			return cv_fail(err, CV_ECANCELLED, "nobody waits for the answer any more");
 	}
@@ -297,7 +302,7 @@ static bool answer(struct cv_space_tree *t, struct cv_err *err)
 bool cv_space_work(struct cv_source **sources, struct cv_source **data, const struct cv_task_image *images,
 		   size_t count, const void *request, size_t request_len, struct cv_task_out *out, struct cv_err *err)
 {
-	CV_AUTO(tree_fini) struct cv_space_tree t = { .out = out, .most = MOST_PIECES };
+	CV_AUTO(tree_fini) struct cv_space_tree t = { .out = out };
 
 	if (!read_request(&t, request, request_len, images, count, err))
 		return false;

@@ -14,12 +14,18 @@
 /* Who needs what is read through an image. */
 enum { CV_NEED_LIVE = 1, CV_NEED_ORPHAN = 2 };
 
-enum { CV_SPACE_ANSWER = 1 };
+enum { CV_SPACE_ANSWER = 1, CV_SPACE_WALKED };
 
 /* The request: this, an ask for each image (parents before their children), then the maps one after the other. */
 struct cv_space_request {
 	uint32_t count;
 	bool deep;
+	uint64_t most;           /* runs that may be held in memory */
+};
+
+/* A sign of life that says how far the walk is. Passes may have to be repeated: then it goes back. */
+struct cv_space_walked {
+	uint64_t done, total;    /* guest bytes, of all slices */
 };
 
 struct cv_space_ask {
@@ -44,8 +50,8 @@ struct cv_space_growth {
 struct cv_space_answer {
 	uint32_t image, known, deep, has_merge, has_planned, has_flatten;
 	struct cv_space_sums own, data;
-	uint64_t zero, flatten;
-	struct cv_space_growth merge, planned;
+	uint64_t zero;
+	struct cv_space_growth merge, planned, flatten;
 	char why[480];           /* not known: why; escaped */
 };
 
@@ -73,7 +79,7 @@ struct cv_space_node {
 	unsigned askers;                 /* how many lists are in it */
 	struct cv_space_runs reads;      /* data that it shows in the present window */
 	struct cv_space_runs written;    /* of a run's base: what those below have put there in the present window */
-	struct cv_space_forecast merge, planned;
+	struct cv_space_forecast merge, planned, flatten;
 	uint64_t end;                    /* of what is claimed of its file */
 	struct cv_space_answer answer;
 };
@@ -82,7 +88,9 @@ struct cv_space_tree {
 	struct cv_space_node *nodes;
 	size_t count, lists;             /* lists: of extents, in the tree */
 	bool deep, first;                /* first: of the passes; what does not depend on the slice is done in it */
+	unsigned slice, slices;
 	bool flatten;
+	struct cv_space_runs through;    /* what one image reads from below, in the present window */
 	size_t held, most;               /* runs of all accounts */
 	struct cv_task_out *out;
 	uint8_t *buffer;                 /* for reading data */
@@ -96,6 +104,8 @@ bool cv_space_walk(struct cv_space_tree *t, struct cv_err *err);
 /* space_merge.c: one window of a forecast, and its end. */
 bool cv_space_merge_window(struct cv_space_tree *t, struct cv_space_node *n, struct cv_range window,
 			   struct cv_err *err);
+/* The image takes up what it reads from below: t->through. */
+bool cv_space_flatten_window(struct cv_space_tree *t, struct cv_space_node *n, struct cv_err *err);
 void cv_space_merge_end(struct cv_space_tree *t, struct cv_space_node *n);
 
 /* space_zero.c: pages of data that hold zeros only. */

@@ -403,7 +403,7 @@ static void rows_lead_to_their_images_and_repositories_follow_each_other(void **
 
 	(void)state;
 	open_scene(&s, 3, 80, 24, true);
-	assert_int_equal(s.c->space.lines.len, 4);
+	assert_int_equal(s.c->space.count, 3);
 	assert_shows(s.c, "no child", true);
 	press(s.c, "/web01-base<Enter>i");
 	assert_int_equal(cv_top(s.c), CV_VIEW_DETAILS);

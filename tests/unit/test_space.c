@@ -25,6 +25,15 @@ struct world {
 	struct cv_space *space;
 };
 
+static struct cv_space *compute(const struct cv_graph *g, const struct cv_space_options *options, struct cv_err *err)
+{
+	struct cv_survey *survey = cv_survey_new(g, options, err);
+
+	while (survey && cv_survey_step(survey, -1))
+		;
+	return survey ? cv_survey_take(survey, err) : NULL;
+}
+
 static void world_open(struct world *w, const char *folder, const char *refs, const struct cv_space_options *options)
 {
 	const struct cv_place place = { .path = folder };
@@ -37,7 +46,7 @@ static void world_open(struct world *w, const char *folder, const char *refs, co
 		;
 	w->refs = cv_references_read(refs, w->scan, &err);
 	w->graph = w->refs ? cv_graph_build(w->scan, w->refs, NULL, NULL, &err) : NULL;
-	w->space = w->graph ? cv_space_compute(w->graph, options, &err) : NULL;
+	w->space = w->graph ? compute(w->graph, options, &err) : NULL;
 	if (!w->space)
 		fail_msg("%s", err.text);
 }

@@ -47,50 +47,51 @@ static void add_current(struct cv_text *t, const char *path, size_t room)
 	cv_text_add(t, cv_text_str(&escaped) + pos);
 }
 
-/* True if it is time for the line, which then begins. */
-static bool begin_line(struct cv_progress_line *line, struct cv_text *t)
+bool cv_progress_due(struct cv_progress_line *line)
 {
 	uint64_t now = now_ms();
 
 	if (!line->on || now < line->next_ms)
 		return false;
 	line->next_ms = now + (line->terminal ? TERMINAL_MS : LOG_MS);
-	cv_text_add(t, line->terminal ? "\r" : "");
 	return true;
 }
 
-static void end_line(struct cv_progress_line *line, struct cv_text *t, const char *current)
+void cv_progress_text(struct cv_progress_line *line, const char *text)
 {
-	size_t lead = t->len;
-
-	if (current && line->width > lead + 8)
-		add_current(t, current, line->width - lead - 1);
-	cv_text_add(t, line->terminal ? "\033[K" : "\n");
+	fprintf(stderr, line->terminal ? "\r%s\033[K" : "%s\n", text);
 	line->drawn = true;
+}
+
+/* The text, and behind it what is being read, as far as there is room. */
+static void show(struct cv_progress_line *line, struct cv_text *t, const char *current)
+{
+	if (current && line->width > t->len + 9)
+		add_current(t, current, line->width - t->len - 2);
 	if (!t->failed)
-		fputs(cv_text_str(t), stderr);
+		cv_progress_text(line, cv_text_str(t));
 }
 
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	if (!begin_line(line, &t))
+	if (!cv_progress_due(line))
 		return;
 	cv_text_addf(&t, "%s %zu of %zu%s files read, %s  ", p->walking ? "looking:" : "reading:", p->files_read,
 		     p->files_found, p->walking ? "+" : "", cv_size_short(p->bytes_found).s);
-	end_line(line, &t, p->current);
+	show(line, &t, p->current);
 }
 
 void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check_progress *p)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	if (!begin_line(line, &t))
+	if (!cv_progress_due(line))
 		return;
 	cv_text_addf(&t, "checking: %zu of %zu images, %s of tables  ", p->images_done, p->images,
 		     cv_size_short(p->bytes_done).s);
-	end_line(line, &t, p->current);
+	show(line, &t, p->current);
 }
 
 void cv_progress_end(struct cv_progress_line *line)

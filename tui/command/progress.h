@@ -16,6 +16,10 @@ struct cv_progress_line {
 };
 
 struct cv_progress_line cv_progress_begin(const struct cv_settings *settings);
+/* True if something may be drawn now; then text, one line, is what is shown. */
+bool cv_progress_due(struct cv_progress_line *line);
+void cv_progress_text(struct cv_progress_line *line, const char *text);
+/* How far a scan is. */
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p);
 void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check_progress *p);
 void cv_progress_end(struct cv_progress_line *line);

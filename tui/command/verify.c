@@ -14,7 +14,6 @@
 #include "tui/command/target.h"
 
 #define STEP_MS 100
-#define LOG_MS 2000
 
 static bool set_reader(struct cv_settings *s, const char *value, struct cv_err *err)
 {
@@ -58,22 +57,18 @@ static void add_duration(struct cv_text *t, uint64_t seconds)
 static void show(struct cv_progress_line *line, const struct cv_verify_progress *p, uint64_t started_ms)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	uint64_t now = now_ms(), passed = now - started_ms, rate = passed ? p->done * 1000 / passed : 0;
+	uint64_t passed = now_ms() - started_ms, rate = passed ? p->done * 1000 / passed : 0;
 
-	if (!line->on || now < line->next_ms)
+	if (!cv_progress_due(line))
 		return;
-	line->next_ms = now + (line->terminal ? STEP_MS : LOG_MS);
-	cv_text_addf(&t, "%sverifying: %s of %s", line->terminal ? "\r" : "", cv_size_short(p->done).s,
-		     cv_size_short(p->total).s);
+	cv_text_addf(&t, "verifying: %s of %s", cv_size_short(p->done).s, cv_size_short(p->total).s);
 	if (rate) {
 		cv_text_addf(&t, ", %s/s, ", cv_size_short(rate).s);
 		add_duration(&t, p->total > p->done ? (p->total - p->done) / rate : 0);
 		cv_text_add(&t, " left");
 	}
-	cv_text_add(&t, line->terminal ? "\033[K" : "\n");
-	line->drawn = true;
 	if (!t.failed)
-		fputs(cv_text_str(&t), stderr);
+		cv_progress_text(line, cv_text_str(&t));
 }
 
 static void wait_for(struct job *j)

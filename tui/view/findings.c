@@ -4,6 +4,9 @@
  * here.
  */
 #include "tui/console_model.h"
+#include "tui/view/list.h"
+
+#define HEAD 2
 
 /* What can be searched for: code, name and title. */
 static void add_problem(struct cv_text *out, const struct cv_finding *f, const struct cv_problem *problem)
@@ -69,7 +72,7 @@ static struct cv_ident ident(const struct cv_console *c, size_t row)
 
 static int page(const struct cv_console *c)
 {
-	return cv_body(c->w, c->h).h - 2 - cv_pane_height(c, CV_VIEW_FINDINGS);
+	return cv_list_page(c, CV_VIEW_FINDINGS, HEAD);
 }
 
 static void write_evidence(const struct cv_console *c, const struct cv_finding *f, struct cv_paper *p)
@@ -172,18 +175,8 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 
 static void draw(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
-	const struct cv_list *l = &c->view[CV_VIEW_FINDINGS].list;
-	int pane = cv_pane_height(c, CV_VIEW_FINDINGS), rows = a.h - 2 - pane;
-	size_t top = cv_list_top(l, rows);
-
 	draw_heading(c, out, a);
-	for (int i = 0; i < rows && top + (size_t)i < c->finding_rows.len; i++) {
-		draw_row(c, out, top + (size_t)i, a.y + 2 + i);
-		if (top + (size_t)i == l->cursor)
-			cv_draw_cursor(c, out, a.y + 2 + i, a.w);
-	}
-	if (selected(c))
-		cv_draw_pane(c, out, 0, (struct cv_area){ a.x, a.y + a.h - pane, a.w, pane });
+	cv_list_draw(c, out, a, CV_VIEW_FINDINGS, HEAD, draw_row);
 }
 
 static void title(const struct cv_console *c, struct cv_text *out)
@@ -203,11 +196,6 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 		cv_finding_title(out, f);
 }
 
-static size_t places(const struct cv_console *c)
-{
-	return c->finding_rows.len;
-}
-
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)
 {
 	const struct cv_finding *f = finding_at(c, place);
@@ -217,11 +205,6 @@ static void place_text(const struct cv_console *c, size_t place, struct cv_text 
 	if (image)
 		cv_image_name(out, image);
 	add_problem(out, f, problem);
-}
-
-static size_t place_now(const struct cv_console *c)
-{
-	return c->view[CV_VIEW_FINDINGS].list.cursor;
 }
 
 const struct cv_view cv_view_findings = {
@@ -234,8 +217,6 @@ const struct cv_view cv_view_findings = {
 	.draw = draw,
 	.title = title,
 	.hint = hint,
-	.places = places,
 	.place_text = place_text,
-	.place_now = place_now,
-	.place_go = cv_list_go,
+	CV_LIST_SEARCH,
 };

@@ -4,6 +4,7 @@
  * map_job.c.
  */
 #include "tui/console_model.h"
+#include "tui/view/list.h"
 
 #define ZOOM_STEP 4u
 #define ZOOM_LEAST ((uint64_t)1 << 20)
@@ -123,6 +124,28 @@ static void move(struct cv_console *c, bool ahead, size_t cells)
 		cv_list_go(c, ahead ? l->cursor + cells : l->cursor - cells);
 }
 
+/* As it is, with the first merge, with the next, and as it is again. */
+static void next_plan(struct cv_console *c)
+{
+	struct cv_map_job *job = &c->map;
+
+	if (!job->model.cells)
+		return;
+	if (!job->merge_count) {
+		cv_console_say(c, "no image of this chain can be merged; i says why");
+		return;
+	}
+	if (job->with_plan && job->plan + 1 == job->merge_count) {
+		job->with_plan = false;
+		job->plan = 0;
+		cv_console_say(c, "as it is now");
+	} else {
+		job->plan += job->with_plan;
+		job->with_plan = true;
+	}
+	cv_map_plan(job);
+}
+
 static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 {
 	static const char *const basis[] = { "its deepest block", "the mean of its blocks", "the depth of most bytes" };
@@ -146,6 +169,9 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 		c->map.basis = (c->map.basis + 1) % CV_COUNT(basis);
 		cv_console_say(c, "a cell shows %s", basis[c->map.basis]);
 		return true;
+	case CV_ACT_PLAN:
+		next_plan(c);
+		return true;
 	case CV_ACT_BACK:
 		cv_map_end(c);
 		return false;
@@ -163,16 +189,10 @@ static void title(const struct cv_console *c, struct cv_text *out)
 		cv_text_add(out, ": ");
 		cv_image_name(out, image);
 	}
-}
-
-static size_t places(const struct cv_console *c)
-{
-	return c->map.model.cell_count;
-}
-
-static size_t place_now(const struct cv_console *c)
-{
-	return c->view[CV_VIEW_MAP].list.cursor;
+	if (c->map.with_plan && c->map.after.cells) {
+		cv_text_add(out, ", after merging ");
+		cv_map_plan_name(c, out);
+	}
 }
 
 const struct cv_view cv_view_map = {
@@ -184,8 +204,6 @@ const struct cv_view cv_view_map = {
 	.draw = cv_map_draw,
 	.title = title,
 	.hint = cv_map_hint,
-	.places = places,
 	.place_text = cv_map_place_text,
-	.place_now = place_now,
-	.place_go = cv_list_go,
+	CV_LIST_SEARCH,
 };

@@ -28,6 +28,10 @@ struct cv_map_job {
 	size_t layer_count;
 	char why[512];                   /* an incomplete chain or a failure: one escaped line */
 	enum cv_map_basis basis;
+	uint32_t *merges;                /* layers of the chain that can be merged into their parents */
+	size_t merge_count, plan;        /* plan: which of them is told about */
+	bool with_plan;                  /* the cells are drawn as after it */
+	struct cv_map_model after;       /* the model after it; no cells when there is none */
 };
 
 /* Asks for the map of an image, opens the view. What ran before ends. */
@@ -47,7 +51,22 @@ struct cv_map_grid cv_map_grid_of(int w, int h);
 /* The bytes that a cell stands for. */
 struct cv_range cv_map_cell_range(const struct cv_map_model *m, size_t cell);
 
+/* The model that is drawn. */
+static inline const struct cv_map_model *cv_map_shown(const struct cv_map_job *job)
+{
+	return job->with_plan && job->after.cells ? &job->after : &job->model;
+}
+/* The layer of the chain that a depth of the model stands for. */
+static inline size_t cv_map_layer_of(const struct cv_map_model *m, size_t depth)
+{
+	return m->merge != UINT32_MAX && depth >= m->merge ? depth + 1 : depth;
+}
+/* Makes job->after anew, from what is known now. */
+void cv_map_plan(struct cv_map_job *job);
+
 void cv_map_draw(const struct cv_console *c, struct cv_cells *out, struct cv_area area);
+/* "x into y", which merge the plan is. */
+void cv_map_plan_name(const struct cv_console *c, struct cv_text *out);
 /* The cell under the cursor in words. */
 void cv_map_hint(const struct cv_console *c, struct cv_text *out);
 /* What a search finds in a cell. */

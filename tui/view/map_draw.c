@@ -8,8 +8,10 @@
 #define LABEL_W 8
 #define NAME_W 28
 
-static void name_of(const struct cv_console *c, size_t layer, struct cv_text *out)
+/* The image that a depth of what is drawn stands for. */
+static void name_of(const struct cv_console *c, size_t depth, struct cv_text *out)
 {
+	size_t layer = cv_map_layer_of(cv_map_shown(&c->map), depth);
 	const struct cv_image *image =
 		layer < c->map.layer_count ? cv_image_at(c, c->map.layers[layer]) : NULL;
 
@@ -49,7 +51,7 @@ static void draw_offset(struct cv_cells *out, int y, uint64_t offset, uint64_t e
 /* What lies behind the place that the job has come to is not read yet. */
 static void draw_cell(const struct cv_console *c, struct cv_cells *out, int x, int y, size_t cell)
 {
-	const struct cv_map_model *m = &c->map.model;
+	const struct cv_map_model *m = cv_map_shown(&c->map);
 	struct cv_map_sight sight = cv_map_cell_sight(m, cell, c->map.basis);
 	bool read = c->map.state == CV_JOB_DONE || cv_map_cell_range(m, cell).off < c->map.done;
 
@@ -63,7 +65,7 @@ static void draw_cell(const struct cv_console *c, struct cv_cells *out, int x, i
 
 static int draw_cells(const struct cv_console *c, struct cv_cells *out, int y, int bottom)
 {
-	const struct cv_map_model *m = &c->map.model;
+	const struct cv_map_model *m = cv_map_shown(&c->map);
 	size_t columns = c->map.columns ? c->map.columns : 1;
 
 	for (size_t i = 0; i < m->cell_count && y < bottom; i += columns, y++) {
@@ -77,7 +79,7 @@ static int draw_cells(const struct cv_console *c, struct cv_cells *out, int y, i
 static void draw_scale(const struct cv_console *c, struct cv_cells *out, int y)
 {
 	static const char *const basis[] = { "deepest block", "mean depth", "most frequent depth" };
-	const struct cv_map_model *m = &c->map.model;
+	const struct cv_map_model *m = cv_map_shown(&c->map);
 	size_t columns = cv_smaller(c->map.columns ? c->map.columns : 1, m->cell_count ? m->cell_count : 1);
 	struct cv_text t = { 0 };
 
@@ -102,7 +104,7 @@ static void draw_legend_row(const struct cv_console *c, struct cv_cells *out, in
 	int bar = out->w - NAME_W - 22;
 	struct cv_text t = { 0 };
 
-	cv_cells_putf(out, 1, y, 1, ink_of(&c->map.model, row->sight), "%c", row->sight.glyph);
+	cv_cells_putf(out, 1, y, 1, ink_of(cv_map_shown(&c->map), row->sight), "%c", row->sight.glyph);
 	if (row->label)
 		cv_text_add(&t, row->label);
 	else
@@ -125,18 +127,49 @@ static int draw_row_if(const struct cv_console *c, struct cv_cells *out, int y, 
 	return y + 1;
 }
 
+static void add_mean(const struct cv_map_cell *total, const char *hops, struct cv_text *t)
+{
+	if (total->data | total->zero)
+		cv_text_addf(t, "mean %.2f%s, max %" PRIu32, cv_map_cell_mean(total), hops, total->deepest);
+	else
+		cv_text_add(t, "no image has anything here");
+}
+
+void cv_map_plan_name(const struct cv_console *c, struct cv_text *out)
+{
+	const struct cv_map_job *job = &c->map;
+	uint32_t layer = job->merges[job->plan];
+	const struct cv_image *image = cv_image_at(c, job->layers[layer]), *into = cv_image_at(c, job->layers[layer + 1]);
+
+	if (image)
+		cv_image_name(out, image);
+	cv_text_add(out, " into ");
+	if (into)
+		cv_image_name(out, into);
+}
+
+/* As it is, and as it would be. */
 static void draw_figures(const struct cv_console *c, struct cv_cells *out, int y, size_t left_out)
 {
-	const struct cv_map_cell *total = &c->map.model.total;
+	const struct cv_map_job *job = &c->map;
 	struct cv_text t = { 0 };
+	int x = 1;
 
-	if (total->data | total->zero)
-		cv_text_addf(&t, "mean %.2f hops, max %" PRIu32, cv_map_cell_mean(total), total->deepest);
-	else
-		cv_text_add(&t, "no image has anything here");
+	add_mean(&job->model.total, " hops", &t);
 	if (left_out)
 		cv_text_addf(&t, "   %zu more images; a taller screen shows them", left_out);
-	cv_cells_elide(out, 1, y, out->w - 1, CV_INK_TEXT, cv_text_str(&t));
+	x += cv_cells_put(out, x, y, out->w - x, CV_INK_TEXT, cv_text_str(&t));
+	if (job->after.cells) {
+		cv_text_clear(&t);
+		cv_text_addf(&t, "   plan %zu of %zu: ", job->plan + 1, job->merge_count);
+		add_mean(&job->after.total, "", &t);
+		x += cv_cells_put(out, x, y, out->w - x, job->with_plan ? CV_INK_MARK : CV_INK_TEXT, cv_text_str(&t));
+		cv_text_clear(&t);
+		cv_text_add(&t, " (");
+		cv_map_plan_name(c, &t);
+		cv_text_add(&t, ")");
+		cv_cells_elide(out, x, y, out->w - x, CV_INK_QUIET, cv_text_str(&t));
+	}
 	cv_text_fini(&t);
 }
 
@@ -150,7 +183,7 @@ static void draw_incomplete(const struct cv_console *c, struct cv_cells *out, in
 /* Trouble first: it must not be the row that has no room. */
 static void draw_legend(const struct cv_console *c, struct cv_cells *out, int y, int bottom)
 {
-	const struct cv_map_model *m = &c->map.model;
+	const struct cv_map_model *m = cv_map_shown(&c->map);
 	const struct legend others[] = {
 		{ { CV_MAP_LOOK_BAD, 0, '!' }, "unreadable", m->total.bad },
 		{ { CV_MAP_LOOK_MISSING, 0, 'X' }, "parent missing", m->total.missing },
@@ -235,7 +268,7 @@ static void add_depths(const struct cv_map_model *m, size_t cell, struct cv_text
 void cv_map_hint(const struct cv_console *c, struct cv_text *out)
 {
 	const struct cv_map_job *job = &c->map;
-	const struct cv_map_model *m = &job->model;
+	const struct cv_map_model *m = cv_map_shown(job);
 	size_t cell = c->view[CV_VIEW_MAP].list.cursor;
 	const struct cv_map_cell *at;
 	uint64_t offset;
@@ -261,7 +294,7 @@ void cv_map_hint(const struct cv_console *c, struct cv_text *out)
 
 void cv_map_place_text(const struct cv_console *c, size_t cell, struct cv_text *out)
 {
-	struct cv_map_sight sight = cv_map_cell_sight(&c->map.model, cell, c->map.basis);
+	struct cv_map_sight sight = cv_map_cell_sight(cv_map_shown(&c->map), cell, c->map.basis);
 
 	cv_text_add(out, trouble_of(sight.look));
 	if (sight.look == CV_MAP_LOOK_DEPTH)

@@ -22,10 +22,12 @@ static void stop(struct cv_map_job *job)
 	cv_map_free(job->map);
 	job->map = NULL;
 	cv_map_model_fini(&job->model);
-	job->model = (struct cv_map_model){ 0 };
+	cv_map_model_fini(&job->after);
+	job->model = job->after = (struct cv_map_model){ 0 };
 	free(job->layers);
-	job->layers = NULL;
-	job->layer_count = 0;
+	free(job->merges);
+	job->layers = job->merges = NULL;
+	job->layer_count = job->merge_count = 0;
 	job->done = 0;
 	job->why[0] = '\0';
 }
@@ -94,6 +96,36 @@ static bool start(struct cv_console *c)
 	return true;
 }
 
+/* Merges of the chain that nothing stands in the way of. */
+static bool find_merges(struct cv_console *c)
+{
+	struct cv_map_job *job = &c->map;
+
+	job->merges = calloc(job->layer_count + 1, sizeof *job->merges);
+	for (size_t i = 0; job->merges && i + 1 < job->layer_count && i + 1 < CV_MAP_DEPTHS; i++) {
+		const struct cv_image *image = cv_image_at(c, job->layers[i]);
+
+		if (image && image->coalesce.possible && image->coalesce.into == job->layers[i + 1])
+			job->merges[job->merge_count++] = (uint32_t)i;
+	}
+	if (job->plan >= job->merge_count) {
+		job->plan = 0;
+		job->with_plan = false;
+	}
+	return job->merges != NULL;
+}
+
+void cv_map_plan(struct cv_map_job *job)
+{
+	struct cv_err err = { 0 };
+
+	cv_map_model_fini(&job->after);
+	job->after = (struct cv_map_model){ 0 };
+	/* without memory for it the map is shown as it is */
+	if (job->plan < job->merge_count && !cv_map_model_merged(&job->after, &job->model, job->merges[job->plan], &err))
+		job->after = (struct cv_map_model){ 0 };
+}
+
 /* The images are open: room for the cells, and what must be known of the chain when the process is gone. */
 static bool prepare(struct cv_console *c)
 {
@@ -110,6 +142,8 @@ static bool prepare(struct cv_console *c)
 	for (size_t i = 0; i < info->count; i++)
 		job->layers[i] = info->layers[i].image;
 	job->layer_count = info->count;
+	if (!find_merges(c))
+		return fail(c, "not enough memory");
 	job->size = info->size;
 	job->done = info->range.off;
 	if (info->incomplete)
@@ -176,6 +210,7 @@ bool cv_map_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 		if (job->state != CV_JOB_RUNNING || clock_ms() >= job->next_ms) {
 			*fx |= FX_REDRAW;
 			job->next_ms = clock_ms() + FRAME_EVERY_MS;
+			cv_map_plan(job);
 		}
 	}
 	return job->state == CV_JOB_RUNNING;

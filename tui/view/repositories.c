@@ -4,8 +4,9 @@
  * terminals, its worst findings.
  */
 #include "tui/console_model.h"
+#include "tui/view/list.h"
 
-enum { LABEL_W = 8, FINDINGS_H = 9 };
+enum { LABEL_W = 8, HEAD = 1 };
 
 static bool rebuild(struct cv_console *c)
 {
@@ -18,14 +19,9 @@ static struct cv_ident ident(const struct cv_console *c, size_t row)
 	return cv_repository_ident(c->snap.repositories[row]);
 }
 
-static int lower_height(const struct cv_console *c)
-{
-	return cv_pane_height(c, CV_VIEW_REPOSITORIES) + (c->h >= CV_TALL_H ? FINDINGS_H : 0);
-}
-
 static int page(const struct cv_console *c)
 {
-	return cv_body(c->w, c->h).h - 1 - lower_height(c);
+	return cv_list_page(c, CV_VIEW_REPOSITORIES, HEAD);
 }
 
 static const struct cv_repository *selected(const struct cv_console *c, const struct cv_repository_sum **sum)
@@ -137,7 +133,7 @@ static void write_worst(struct cv_console *c, size_t repository)
 {
 	const struct cv_graph *g = c->snap.graph;
 	struct cv_paper *p = &c->pane[1].paper;
-	size_t left = FINDINGS_H - 2;
+	size_t rows = (size_t)cv_second_pane_height(c, CV_VIEW_REPOSITORIES) - 2, left = rows;
 
 	cv_pane_title(&c->pane[1], "worst findings");
 	for (int severity = CV_ERROR; severity >= CV_INFO; severity--)
@@ -157,7 +153,7 @@ static void write_worst(struct cv_console *c, size_t repository)
 			cv_text_fini(&t);
 			left--;
 		}
-	if (left == FINDINGS_H - 2)
+	if (left == rows)
 		cv_paper_text(p, CV_INK_GOOD, "none");
 }
 
@@ -169,7 +165,7 @@ static void panes(struct cv_console *c)
 	if (!r)
 		return;
 	write_repository(c, r, sum);
-	if (c->h >= CV_TALL_H)
+	if (cv_second_pane_height(c, CV_VIEW_REPOSITORIES))
 		write_worst(c, c->view[CV_VIEW_REPOSITORIES].list.cursor);
 }
 
@@ -269,20 +265,8 @@ static void draw_heading(struct cv_cells *out, int y)
 
 static void draw(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
-	const struct cv_list *l = &c->view[CV_VIEW_REPOSITORIES].list;
-	int lower = lower_height(c), rows = a.h - 1 - lower, main_h = cv_pane_height(c, CV_VIEW_REPOSITORIES);
-	size_t top = cv_list_top(l, rows);
-
 	draw_heading(out, a.y);
-	for (int i = 0; i < rows && top + (size_t)i < l->count; i++) {
-		draw_row(c, out, top + (size_t)i, a.y + 1 + i);
-		if (top + (size_t)i == l->cursor)
-			cv_draw_cursor(c, out, a.y + 1 + i, a.w);
-	}
-	if (!l->count)
-		return;
-	cv_draw_pane(c, out, 0, (struct cv_area){ a.x, a.y + a.h - lower, a.w, main_h });
-	cv_draw_pane(c, out, 1, (struct cv_area){ a.x, a.y + a.h - lower + main_h, a.w, lower - main_h });
+	cv_list_draw(c, out, a, CV_VIEW_REPOSITORIES, HEAD, draw_row);
 }
 
 static void title(const struct cv_console *c, struct cv_text *out)
@@ -315,19 +299,9 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 			     cv_plural(s->count[CV_ERROR]), s->count[CV_WARNING], cv_plural(s->count[CV_WARNING]));
 }
 
-static size_t places(const struct cv_console *c)
-{
-	return c->view[CV_VIEW_REPOSITORIES].list.count;
-}
-
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)
 {
 	cv_text_escape(out, cv_bytes_of(c->snap.repositories[place]->path));
-}
-
-static size_t place_now(const struct cv_console *c)
-{
-	return c->view[CV_VIEW_REPOSITORIES].list.cursor;
 }
 
 const struct cv_view cv_view_repositories = {
@@ -340,8 +314,6 @@ const struct cv_view cv_view_repositories = {
 	.draw = draw,
 	.title = title,
 	.hint = hint,
-	.places = places,
 	.place_text = place_text,
-	.place_now = place_now,
-	.place_go = cv_list_go,
+	CV_LIST_SEARCH,
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The space of one repository: totals with bars, and below what could be freed, the largest first. Where the
- * numbers come from is in space_job.c and space_rows.c.
+ * The space of one repository: totals with bars, and below what could be freed, with marks. Where the rows come from
+ * is in space_job.c, what they say in the library.
  */
 #include "tui/console_model.h"
+#include "tui/view/list.h"
 
 static const struct { enum cv_space_class class; const char *name, *note; bool always;
 } classes[] = {
@@ -36,47 +37,47 @@ static int head_rows(int h)
 
 static bool rebuild(struct cv_console *c)
 {
-	bool ok = cv_space_lines_make(c);
+	bool ok = cv_space_list(c);
 
-	c->view[CV_VIEW_SPACE].list.count = c->space.lines.len;
+	c->view[CV_VIEW_SPACE].list.count = c->space.count;
 	return ok;
 }
 
 static struct cv_ident ident(const struct cv_console *c, size_t row)
 {
-	struct cv_ident id = cv_image_ident(&c->snap.graph->images[c->space.lines.at[row].image]);
+	struct cv_ident id = cv_image_ident(&c->snap.graph->images[c->space.rows[row].image]);
 
-	id.c = (uint64_t)c->space.lines.at[row].kind << 8 ^ 6;
+	id.c = (uint64_t)c->space.rows[row].kind << 8 ^ 6;
 	return id;
 }
 
 static int page(const struct cv_console *c)
 {
-	return cv_body(c->w, c->h).h - head_rows(c->h) - cv_pane_height(c, CV_VIEW_SPACE);
+	return cv_list_page(c, CV_VIEW_SPACE, head_rows(c->h));
 }
 
-static const struct cv_space_line *selected(const struct cv_console *c)
+static const struct cv_space_row *selected(const struct cv_console *c)
 {
 	size_t row = c->view[CV_VIEW_SPACE].list.cursor;
 
-	return row < c->space.lines.len ? &c->space.lines.at[row] : NULL;
+	return row < c->space.count ? &c->space.rows[row] : NULL;
 }
 
 static void panes(struct cv_console *c)
 {
-	const struct cv_space_line *line = selected(c);
+	const struct cv_space_row *row = selected(c);
 	struct cv_paper *p = &c->pane[0].paper;
 	struct cv_text t = { 0 };
 
-	if (!line)
+	if (!row)
 		return;
-	cv_image_name(&t, &c->snap.graph->images[line->image]);
+	cv_image_name(&t, &c->snap.graph->images[row->image]);
 	cv_pane_title(&c->pane[0], cv_text_str(&t));
 	cv_text_clear(&t);
-	cv_space_why(c, line, &t);
+	cv_space_row_why(&t, c->space.space, row);
 	cv_paper_field(p, 9, "Why", CV_INK_TEXT, cv_text_str(&t));
 	cv_text_clear(&t);
-	cv_space_cure(c, line, &t);
+	cv_space_row_cure(&t, c->space.space, row);
 	cv_paper_field(p, 9, "Remedy", CV_INK_TEXT, cv_text_str(&t));
 	cv_text_fini(&t);
 }
@@ -98,6 +99,40 @@ static void neighbour(struct cv_console *c, int direction)
 	cv_touch(c, 1u << CV_VIEW_SPACE);
 }
 
+static void mark(struct cv_console *c)
+{
+	size_t row = c->view[CV_VIEW_SPACE].list.cursor;
+	struct cv_ident id;
+
+	if (row >= c->space.count)
+		return;
+	id = ident(c, row);
+	if (cv_ident_set_has(&c->space.marked, id))
+		cv_ident_set_remove(&c->space.marked, id);
+	else if (!cv_ident_set_add(&c->space.marked, id))
+		cv_console_say(c, "not enough memory for marks");
+	cv_list_go(c, row + 1);
+}
+
+/* What the remedies of all marked rows would free, one after the other. */
+static void marks(const struct cv_console *c, struct cv_text *out)
+{
+	uint64_t bytes = 0, most = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; c->space.marked.len && i < c->space.count; i++) {
+		const struct cv_space_row *r = &c->space.rows[i];
+
+		if (!cv_ident_set_has(&c->space.marked, ident(c, i)))
+			continue;
+		count++;
+		bytes += r->known && r->net_bytes > 0 ? (uint64_t)r->net_bytes : r->known ? 0 : r->bytes;
+		most = r->known && r->peak_bytes > most ? r->peak_bytes : most;
+	}
+	if (count)
+		cv_text_addf(out, "%zu marked: %s, peak %s   ", count, cv_size_short(bytes).s, cv_size_short(most).s);
+}
+
 static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 {
 	(void)fx;
@@ -110,36 +145,22 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 	case CV_ACT_NEXT:
 		neighbour(c, action == CV_ACT_NEXT ? 1 : -1);
 		return true;
+	case CV_ACT_MARK:
+		mark(c);
+		return true;
+	case CV_ACT_UNMARK:
+		cv_ident_set_clear(&c->space.marked);
+		return true;
+	case CV_ACT_STOP:
+		cv_space_stop(c);
+		return !c->scanning;
 	default:
 		return false;
 	}
 }
 
-struct totals {
-	uint64_t bytes[CV_SPACE_CLASS_COUNT], allocated;
-	size_t unknown;
-};
-
-static struct totals totals_of(const struct cv_console *c, uint32_t repository)
-{
-	struct totals t = { 0 };
-
-	for (size_t i = 0; i < c->snap.graph->image_count; i++) {
-		const struct cv_image *image = &c->snap.graph->images[i];
-		const struct cv_space_image *m = &c->space.space->images[i];
-
-		if (image->repository != repository)
-			continue;
-		t.allocated += image->file ? image->file->allocated : 0;
-		t.unknown += !m->known;
-		for (int k = 0; m->known && k < CV_SPACE_CLASS_COUNT; k++)
-			t.bytes[k] += m->bytes[k];
-	}
-	return t;
-}
-
 static void draw_figures(const struct cv_console *c, struct cv_cells *out, int y, uint32_t repository,
-			 const struct totals *t)
+			 const struct cv_space_totals *t)
 {
 	const struct cv_space_plan *p = &c->space.space->plans[repository];
 	uint64_t freed = p->net_bytes > 0 ? (uint64_t)p->net_bytes : 0;
@@ -153,7 +174,7 @@ static void draw_figures(const struct cv_console *c, struct cv_cells *out, int y
 	cv_text_fini(&text);
 }
 
-static int draw_bars(const struct cv_console *c, struct cv_cells *out, int y, const struct totals *t)
+static int draw_bars(const struct cv_console *c, struct cv_cells *out, int y, const struct cv_space_totals *t)
 {
 	int bar = out->w >= CV_WIDE_W ? 50 : 26;
 
@@ -185,72 +206,83 @@ static struct columns columns_of(int w)
 	return x;
 }
 
-static void draw_row(const struct cv_console *c, struct cv_cells *out, const struct cv_space_line *line, int y)
+static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t i, int y)
 {
+	const struct cv_space_row *row = &c->space.rows[i];
 	struct columns x = columns_of(out->w);
 	struct cv_text t = { 0 };
 
-	cv_cells_right(out, 2, y, 7, CV_INK_TEXT, cv_size_short(line->bytes).s);
-	cv_cells_put(out, 10, y, 9, CV_INK_TEXT, cv_space_kind_name(line->kind));
-	cv_image_name(&t, &c->snap.graph->images[line->image]);
+	if (cv_ident_set_has(&c->space.marked, ident(c, i)))
+		cv_cells_put(out, 1, y, 1, CV_INK_MARK, "*");
+	cv_cells_right(out, 2, y, 7, CV_INK_TEXT, cv_size_short(row->bytes).s);
+	cv_cells_put(out, 10, y, 9, CV_INK_TEXT, cv_space_kind_name(row->kind));
+	cv_image_name(&t, &c->snap.graph->images[row->image]);
 	cv_cells_elide(out, x.image, y, x.why - x.image - 1, CV_INK_TEXT, cv_text_str(&t));
 	cv_text_clear(&t);
-	cv_space_why(c, line, &t);
+	cv_space_row_why(&t, c->space.space, row);
 	cv_cells_elide(out, x.why, y, (x.cure < out->w ? x.cure : out->w + 1) - x.why - 1, CV_INK_TEXT,
 		       cv_text_str(&t));
 	cv_text_clear(&t);
-	cv_space_cure(c, line, &t);
+	cv_space_row_cure(&t, c->space.space, row);
 	if (x.cure < out->w)
 		cv_cells_elide(out, x.cure, y, out->w - x.cure, CV_INK_TEXT, cv_text_str(&t));
 	cv_text_fini(&t);
 }
 
-static void draw_rows(const struct cv_console *c, struct cv_cells *out, int y, int bottom)
+static void draw_heading(const struct cv_console *c, struct cv_cells *out, int y)
 {
-	const struct cv_list *l = &c->view[CV_VIEW_SPACE].list;
-	const struct cv_space_lines *lines = &c->space.lines;
 	struct columns x = columns_of(out->w);
-	size_t top;
 
 	cv_cells_put(out, 5, y, out->w, CV_INK_COLUMNS, "SIZE KIND");
 	cv_cells_put(out, x.image, y, out->w, CV_INK_COLUMNS, "IMAGE");
 	cv_cells_put(out, x.why, y, out->w, CV_INK_COLUMNS, "WHY");
 	cv_cells_put(out, x.cure, y, out->w, CV_INK_COLUMNS, "WHAT FREES IT");
-	y++;
-	top = cv_list_top(l, bottom - y);
-	for (size_t i = top; i < lines->len && y < bottom; i++, y++) {
-		draw_row(c, out, &lines->at[i], y);
-		if (i == l->cursor)
-			cv_draw_cursor(c, out, y, out->w);
+	if (!c->space.count)
+		cv_cells_put(out, 2, y + 1, out->w, CV_INK_GOOD, "Nothing could be freed here.");
+}
+
+static void add_progress(const struct cv_console *c, struct cv_text *t)
+{
+	struct cv_survey_progress p;
+
+	cv_text_add(t, "computing the space");
+	if (!c->space.survey) {
+		cv_text_add(t, "...");
+		return;
 	}
-	if (!lines->len && y < bottom)
-		cv_cells_put(out, 2, y, out->w, CV_INK_GOOD, "Nothing could be freed here.");
+	p = cv_survey_progress(c->space.survey);
+	cv_text_addf(t, ": %u%%, %zu of %zu trees, %zu of %zu images  z:Stop", p.permille / 10, p.trees_done, p.trees,
+		     p.images_done, p.images);
 }
 
 static void draw_nothing(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
-	const char *text = c->space.state == CV_JOB_FAILED ? c->space.why
-			   : c->scanning ? "The space is computed when the scan is done."
-					 : "computing the space...";
+	bool failed = c->space.state == CV_JOB_FAILED;
+	struct cv_text t = { 0 };
 
-	cv_cells_elide(out, 1, a.y + 1, a.w - 1, c->space.state == CV_JOB_FAILED ? CV_INK_ERROR : CV_INK_TEXT, text);
+	if (failed)
+		cv_text_add(&t, c->space.why);
+	else if (c->scanning)
+		cv_text_add(&t, "The space is computed when the scan is done.");
+	else
+		add_progress(c, &t);
+	cv_cells_elide(out, 1, a.y + 1, a.w - 1, failed ? CV_INK_ERROR : CV_INK_TEXT, cv_text_str(&t));
+	cv_text_fini(&t);
 }
 
 static void draw(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
 	uint32_t repository = cv_space_repository(c);
-	int pane = cv_pane_height(c, CV_VIEW_SPACE);
-	struct totals t;
+	struct cv_space_totals t;
 
 	if (!c->space.space || repository >= c->space.space->repository_count) {
 		draw_nothing(c, out, a);
 		return;
 	}
-	t = totals_of(c, repository);
+	t = cv_space_totals_of(c->space.space, repository);
 	draw_figures(c, out, a.y, repository, &t);
-	draw_rows(c, out, draw_bars(c, out, a.y + 1, &t), a.y + a.h - pane);
-	if (pane && selected(c))
-		cv_draw_pane(c, out, 0, (struct cv_area){ a.x, a.y + a.h - pane, a.w, pane });
+	draw_heading(c, out, draw_bars(c, out, a.y + 1, &t));
+	cv_list_draw(c, out, a, CV_VIEW_SPACE, head_rows(c->h), draw_row);
 }
 
 static void title(const struct cv_console *c, struct cv_text *out)
@@ -266,41 +298,31 @@ static void title(const struct cv_console *c, struct cv_text *out)
 
 static void hint(const struct cv_console *c, struct cv_text *out)
 {
-	const struct cv_space_line *line = selected(c);
+	const struct cv_space_row *row = selected(c);
 
-	if (!c->space.space) {
-		cv_text_add(out, c->space.state == CV_JOB_FAILED ? "" : "computing the space...");
+	if (!c->space.space)
 		return;
-	}
-	if (!line || cv_pane_height(c, CV_VIEW_SPACE)) {
+	if (!row || cv_pane_height(c, CV_VIEW_SPACE)) {
 		cv_text_addf(out, "Sizes are exact counts of blocks, not estimates; %zu image%s not counted.",
 			     c->space.space->unknown, cv_plural(c->space.space->unknown));
 		return;
 	}
-	cv_space_why(c, line, out);
+	cv_space_row_why(out, c->space.space, row);
 	cv_text_add(out, "; ");
-	cv_space_cure(c, line, out);
-}
-
-static size_t places(const struct cv_console *c)
-{
-	return c->space.lines.len;
+	cv_space_row_cure(out, c->space.space, row);
 }
 
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)
 {
-	const struct cv_space_line *line = &c->space.lines.at[place];
+	const struct cv_space_row *row = &c->space.rows[place];
 
-	cv_text_addf(out, "%s ", cv_space_kind_name(line->kind));
-	cv_image_name(out, &c->snap.graph->images[line->image]);
+	cv_text_addf(out, "%s ", cv_space_kind_name(row->kind));
+	cv_image_name(out, &c->snap.graph->images[row->image]);
 	cv_text_add(out, " ");
-	cv_space_why(c, line, out);
+	cv_space_row_why(out, c->space.space, row);
 }
 
-static size_t place_now(const struct cv_console *c)
-{
-	return c->view[CV_VIEW_SPACE].list.cursor;
-}
+static const char *const sorts[] = { "size", "freed", "name", "what it is", "peak", NULL };
 
 const struct cv_view cv_view_space = {
 	.name = "space",
@@ -312,8 +334,8 @@ const struct cv_view cv_view_space = {
 	.draw = draw,
 	.title = title,
 	.hint = hint,
-	.places = places,
+	.sorts = sorts,
+	.marks = marks,
 	.place_text = place_text,
-	.place_now = place_now,
-	.place_go = cv_list_go,
+	CV_LIST_SEARCH,
 };

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The job behind the space view: one frame says that it is computed, then it is. Layout and rows are not here.
+ * The job behind the space view: a survey that is begun, stepped between keys and ended, and the rows of its result.
+ * Nothing is drawn here.
  */
-#include <poll.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "tui/console_model.h"
 
-static void drop(struct cv_space_job *job)
+#define FRAME_EVERY_MS 100
+
+enum { BY_SIZE, BY_FREED, BY_NAME, BY_WHAT, BY_PEAK };
+
+static void drop(struct cv_space_view *v)
 {
-	cv_space_free(job->owned);
-	job->owned = NULL;
-	job->space = NULL;
-	job->lines.len = 0;
-	job->why[0] = '\0';
+	cv_survey_free(v->survey);
+	cv_space_free(v->owned);
+	free(v->rows);
+	v->survey = NULL;
+	v->owned = NULL;
+	v->space = NULL;
+	v->rows = NULL;
+	v->count = 0;
+	v->why[0] = '\0';
 }
 
+/* Marks stay: they are there again when the view is opened again. */
 void cv_space_end(struct cv_console *c)
 {
 	drop(&c->space);
-	free(c->space.lines.at);
-	c->space = (struct cv_space_job){ 0 };
+	c->space = (struct cv_space_view){ .marked = c->space.marked };
 	cv_touch(c, 1u << CV_VIEW_SPACE);
 }
 
@@ -30,6 +38,67 @@ void cv_space_forget(struct cv_console *c)
 		return;
 	drop(&c->space);
 	c->space.state = CV_JOB_WANTED;
+}
+
+static int64_t freed(const struct cv_space_row *r)
+{
+	return r->known && r->net_bytes > 0 ? r->net_bytes : 0;
+}
+
+static uint64_t peak(const struct cv_space_row *r)
+{
+	return r->known ? r->peak_bytes : UINT64_MAX;
+}
+
+/* What frees most comes first, what needs least does. Ties stay as the model has them, by size. */
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	const struct cv_console *c = context;
+	const struct cv_space_row *x = *(const struct cv_space_row *const *)a;
+	const struct cv_space_row *y = *(const struct cv_space_row *const *)b;
+	int order = 0;
+
+	switch (c->view[CV_VIEW_SPACE].sort) {
+	case BY_FREED: order = (freed(x) < freed(y)) - (freed(x) > freed(y)); break;
+	case BY_NAME: order = (x->image > y->image) - (x->image < y->image); break;
+	case BY_WHAT: order = (x->kind > y->kind) - (x->kind < y->kind); break;
+	case BY_PEAK: order = (peak(x) > peak(y)) - (peak(x) < peak(y)); break;
+	default: break;
+	}
+	return order ? order : (x > y) - (x < y);
+}
+
+/* Sorted by where they are now, which is their order by size. */
+static bool sort(struct cv_console *c, struct cv_space_row *rows, size_t count)
+{
+	const struct cv_space_row **order = calloc(count + 1, sizeof(struct cv_space_row *));
+	struct cv_space_row *sorted = calloc(count + 1, sizeof *sorted);
+	bool ok = order && sorted;
+
+	for (size_t i = 0; ok && i < count; i++)
+		order[i] = &rows[i];
+	if (ok)
+		qsort_r(order, count, sizeof(struct cv_space_row *), compare_rows, c);
+	for (size_t i = 0; ok && i < count; i++)
+		sorted[i] = *order[i];
+	if (ok && count)
+		memcpy(rows, sorted, count * sizeof *rows);
+	free(order);
+	free(sorted);
+	return ok;
+}
+
+bool cv_space_list(struct cv_console *c)
+{
+	struct cv_space_view *v = &c->space;
+	uint32_t repository = cv_space_repository(c);
+
+	free(v->rows);
+	v->rows = NULL;
+	v->count = 0;
+	if (!v->space || repository >= v->space->repository_count)
+		return true;
+	return cv_space_rows(v->space, repository, &v->rows, &v->count) && sort(c, v->rows, v->count);
 }
 
 /* The repository that the view on top is about. */
@@ -60,60 +129,92 @@ void cv_space_want(struct cv_console *c)
 	cv_push_view(c, CV_VIEW_SPACE);
 }
 
-/* The call cannot be stepped, so a key that waits at the terminal ends it, when the model asks: that is while it waits
- * for a slow tree. The loop reads that key afterwards. */
-static bool key_waits(void)
+static uint64_t clock_ms(void)
 {
-	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct timespec t;
 
-	return poll(&in, 1, 0) > 0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static void compute(struct cv_console *c)
+static void fail(struct cv_space_view *v, const char *why)
 {
-	struct cv_space_options how = { .stop = key_waits };
-	struct cv_space_job *job = &c->space;
+	drop(v);
+	v->state = CV_JOB_FAILED;
+	snprintf(v->why, sizeof v->why, "%s", why);
+}
+
+/* The survey is over, or is ended now. */
+static void take(struct cv_console *c)
+{
+	struct cv_space_view *v = &c->space;
 	struct cv_err err = { 0 };
 
-	drop(job);
-	job->owned = cv_space_compute(c->snap.graph, &how, &err);
-	job->space = job->owned;
-	job->state = job->owned ? CV_JOB_DONE : CV_JOB_FAILED;
-	if (!job->owned)
-		snprintf(job->why, sizeof job->why, "%s", err.text);
-	else if (job->owned->cancelled)
-		cv_console_say(c, "stopped by a key: not everything is counted; o computes again");
+	v->owned = cv_survey_take(cv_take(v->survey), &err);
+	v->space = v->owned;
+	v->state = CV_JOB_DONE;
+	if (!v->owned)
+		fail(v, err.text);
+	else if (v->owned->cancelled)
+		cv_console_say(c, "stopped: not everything is counted; o computes again");
 	cv_touch(c, 1u << CV_VIEW_SPACE);
 	cv_settle(c);
 }
 
-bool cv_space_tick(struct cv_console *c, unsigned *fx)
+void cv_space_stop(struct cv_console *c)
 {
-	struct cv_space_job *job = &c->space;
+	if (c->space.survey)
+		take(c);
+}
 
-	if (job->state == CV_JOB_NONE)
-		return false;
+static void run(struct cv_console *c, int budget_ms)
+{
+	struct cv_space_view *v = &c->space;
+	struct cv_err err = { 0 };
+
+	if (!v->survey)
+		v->survey = cv_survey_new(c->snap.graph, NULL, &err);
+	if (!v->survey)
+		fail(v, err.text);
+	else if (!cv_survey_step(v->survey, budget_ms))
+		take(c);
+}
+
+static bool may_run(struct cv_console *c, unsigned *fx)
+{
+	struct cv_space_view *v = &c->space;
+
 	if (!cv_on_stack(c, CV_VIEW_SPACE)) {
 		cv_space_end(c);
 		return false;
 	}
 	if (cv_top(c) != CV_VIEW_SPACE || !c->shown || c->scanning)
 		return false;
-	if (c->snap.graph->partial) {
-		*fx |= job->state != CV_JOB_FAILED ? FX_REDRAW : 0;
-		job->state = CV_JOB_FAILED;
-		snprintf(job->why, sizeof job->why, "The scan was stopped; R reads everything.");
+	if (!c->snap.graph->partial)
+		return true;
+	*fx |= v->state != CV_JOB_FAILED ? FX_REDRAW : 0;
+	fail(v, "The scan was stopped; R reads everything.");
+	return false;
+}
+
+bool cv_space_tick(struct cv_console *c, int budget_ms, unsigned *fx)
+{
+	struct cv_space_view *v = &c->space;
+
+	if (v->state == CV_JOB_NONE || !may_run(c, fx))
 		return false;
-	}
-	if (job->state == CV_JOB_WANTED) {
-		/* the frame that says so is drawn before the next call */
-		job->state = CV_JOB_RUNNING;
+	if (v->state == CV_JOB_WANTED) {
+		/* the frame that says so is drawn before anything is opened */
+		v->state = CV_JOB_RUNNING;
 		*fx |= FX_REDRAW;
 		return true;
 	}
-	if (job->state == CV_JOB_RUNNING) {
-		compute(c);
+	if (v->state != CV_JOB_RUNNING)
+		return false;
+	run(c, budget_ms);
+	if (v->state != CV_JOB_RUNNING || clock_ms() >= v->next_ms) {
 		*fx |= FX_REDRAW;
+		v->next_ms = clock_ms() + FRAME_EVERY_MS;
 	}
-	return false;
+	return v->state == CV_JOB_RUNNING;
 }

@@ -6,6 +6,11 @@
 #include "tui/console_model.h"
 #include "tui/view/tree.h"
 
+const char *const cv_tree_sorts[CV_SORT_COUNT + 1] = {
+	[CV_SORT_NAME] = "name", [CV_SORT_SIZE] = "size", [CV_SORT_DEPTH] = "depth",
+	[CV_SORT_FINDINGS] = "findings", [CV_SORT_MODIFIED] = "modified",
+};
+
 /* Sorting needs the console; qsort_r hands it over. Greater sums come first; ties go by the graph's order. */
 static int compare_images(const void *left, const void *right, void *context)
 {
@@ -14,7 +19,7 @@ static int compare_images(const void *left, const void *right, void *context)
 	const struct cv_image_sum *x = &c->index.images[a], *y = &c->index.images[b];
 	int order = 0;
 
-	switch (c->sort) {
+	switch ((enum cv_sort)c->view[CV_VIEW_TREE].sort) {
 	case CV_SORT_SIZE: order = (x->allocated < y->allocated) - (x->allocated > y->allocated); break;
 	case CV_SORT_DEPTH: order = (x->deepest < y->deepest) - (x->deepest > y->deepest); break;
 	case CV_SORT_MODIFIED: order = (x->newest < y->newest) - (x->newest > y->newest); break;
@@ -105,7 +110,7 @@ CV_VEC(pending_vec, struct pending);
 static bool push_group(struct cv_console *c, struct pending_vec *stack, uint32_t *group, size_t n, struct pending as,
 		       const uint8_t *show)
 {
-	if (n > 1 && c->sort != CV_SORT_NAME)
+	if (n > 1 && c->view[CV_VIEW_TREE].sort != CV_SORT_NAME)
 		qsort_r(group, n, sizeof *group, compare_images, c);
 	while (n-- > 0) {
 		as.image = group[n];
@@ -415,6 +420,6 @@ static void place_go(struct cv_console *c, size_t place)
 
 const struct cv_view cv_view_tree = {
 	.name = "tree", .rebuild = rebuild, .panes = cv_tree_panes, .ident = ident, .page = cv_tree_page, .act = act,
-	.draw = cv_tree_draw, .title = cv_tree_title, .hint = cv_tree_hint,
+	.draw = cv_tree_draw, .title = cv_tree_title, .hint = cv_tree_hint, .sorts = cv_tree_sorts,
 	.places = places, .place_text = place_text, .place_now = place_now, .place_go = place_go,
 };

@@ -11,6 +11,9 @@ void cv_tree_draw(const struct cv_console *c, struct cv_cells *out, struct cv_ar
 void cv_tree_title(const struct cv_console *c, struct cv_text *out);
 void cv_tree_hint(const struct cv_console *c, struct cv_text *out);
 
+/* By enum cv_sort. */
+extern const char *const cv_tree_sorts[];
+
 /* Folds the trees that would fill a screen on their own, so that the others are seen beside them. */
 void cv_tree_fold_large(struct cv_console *c);
 

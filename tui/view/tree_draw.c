@@ -4,9 +4,10 @@
  */
 #include <chainview/report.h>
 #include "tui/console_model.h"
+#include "tui/view/list.h"
 #include "tui/view/tree.h"
 
-enum { NAME_X = 3, COLUMNS_W = 34, MODIFIED_W = 18 };
+enum { HEAD = 2, NAME_X = 3, COLUMNS_W = 34, MODIFIED_W = 18 };
 
 static bool is_wide(int w)
 {
@@ -20,7 +21,7 @@ static int name_width(int w)
 
 int cv_tree_page(const struct cv_console *c)
 {
-	return cv_body(c->w, c->h).h - 2 - cv_pane_height(c, CV_VIEW_TREE);
+	return cv_list_page(c, CV_VIEW_TREE, HEAD);
 }
 
 void cv_tree_panes(struct cv_console *c)
@@ -84,7 +85,7 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 	int x = a.w - COLUMNS_W - (is_wide(a.w) ? MODIFIED_W : 0);
 
 	cv_text_addf(&t, "Filter: %s   Sort: %s   ", state->filter_text[0] ? state->filter_text : "(none)",
-		     cv_sort_names[c->sort]);
+		     cv_tree_sorts[c->view[CV_VIEW_TREE].sort]);
 	if (state->filter.count)
 		cv_text_addf(&t, "%zu of ", c->tree_matches);
 	cv_text_addf(&t, "%s%zu image%s", c->shown && c->snap.graph->partial ? ">" : "", c->tree_total,
@@ -193,15 +194,6 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t i,
 
 void cv_tree_draw(const struct cv_console *c, struct cv_cells *out, struct cv_area area)
 {
-	const struct cv_list *l = &c->view[CV_VIEW_TREE].list;
-	int pane = cv_pane_height(c, CV_VIEW_TREE), page = area.h - 2 - pane;
-	size_t top = cv_list_top(l, page);
-
 	draw_heading(c, out, area);
-	for (int i = 0; i < page && top + (size_t)i < c->tree_rows.len; i++) {
-		draw_row(c, out, top + (size_t)i, area.y + 2 + i);
-		if (top + (size_t)i == l->cursor)
-			cv_draw_cursor(c, out, area.y + 2 + i, area.w);
-	}
-	cv_draw_pane(c, out, 0, (struct cv_area){ area.x, area.y + area.h - pane, area.w, pane });
+	cv_list_draw(c, out, area, CV_VIEW_TREE, HEAD, draw_row);
 }

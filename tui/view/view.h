@@ -64,6 +64,11 @@ struct cv_view {
 	void (*title)(const struct cv_console *c, struct cv_text *out);
 	/* A hint for the status line. */
 	void (*hint)(const struct cv_console *c, struct cv_text *out);
+	/* What the rows can be sorted by, the usual first, NULL-ended and each with a first letter of its own; NULL: they
+	 * have one order. */
+	const char *const *sorts;
+	/* Says for the status line what is marked, if these are marks of its own; may be NULL. */
+	void (*marks)(const struct cv_console *c, struct cv_text *out);
 	/* Searching: places in order, the text of each, where the cursor is among them, and going there. */
 	size_t (*places)(const struct cv_console *c);
 	void (*place_text)(const struct cv_console *c, size_t place, struct cv_text *out);
