@@ -69,6 +69,15 @@ static void not_compared(struct cv_second_result *second, const char *reason)
 	second->gap_count = 1;
 }
 
+/* The bytes that had no chance to be compared. */
+static void close_gap(struct reading *r)
+{
+	struct cv_second_result *second = &r->result.second;
+
+	if (second->verdict == CV_SECOND_SKIPPED && second->gap_count == 1 && !second->gaps[0].bytes)
+		second->gaps[0].bytes = r->result.size;
+}
+
 static void start_second(struct cv_verify *v, struct reading *r)
 {
 	struct cv_second_result *second = &r->result.second;
@@ -102,6 +111,7 @@ static void start_reading(struct cv_verify *v, struct reading *r, uint32_t image
 	}
 	set_trouble(r, &err);
 	not_compared(&r->result.second, cv_gate_rows[CV_GATE_OWN].reason);
+	close_gap(r);
 }
 
 struct cv_verify *cv_verify_new(const struct cv_graph *g, const uint32_t *images, size_t count,
@@ -206,9 +216,7 @@ static void listen_to(struct reading *r)
 		second->trouble = NULL;
 		not_compared(second, cv_gate_rows[CV_GATE_OWN].reason);
 	}
-	/* what had no chance to be compared */
-	if (second->verdict == CV_SECOND_SKIPPED && second->gap_count == 1 && !second->gaps[0].bytes)
-		second->gaps[0].bytes = r->result.size;
+	close_gap(r);
 }
 
 static void fail_comparison(struct cv_verify *v, const struct cv_err *err)

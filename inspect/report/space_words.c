@@ -15,18 +15,12 @@ static void add_name(struct cv_text *t, const struct cv_space *s, const struct c
 	cv_words_image(t, s->graph, image, image_of(s, row->image)->repository);
 }
 
-static void why_shadowed(struct cv_text *t, const struct cv_space *s, const struct cv_image *m)
+static void why_shadowed(struct cv_text *t, const struct cv_image *m)
 {
-	const struct cv_image *child = m->child_count ? image_of(s, cv_graph_child(s->graph, m, 0)) : NULL;
-
 	if (m->child_count > 1)
 		cv_text_addf(t, "has %" PRIu32 " children, all have written there", m->child_count);
-	else if (!child)
-		cv_text_add(t, "nobody reads it");
-	else if (child->coalesce.possible || !child->coalesce.reason)
-		cv_text_add(t, "its child has written there");
 	else
-		cv_text_add(t, child->coalesce.reason);
+		cv_text_add(t, m->child_count ? "its child has written there" : "nobody reads it");
 }
 
 void cv_space_row_why(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
@@ -41,7 +35,7 @@ void cv_space_row_why(struct cv_text *t, const struct cv_space *s, const struct 
 							 : "no child; references not known");
 		return;
 	case CV_SPACE_ROW_SHADOWED:
-		why_shadowed(t, s, m);
+		why_shadowed(t, m);
 		return;
 	case CV_SPACE_ROW_MERGE:
 		cv_text_add(t, m->coalesce.reason ? m->coalesce.reason : "can be merged");
@@ -76,7 +70,7 @@ static void cure_none(struct cv_text *t, const struct cv_space *s, const struct 
 	if (row->target == CV_NO_IMAGE) {
 		cv_text_add(t, "delete the image");
 	} else if (!row->known) {
-		cv_text_add(t, "what stands in the way of the merge first");
+		cv_text_add(t, "merge or flatten the child; what that needs is not known");
 	} else {
 		cv_text_add(t, "nothing: merging ");
 		add_name(t, s, row, row->target);
@@ -86,10 +80,8 @@ static void cure_none(struct cv_text *t, const struct cv_space *s, const struct 
 
 static void cure_merge(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
 {
-	const struct cv_image *m = image_of(s, row->target);
+	const struct cv_verdict *v = &image_of(s, row->target)->coalesce;
 
-	if (!row->now && m->child_count)
-		cv_text_add(t, "what stands in the way first, then ");
 	if (row->target == row->image) {
 		cv_text_add(t, "coalesce");
 	} else {
@@ -98,6 +90,8 @@ static void cure_merge(struct cv_text *t, const struct cv_space *s, const struct
 		cv_text_add(t, " into it");
 	}
 	add_numbers(t, row);
+	if (!row->now && v->reason)
+		cv_text_addf(t, ", but: %s", v->reason);
 }
 
 static void cure_flatten(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)

@@ -139,6 +139,11 @@ static void fill_map(struct cv_console *c)
 	add(&job->model, 48 * GIB, 48 * GIB + 2 * MIB, CV_EXTENT_BAD, 1);
 	add(&job->model, 48 * GIB + 2 * MIB, 95 * GIB, CV_EXTENT_PARENT, 3);
 	add(&job->model, 95 * GIB, 96 * GIB, CV_EXTENT_DATA, 0);
+	job->merges = calloc(2, sizeof *job->merges);
+	assert_non_null(job->merges);
+	job->merges[0] = 1;
+	job->merge_count = 1;
+	cv_map_plan(job);
 	cv_touch(c, 1u << CV_VIEW_MAP);
 	cv_settle(c);
 }
@@ -157,6 +162,12 @@ static void fill_space(struct scene *s)
 	s->images[28].merge = (struct cv_space_merge){ true, 2 * GIB, 7 * (int64_t)GIB };
 	s->images[30].bytes[CV_SPACE_LEAKED] = 21 * MIB;
 	s->images[30].bytes[CV_SPACE_LIVE] -= 21 * MIB;
+	s->images[30].zero_known = true;
+	s->images[30].zero_bytes = 300 * MIB;
+	/* a merge that costs more than it frees */
+	s->images[25].bytes[CV_SPACE_LIVE] -= 2 * GIB;
+	s->images[25].bytes[CV_SPACE_SHADOWED] = 2 * GIB;
+	s->images[26].merge = (struct cv_space_merge){ true, 3 * GIB, -(int64_t)GIB };
 	s->plans[0] = (struct cv_space_plan){ .free_now = 312 * GIB, .net_bytes = 65 * (int64_t)GIB, .fits = true };
 	s->space = (struct cv_space){ .graph = &s->h.graph, .images = s->images, .plans = s->plans,
 				      .repository_count = 2, .unknown = 1 };
@@ -171,9 +182,13 @@ static const struct { const char *name, *way, *script; bool space;
 	{ "map-start", "<Enter>/web01-root<Enter>d", "", false },
 	{ "map-mean", "<Enter>/web01-root<Enter>d", "mjjll", false },
 	{ "map-bad", "<Enter>/web01-root<Enter>d", "/unreadable<Enter>h<Right>", false },
+	{ "map-plan", "<Enter>/web01-root<Enter>d", "wjjjj", false },
 	{ "space-start", "o", "", true },
 	{ "space-second", "<Enter>o", "j", true },
+	{ "space-menu", "o", "sj", true },
+	{ "space-marks", "o", "sf j ", true },
 };
+enum { MAP_START, SPACE_START = 4 };
 static const struct { int w, h; } sizes[] = { { 60, 16 }, { 80, 24 }, { 120, 40 } };
 
 static void open_scene(struct scene *s, size_t screen, int w, int h, bool ascii)
@@ -216,7 +231,7 @@ static void the_cursor_moves_by_cells_and_lines_and_stays_inside(void **state)
 	size_t *cursor;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	cursor = &s.c->view[CV_VIEW_MAP].list.cursor;
 	assert_int_equal(*cursor, 0);
 	press(s.c, "hk");
@@ -239,7 +254,7 @@ static void a_zoom_asks_for_the_part_around_the_cursor(void **state)
 	struct cv_range r;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	press(s.c, "-");
 	assert_shows(s.c, "this is the whole disk", true);
 	assert_int_equal(s.c->map.state, CV_JOB_DONE);
@@ -264,7 +279,7 @@ static void a_zoom_at_the_end_stays_on_the_disk(void **state)
 	struct cv_range r;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	press(s.c, "G+");
 	r = s.c->map.asked;
 	assert_int_equal(r.off + r.len, 96 * GIB);
@@ -281,7 +296,7 @@ static void leaving_ends_the_job(void **state)
 		struct scene s;
 		unsigned fx = 0;
 
-		open_scene(&s, 0, 80, 24, true);
+		open_scene(&s, MAP_START, 80, 24, true);
 		assert_false(press(s.c, ways[i]) & FX_QUIT);
 		assert_int_not_equal(cv_top(s.c), CV_VIEW_MAP);
 		assert_false(cv_console_work(s.c, 1, &fx));
@@ -296,7 +311,7 @@ static void another_size_or_graph_asks_again_for_the_same_image(void **state)
 	struct scene s;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	press(s.c, "<Resize 120x40>");
 	assert_int_equal(s.c->map.state, CV_JOB_WANTED);
 	fill_map(s.c);
@@ -314,7 +329,7 @@ static void a_map_that_is_being_read_says_how_far_it_is(void **state)
 	struct scene s;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	s.c->map.state = CV_JOB_RUNNING;
 	s.c->map.done = 24 * GIB;
 	assert_shows(s.c, "reading 25%", true);
@@ -329,7 +344,7 @@ static void an_incomplete_chain_and_a_failure_are_told(void **state)
 	struct scene s;
 
 	(void)state;
-	open_scene(&s, 0, 80, 24, true);
+	open_scene(&s, MAP_START, 80, 24, true);
 	snprintf(s.c->map.why, sizeof s.c->map.why, "gone.vhd is not there");
 	assert_shows(s.c, "The chain is incomplete: gone.vhd", true);
 	press(s.c, "q");
@@ -402,8 +417,8 @@ static void rows_lead_to_their_images_and_repositories_follow_each_other(void **
 	struct scene s;
 
 	(void)state;
-	open_scene(&s, 3, 80, 24, true);
-	assert_int_equal(s.c->space.count, 3);
+	open_scene(&s, SPACE_START, 80, 24, true);
+	assert_int_equal(s.c->space.count, 5);
 	assert_shows(s.c, "no child", true);
 	press(s.c, "/web01-base<Enter>i");
 	assert_int_equal(cv_top(s.c), CV_VIEW_DETAILS);
@@ -419,12 +434,78 @@ static void rows_lead_to_their_images_and_repositories_follow_each_other(void **
 	end(&s);
 }
 
+static void a_plan_is_shown_over_the_map_and_taken_off_again(void **state)
+{
+	struct scene s;
+	double now;
+
+	(void)state;
+	open_scene(&s, MAP_START, 80, 24, true);
+	now = cv_map_cell_mean(&s.c->map.model.total);
+	assert_shows(s.c, "mean 1.49 hops, max 2   plan 1 of 1: mean 0.86, max 1 (", true);
+	assert_shows(s.c, "after merging", false);
+	press(s.c, "w");
+	assert_shows(s.c, "~web01-mid.vhd into web01-base.vhd [READ-ONLY]", true);
+	assert_int_equal(cv_map_shown(&s.c->map)->layer_count, 2);
+	assert_true(cv_map_cell_mean(&s.c->map.model.total) == now);
+	press(s.c, "w");
+	assert_shows(s.c, "as it is now", true);
+	assert_int_equal(cv_map_shown(&s.c->map)->layer_count, 3);
+	s.c->map.merge_count = 0;
+	press(s.c, "w");
+	assert_shows(s.c, "no image of this chain can be merged", true);
+	end(&s);
+}
+
+static void rows_are_sorted_by_what_is_chosen(void **state)
+{
+	static const struct { const char *script; enum cv_space_kind first; uint64_t bytes; } orders[] = {
+		{ "ss", CV_SPACE_ROW_ORPHAN, 58 * GIB }, { "sf", CV_SPACE_ROW_ORPHAN, 58 * GIB },
+		{ "sn", CV_SPACE_ROW_SHADOWED, 2 * GIB }, { "sw", CV_SPACE_ROW_ORPHAN, 58 * GIB },
+		{ "sp", CV_SPACE_ROW_ORPHAN, 58 * GIB },
+	};
+	struct scene s;
+
+	(void)state;
+	open_scene(&s, SPACE_START, 80, 24, true);
+	for (size_t i = 0; i < CV_COUNT(orders); i++) {
+		press(s.c, orders[i].script);
+		assert_int_equal(s.c->space.rows[0].kind, orders[i].first);
+		assert_int_equal(s.c->space.rows[0].bytes, orders[i].bytes);
+	}
+	/* the cursor stays with its row */
+	press(s.c, "ssg/web01-base<Enter>sn");
+	assert_int_equal(s.c->space.rows[s.c->view[CV_VIEW_SPACE].list.cursor].image, 27);
+	end(&s);
+}
+
+static void marks_of_rows_say_what_they_would_free(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	open_scene(&s, SPACE_START, 80, 24, true);
+	press(s.c, "  ");
+	assert_shows(s.c, "2 marked: 65G, peak 2G", true);
+	/* they are not those of the trees */
+	assert_int_equal(s.c->marked.len, 0);
+	press(s.c, "]");
+	assert_shows(s.c, "marked", false);
+	press(s.c, "[");
+	assert_shows(s.c, "2 marked: 65G", true);
+	press(s.c, "g ");
+	assert_shows(s.c, "1 marked: 7G", true);
+	press(s.c, "u");
+	assert_shows(s.c, "marked", false);
+	end(&s);
+}
+
 static void every_key_is_safe_in_both_views(void **state)
 {
 	struct cv_text t = { 0 };
 
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(screens); i += 3)
+	for (size_t i = 0; i < CV_COUNT(screens); i += SPACE_START)
 		for (int key = 1; key < 256 + 24; key++) {
 			int code = key < 256 ? key : CV_KEY_UP + key - 256;
 			struct scene s;
@@ -502,6 +583,9 @@ int main(void)
 		cmocka_unit_test(computing_is_announced_before_it_is_done),
 		cmocka_unit_test(a_stopped_scan_is_not_added_up),
 		cmocka_unit_test(rows_lead_to_their_images_and_repositories_follow_each_other),
+		cmocka_unit_test(a_plan_is_shown_over_the_map_and_taken_off_again),
+		cmocka_unit_test(rows_are_sorted_by_what_is_chosen),
+		cmocka_unit_test(marks_of_rows_say_what_they_would_free),
 		cmocka_unit_test(every_key_is_safe_in_both_views),
 		cmocka_unit_test(every_key_is_safe_on_an_empty_graph),
 		cmocka_unit_test(every_size_can_be_drawn),

@@ -53,6 +53,82 @@ static void a_model_adds_up(void **unused)
 	cv_map_model_fini(&m);
 }
 
+static uint32_t next(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 8) % below;
+}
+
+static void assert_cell(const struct cv_map_cell *a, const struct cv_map_cell *b)
+{
+	assert_int_equal(a->data, b->data);
+	assert_int_equal(a->zero, b->zero);
+	assert_int_equal(a->unallocated, b->unallocated);
+	assert_int_equal(a->bad, b->bad);
+	assert_int_equal(a->missing, b->missing);
+	assert_true(a->depth_bytes == b->depth_bytes);
+	if (a->data | a->zero)
+		assert_int_equal(a->deepest, b->deepest);
+}
+
+static void assert_same(const struct cv_map_model *a, const struct cv_map_model *b)
+{
+	assert_int_equal(a->cell_bytes, b->cell_bytes);
+	assert_int_equal(a->cell_count, b->cell_count);
+	assert_int_equal(a->layer_count, b->layer_count);
+	assert_int_equal(a->depths, b->depths);
+	assert_cell(&a->total, &b->total);
+	for (size_t i = 0; i < a->cell_count; i++)
+		assert_cell(&a->cells[i], &b->cells[i]);
+	assert_memory_equal(a->cell_depths, b->cell_depths, a->cell_count * a->depths * sizeof *a->cell_depths);
+	assert_memory_equal(a->data, b->data, a->layer_count * sizeof *a->data);
+	assert_memory_equal(a->zero, b->zero, a->layer_count * sizeof *a->zero);
+}
+
+/* The same extents into a model of the plan, and into one of which that of the plan is made. */
+static void a_model_of_a_merge_is_that_of_the_same_extents(void **unused)
+{
+	(void)unused;
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t seed = round, layers = 2 + next(&seed, 12), merge = next(&seed, layers - 1);
+		struct cv_map_model now, plan, after;
+		struct cv_err err = { 0 };
+		uint64_t pos = 0;
+
+		fail_on(cv_map_model_init(&now, (struct cv_range){ 0, 1 << 20 }, layers, 50, UINT32_MAX, &err), &err);
+		fail_on(cv_map_model_init(&plan, (struct cv_range){ 0, 1 << 20 }, layers, 50, merge, &err), &err);
+		while (pos < 1 << 20) {
+			uint64_t len = 512 * (1 + next(&seed, 100));
+			enum cv_extent_kind kind = (enum cv_extent_kind)next(&seed, CV_EXTENT_BAD + 1);
+			uint32_t layer = next(&seed, layers + (kind == CV_EXTENT_BAD));
+			struct cv_extent e = extent(pos, len, kind, kind == CV_EXTENT_PARENT ? layers : layer);
+
+			cv_map_model_add(&now, &e, 1);
+			cv_map_model_add(&plan, &e, 1);
+			pos += len;
+		}
+		fail_on(cv_map_model_merged(&after, &now, merge, &err), &err);
+		assert_same(&after, &plan);
+		cv_map_model_fini(&now);
+		cv_map_model_fini(&plan);
+		cv_map_model_fini(&after);
+	}
+}
+
+static void a_merge_that_is_too_deep_is_refused(void **unused)
+{
+	struct cv_map_model now, after;
+	struct cv_err err = { 0 };
+
+	(void)unused;
+	fail_on(cv_map_model_init(&now, (struct cv_range){ 0, 4096 }, 100, 8, UINT32_MAX, &err), &err);
+	assert_false(cv_map_model_merged(&after, &now, CV_MAP_DEPTHS - 1, &err));
+	assert_null(after.cells);
+	assert_true(cv_map_model_merged(&after, &now, CV_MAP_DEPTHS - 2, &err));
+	cv_map_model_fini(&after);
+	cv_map_model_fini(&now);
+}
+
 static void a_plan_makes_two_layers_one(void **unused)
 {
 	const struct cv_extent list[] = {
@@ -122,6 +198,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_model_adds_up),
 		cmocka_unit_test(a_plan_makes_two_layers_one),
+		cmocka_unit_test(a_model_of_a_merge_is_that_of_the_same_extents),
+		cmocka_unit_test(a_merge_that_is_too_deep_is_refused),
 		cmocka_unit_test(a_huge_disk_and_a_deep_chain_fit_into_a_small_model),
 		cmocka_unit_test(glyphs_and_steps_run_from_near_to_deep),
 	};
