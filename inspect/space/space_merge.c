@@ -2,36 +2,18 @@
 /*
  * What a file will grow by when another image is merged into it. The rules are those of the programs that do it:
  * for QCOW2 and raw parents of QEMU's commit job (block/mirror.c, block/qcow2-cluster.c of 7.2), which copies in
- * granules of the parent's cluster size but 4 to 64 KiB and punches holes for zeros; for VHD and VHDX parents of a
- * copy by sectors into new blocks at the end.
+ * granules of the parent's cluster size but 4 to 64 KiB and punches holes for zeros; VHD and
+ * VHDX parents are in space_merge_blocks.c.
  */
+#include "inspect/space/space_merge.h"
 #include "inspect/space/space_qcow2.h"
-#include "inspect/space/space_work.h"
 #include "inspect/vhd/vhd_map.h"
-#include "inspect/vhdx/vhdx_map.h"
 
-#define PAGE UINT64_C(4096)
+#define PAGE CV_MERGE_PAGE
 #define LEAST_GRANULE UINT64_C(4096)
 #define MOST_GRANULE UINT64_C(65536)
 
-/* Something that is done to a part of the parent's disk. */
-struct op {
-	uint64_t off, len;
-	bool zero;
-};
-CV_VEC(ops, struct op);
-
-struct job {
-	struct cv_space_tree *tree;
-	struct cv_space_node *child, *target;    /* child NULL: what is copied comes from anywhere */
-	struct cv_space_forecast *f;
-	const struct cv_space_runs *before;      /* what others have put there before; NULL: nothing */
-	uint64_t granule, size;                  /* size: of the disk that is copied */
-	struct ops ops;
-	size_t extent, run, from;                /* positions in the target's extents, in before, in the child's */
-};
-
-static void job_fini(struct job *j)
+static void job_fini(struct cv_merge_job *j)
 {
 	free(j->ops.at);
 }
@@ -39,16 +21,6 @@ static void job_fini(struct job *j)
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
-}
-
-static uint64_t down(uint64_t n, uint64_t unit)
-{
-	return n / unit * unit;
-}
-
-static uint64_t up(uint64_t n, uint64_t unit)
-{
-	return (n + unit - 1) / unit * unit;
 }
 
 static uint64_t granule_of(const struct cv_space_node *target)
@@ -62,9 +34,9 @@ static uint64_t granule_of(const struct cv_space_node *target)
 	return m->cluster < LEAST_GRANULE ? LEAST_GRANULE : smaller(m->cluster, MOST_GRANULE);
 }
 
-static bool add_op(struct job *j, uint64_t from, uint64_t upto, bool zero, struct cv_err *err)
+static bool add_op(struct cv_merge_job *j, uint64_t from, uint64_t upto, bool zero, struct cv_err *err)
 {
-	struct op *last = j->ops.len ? &j->ops.at[j->ops.len - 1] : NULL;
+	struct cv_merge_op *last = j->ops.len ? &j->ops.at[j->ops.len - 1] : NULL;
 
 	if (last && last->off + last->len > from)
 		from = last->off + last->len;
@@ -74,11 +46,11 @@ static bool add_op(struct job *j, uint64_t from, uint64_t upto, bool zero, struc
 		last->len += upto - from;
 		return true;
 	}
-	return ops_push(&j->ops, (struct op){ from, upto - from, zero }) || cv_fail(err, CV_ENOMEM, "out of memory");
+	return cv_merge_ops_push(&j->ops, (struct cv_merge_op){ from, upto - from, zero }) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 /* QEMU asks what a range is L2 table by L2 table: zeros that it does not see a whole granule of are copied. */
-static bool sees_zeros(const struct job *j)
+static bool sees_zeros(const struct cv_merge_job *j)
 {
 	const struct cv_qcow2_map *m = j->child->layer->state;
 
@@ -86,7 +58,7 @@ static bool sees_zeros(const struct job *j)
 }
 
 /* Data make their granules data; of zeros only whole granules stay zeros. */
-static bool make_ops(struct job *j, struct cv_range window, struct cv_err *err)
+static bool make_ops(struct cv_merge_job *j, struct cv_range window, struct cv_err *err)
 {
 	const struct cv_extents *list = &j->child->list;
 	uint64_t g = j->granule, stop = window.off + window.len, size = j->size;
@@ -94,24 +66,24 @@ static bool make_ops(struct job *j, struct cv_range window, struct cv_err *err)
 	for (size_t i = 0; i < list->len && list->at[i].at.off < stop; i++) {
 		const struct cv_extent *e = &list->at[i];
 		uint64_t from = e->at.off, upto = smaller(from + e->at.len, stop);
-		uint64_t low = up(from, g), high = upto == size ? upto : down(upto, g);
+		uint64_t low = cv_merge_up(from, g), high = upto == size ? upto : cv_merge_down(upto, g);
 
 		if (e->kind != CV_EXTENT_DATA && e->kind != CV_EXTENT_ZERO)
 			continue;
 		if (e->kind == CV_EXTENT_DATA || low >= high || !sees_zeros(j)) {
-			if (!add_op(j, down(from, g), smaller(up(upto, g), size), false, err))
+			if (!add_op(j, cv_merge_down(from, g), smaller(cv_merge_up(upto, g), size), false, err))
 				return false;
 			continue;
 		}
-		if (!add_op(j, down(from, g), low, false, err) || !add_op(j, low, high, true, err) ||
-		    !add_op(j, high, smaller(up(upto, g), size), false, err))
+		if (!add_op(j, cv_merge_down(from, g), low, false, err) || !add_op(j, low, high, true, err) ||
+		    !add_op(j, high, smaller(cv_merge_up(upto, g), size), false, err))
 			return false;
 	}
 	return true;
 }
 
 /* The target's extent at pos, which only goes forward; NULL behind its end. */
-static const struct cv_extent *extent_at(struct job *j, uint64_t pos)
+static const struct cv_extent *extent_at(struct cv_merge_job *j, uint64_t pos)
 {
 	const struct cv_extents *list = &j->target->list;
 
@@ -122,65 +94,86 @@ static const struct cv_extent *extent_at(struct job *j, uint64_t pos)
 	return j->extent < list->len && list->at[j->extent].at.off <= pos ? &list->at[j->extent] : NULL;
 }
 
-/* Has somebody in the plan put data there before? */
-static bool put_before(struct job *j, uint64_t off, uint64_t len)
+/* The first of the runs before that ends behind pos. */
+static size_t first_before(const struct cv_space_runs *b, uint64_t pos)
 {
-	const struct cv_space_runs *b = j->before;
+	size_t low = 0, high = b ? b->len : 0;
 
-	if (!b)
-		return false;
-	while (j->run < b->len && b->at[j->run].off + b->at[j->run].len <= off)
-		j->run++;
-	return j->run < b->len && b->at[j->run].off < off + len;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (b->at[middle].off + b->at[middle].len <= pos)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-static void grow(struct job *j, uint64_t bytes)
+bool cv_merge_put_before(const struct cv_merge_job *j, uint64_t off, uint64_t len)
+{
+	size_t i = first_before(j->before, off);
+
+	return j->before && i < j->before->len && j->before->at[i].off < off + len;
+}
+
+bool cv_merge_new_part(const struct cv_merge_job *j, uint64_t pos, uint64_t end, struct cv_range *part)
+{
+	const struct cv_space_runs *b = j->before;
+	size_t i = first_before(b, pos);
+
+	for (; b && i < b->len && b->at[i].off <= pos; i++)
+		pos = b->at[i].off + b->at[i].len;
+	if (pos >= end)
+		return false;
+	*part = (struct cv_range){ pos, end - pos };
+	if (b && i < b->len && b->at[i].off < end)
+		part->len = b->at[i].off - pos;
+	return true;
+}
+
+void cv_merge_grow(struct cv_merge_job *j, uint64_t bytes)
 {
 	j->f->growth += (int64_t)bytes;
 	j->f->peak += bytes;
 }
 
-/* Holes of the target's file that are filled when this is written; file systems fill whole pages. */
-static void fill(struct job *j, uint64_t host, uint64_t len)
+void cv_merge_fill(struct cv_merge_job *j, uint64_t *last, uint64_t host, uint64_t len)
 {
-	uint64_t from = down(host, PAGE), upto = up(host + len, PAGE);
-	uint64_t inside = smaller(upto, j->target->layer->source->size);
-	uint64_t on =
-		from < inside ? cv_space_on_disk(&j->target->host.disk, (struct cv_range){ from, inside - from }) : 0;
+	uint64_t from = cv_merge_down(host, PAGE), upto = cv_merge_up(host + len, PAGE), inside, on = 0;
 
-	grow(j, upto - from - smaller(up(on, PAGE), upto - from));
+	if (*last == from + PAGE)
+		from = *last;
+	if (from >= upto)
+		return;
+	*last = upto;
+	inside = smaller(upto, j->target->layer->source->size);
+	if (from < inside)
+		on = cv_space_on_disk(&j->target->host.disk, (struct cv_range){ from, inside - from });
+	cv_merge_grow(j, upto - from - smaller(cv_merge_up(on, PAGE), upto - from));
 }
 
-/* How much of what is copied is on disk in the child: what is a hole there need not be written either. */
-static uint64_t really_there(struct job *j, struct cv_range part)
+void cv_merge_fill_part(struct cv_merge_job *j, uint64_t host, struct cv_range part, struct cv_range unit)
 {
-	const struct cv_extents *list = j->child ? &j->child->list : NULL;
-	uint64_t stop = part.off + part.len, sum = 0;
+	uint64_t from = host + (part.off - unit.off), upto = from + part.len, stop = part.off + part.len;
+	uint64_t lead = smaller(from % PAGE, part.off - unit.off);
+	uint64_t rest = smaller(cv_merge_up(upto, PAGE) - upto, unit.off + unit.len - stop);
 
-	if (!list)
-		return up(part.len, PAGE);
-	while (j->from < list->len && list->at[j->from].at.off + list->at[j->from].at.len <= part.off)
-		j->from++;
-	for (size_t i = j->from; i < list->len && list->at[i].at.off < stop; i++) {
-		const struct cv_extent *e = &list->at[i];
-		uint64_t a = e->at.off > part.off ? e->at.off : part.off, b = smaller(e->at.off + e->at.len, stop);
-
-		if (e->kind == CV_EXTENT_DATA)
-			sum += e->compressed || j->child->layer->data_file
-				       ? b - a
-				       : cv_space_on_disk(&j->child->host.disk,
-							  (struct cv_range){ e->host + (a - e->at.off), b - a });
-	}
-	return up(sum, PAGE);
+	if (cv_merge_put_before(j, part.off - lead, lead))
+		from = cv_merge_up(from, PAGE);
+	if (cv_merge_put_before(j, stop, rest))
+		upto = cv_merge_down(upto, PAGE);
+	if (from < upto)
+		cv_merge_fill(j, &j->f->last_data, from, upto - from);
 }
 
-static void punch(struct job *j, uint64_t host, uint64_t len)
+static void punch(struct cv_merge_job *j, uint64_t host, uint64_t len)
 {
 	j->f->growth -= (int64_t)cv_space_on_disk(&j->target->host.disk, (struct cv_range){ host, len });
 }
 
 /* Is the count of the cluster at this place of the disk more than one? Only internal snapshots make it so. */
-static bool is_shared(struct job *j, uint64_t guest, bool *shared, struct cv_err *err)
+static bool is_shared(struct cv_merge_job *j, uint64_t guest, bool *shared, struct cv_err *err)
 {
 	struct cv_qcow2_map *m = j->target->layer->state;
 	uint64_t entry;
@@ -195,7 +188,7 @@ static bool is_shared(struct job *j, uint64_t guest, bool *shared, struct cv_err
 }
 
 /* Anything that is written needs a table of its own. */
-static bool need_l2(struct job *j, uint64_t guest, struct cv_err *err)
+static bool need_l2(struct cv_merge_job *j, uint64_t guest, struct cv_err *err)
 {
 	const struct cv_qcow2_map *m = j->target->layer->state;
 	uint64_t index = guest >> (m->tables.cluster_bits + m->tables.l2_bits), entry;
@@ -203,7 +196,7 @@ static bool need_l2(struct job *j, uint64_t guest, struct cv_err *err)
 	if (j->f->last_l2 == index + 1)
 		return true;
 	j->f->last_l2 = index + 1;
-	if (j->before && put_before(j, index << (m->tables.cluster_bits + m->tables.l2_bits),
+	if (j->before && cv_merge_put_before(j, index << (m->tables.cluster_bits + m->tables.l2_bits),
 				    UINT64_C(1) << (m->tables.cluster_bits + m->tables.l2_bits)))
 		return true;
 	if (!cv_space_qcow2_l1(&j->target->host, guest, &entry, err))
@@ -211,12 +204,12 @@ static bool need_l2(struct job *j, uint64_t guest, struct cv_err *err)
 	if (entry & QCOW2_ENTRY_OFFSET && entry & QCOW2_ENTRY_COPIED)
 		return true;
 	j->f->fresh++;
-	grow(j, m->cluster);
+	cv_merge_grow(j, m->cluster);
 	return true;
 }
 
 /* One cluster of a QCOW2 target: part of it is written, or all of it becomes zeros. */
-static bool do_cluster(struct job *j, uint64_t unit, struct cv_range part, bool zero, struct cv_err *err)
+static bool do_cluster(struct cv_merge_job *j, uint64_t unit, struct cv_range part, bool zero, struct cv_err *err)
 {
 	const struct cv_space_qcow2 *q = j->target->host.state;
 	const struct cv_extent *e = extent_at(j, unit);
@@ -225,7 +218,7 @@ static bool do_cluster(struct job *j, uint64_t unit, struct cv_range part, bool 
 
 	if (!need_l2(j, unit, err) || (placed && !is_shared(j, unit, &shared, err)))
 		return false;
-	if (put_before(j, unit, cluster)) {
+	if (cv_merge_put_before(j, unit, cluster)) {
 		if (zero)
 			j->f->growth -= (int64_t)cluster;
 		return true;
@@ -236,19 +229,19 @@ static bool do_cluster(struct job *j, uint64_t unit, struct cv_range part, bool 
 		return true;
 	}
 	if (placed && !shared && e->kind == CV_EXTENT_DATA) {
-		fill(j, e->host + (part.off - e->at.off), part.len);
+		cv_merge_fill(j, &j->f->last_data, e->host + (part.off - e->at.off), part.len);
 	} else if (placed && !shared) {
-		fill(j, e->host + (unit - e->at.off), cluster);
+		cv_merge_fill(j, &j->f->last_data, e->host + (unit - e->at.off), cluster);
 	} else if (j->f->last_unit != unit + 1) {
 		j->f->fresh++;
-		grow(j, cluster);
+		cv_merge_grow(j, cluster);
 		j->f->last_unit = unit + 1;
 	}
 	return true;
 }
 
 /* Zeros that do not fill a cluster are written as data, and where clusters are larger than granules the whole run. */
-static bool do_qcow2(struct job *j, const struct op *op, struct cv_err *err)
+static bool do_qcow2(struct cv_merge_job *j, const struct cv_merge_op *op, struct cv_err *err)
 {
 	const struct cv_qcow2_map *m = j->target->layer->state;
 	uint64_t end = op->off + op->len, size = j->size;
@@ -256,7 +249,7 @@ static bool do_qcow2(struct job *j, const struct op *op, struct cv_err *err)
 	bool zero = op->zero && !(ragged && m->cluster > j->granule);
 
 	for (uint64_t pos = op->off; pos < end;) {
-		uint64_t unit = down(pos, m->cluster), next = smaller(unit + m->cluster, end);
+		uint64_t unit = cv_merge_down(pos, m->cluster), next = smaller(unit + m->cluster, end);
 		bool whole = pos == unit && (next == unit + m->cluster || next == size);
 
 		if (!do_cluster(j, unit, (struct cv_range){ pos, next - pos }, zero && whole, err))
@@ -267,85 +260,22 @@ static bool do_qcow2(struct job *j, const struct op *op, struct cv_err *err)
 }
 
 /* Disks that lie in their file as they are. */
-static bool do_flat(struct job *j, const struct op *op, struct cv_err *err)
+static bool do_flat(struct cv_merge_job *j, const struct cv_merge_op *op, struct cv_err *err)
 {
+	uint64_t pos = op->off, end = op->off + op->len;
+	struct cv_range part;
+
 	(void)err;
-	if (put_before(j, op->off, op->len))
-		return true;
-	if (op->zero && j->target->format == CV_FORMAT_RAW)
-		punch(j, op->off, op->len);
-	else
-		fill(j, op->off, op->len);
-	return true;
-}
-
-/* Where a block's data lie; 0: nowhere yet. */
-static bool find_block(struct job *j, uint64_t block, uint64_t *host, struct cv_err *err)
-{
-	struct cv_layer *layer = j->target->layer;
-	const struct vhd_map *vhd = layer->state;
-	const struct vhdx_map *vhdx = layer->state;
-	union { cv_be32 be; cv_le64 le; } entry;
-
-	*host = 0;
-	if (j->target->format == CV_FORMAT_VHD) {
-		if (block >= vhd->bat_entries)
-			return true;
-		if (!cv_source_read(layer->source, &entry, sizeof entry.be, vhd->bat_off + block * 4, err))
-			return cv_wrap(err, "while reading the BAT");
-		if (cv_be32_get(entry.be) != UINT32_MAX)
-			*host = (uint64_t)cv_be32_get(entry.be) * VHD_SECTOR + vhd->bitmap_len;
-		return true;
-	}
-	block += block / vhdx->ratio;
-	if (block >= vhdx->bat_entries)
-		return true;
-	if (!cv_source_read(layer->source, &entry, sizeof entry.le, vhdx->bat_off + block * 8, err))
-		return cv_wrap(err, "while reading the BAT");
-	*host = cv_le64_get(entry.le) & ~(uint64_t)(CV_VHDX_MIB - 1);
-	return true;
-}
-
-static bool do_block(struct job *j, uint64_t block, uint64_t block_size, struct cv_range part, struct cv_err *err)
-{
-	uint64_t host, pages = up(part.off + part.len, PAGE) - down(part.off, PAGE), there = really_there(j, part);
-	int64_t before = j->f->growth;
-	bool again = j->f->last_unit == block + 1 || put_before(j, block * block_size, block_size);
-
-	if (!find_block(j, block, &host, err))
-		return false;
-	j->f->last_unit = block + 1;
-	if (host) {
-		fill(j, host + part.off % block_size, part.len);
-		if (j->f->growth - before > (int64_t)there)
-			j->f->growth = before + (int64_t)there;
-		return true;
-	}
-	/* At the most the whole block and its bitmap, aligned to a page; in the end the pages that were written. */
-	if (!again)
-		j->f->peak += block_size + PAGE;
-	j->f->growth += (int64_t)(smaller(pages, there) + (again ? 0 : PAGE));
-	return true;
-}
-
-static bool do_blocks(struct job *j, const struct op *op, struct cv_err *err)
-{
-	uint64_t size = j->target->format == CV_FORMAT_VHD
-				? ((const struct vhd_map *)j->target->layer->state)->block_size
-				: ((const struct vhdx_map *)j->target->layer->state)->block_size;
-	uint64_t end = op->off + op->len;
-
-	if (op->zero && j->target->format == CV_FORMAT_VHDX)
-		return true;
-	for (uint64_t pos = op->off, next; pos < end; pos = next) {
-		next = smaller(down(pos, size) + size, end);
-		if (!do_block(j, pos / size, size, (struct cv_range){ pos, next - pos }, err))
-			return false;
+	for (; cv_merge_new_part(j, pos, end, &part); pos = part.off + part.len) {
+		if (op->zero && j->target->format == CV_FORMAT_RAW)
+			punch(j, part.off, part.len);
+		else
+			cv_merge_fill_part(j, 0, part, (struct cv_range){ 0, j->size });
 	}
 	return true;
 }
 
-typedef bool do_op(struct job *j, const struct op *op, struct cv_err *err);
+typedef bool do_op(struct cv_merge_job *j, const struct cv_merge_op *op, struct cv_err *err);
 
 static do_op *doer_of(const struct cv_space_node *target)
 {
@@ -357,15 +287,15 @@ static do_op *doer_of(const struct cv_space_node *target)
 	case CV_FORMAT_RAW:
 		return do_flat;
 	case CV_FORMAT_VHD:
-		return vhd->fixed ? do_flat : do_blocks;
+		return vhd->fixed ? do_flat : cv_merge_do_blocks;
 	case CV_FORMAT_VHDX:
-		return do_blocks;
+		return cv_merge_do_blocks;
 	default:
 		return NULL;
 	}
 }
 
-static bool do_all(struct job *j, struct cv_err *err)
+static bool do_all(struct cv_merge_job *j, struct cv_err *err)
 {
 	do_op *doer = doer_of(j->target);
 
@@ -375,7 +305,7 @@ static bool do_all(struct job *j, struct cv_err *err)
 	return true;
 }
 
-static bool run(struct job *j, struct cv_range window, struct cv_err *err)
+static bool run(struct cv_merge_job *j, struct cv_range window, struct cv_err *err)
 {
 	if (!doer_of(j->target)) {
 		j->f->target = CV_SPACE_NOBODY;
@@ -387,7 +317,7 @@ static bool run(struct job *j, struct cv_range window, struct cv_err *err)
 }
 
 /* What this one has written is there for those that are merged after it. */
-static bool keep_written(struct job *j, struct cv_err *err)
+static bool keep_written(struct cv_merge_job *j, struct cv_err *err)
 {
 	struct cv_space_runs *w = &j->target->written;
 
@@ -403,14 +333,14 @@ bool cv_space_merge_window(struct cv_space_tree *t, struct cv_space_node *n, str
 {
 	if (n->layer && n->merge.target != CV_SPACE_NOBODY) {
 		CV_AUTO(job_fini)
-		struct job j = { .tree = t, .child = n, .target = &t->nodes[n->merge.target], .f = &n->merge };
+		struct cv_merge_job j = { .tree = t, .child = n, .target = &t->nodes[n->merge.target], .f = &n->merge };
 
 		if (!run(&j, window, err))
 			return false;
 	}
 	if (n->layer && n->planned.target != CV_SPACE_NOBODY) {
 		struct cv_space_node *base = &t->nodes[n->planned.target];
-		CV_AUTO(job_fini) struct job j = { .tree = t, .child = n, .target = base, .f = &n->planned,
+		CV_AUTO(job_fini) struct cv_merge_job j = { .tree = t, .child = n, .target = base, .f = &n->planned,
 						   .before = &base->written };
 
 		return run(&j, window, err) && keep_written(&j, err);
@@ -420,7 +350,7 @@ bool cv_space_merge_window(struct cv_space_tree *t, struct cv_space_node *n, str
 
 bool cv_space_flatten_window(struct cv_space_tree *t, struct cv_space_node *n, struct cv_err *err)
 {
-	CV_AUTO(job_fini) struct job j = { .tree = t, .target = n, .f = &n->flatten, .granule = 512 };
+	CV_AUTO(job_fini) struct cv_merge_job j = { .tree = t, .target = n, .f = &n->flatten, .granule = 512 };
 
 	if (n->flatten.target == CV_SPACE_NOBODY)
 		return true;
@@ -434,7 +364,7 @@ bool cv_space_flatten_window(struct cv_space_tree *t, struct cv_space_node *n, s
 	for (size_t i = 0; i < t->through.len; i++) {
 		struct cv_range r = t->through.at[i];
 
-		if (!add_op(&j, down(r.off, j.granule), smaller(up(r.off + r.len, j.granule), j.size), false, err))
+		if (!add_op(&j, cv_merge_down(r.off, j.granule), smaller(cv_merge_up(r.off + r.len, j.granule), j.size), false, err))
 			return false;
 	}
 	return do_all(&j, err);
@@ -446,7 +376,7 @@ static void end_qcow2(struct cv_space_forecast *f, const struct cv_space_node *t
 	const struct cv_space_qcow2 *q = target->host.state;
 	uint64_t cluster = q->map->cluster, idle = target->answer.own.idle, covers = cv_space_qcow2_covers(q);
 	uint64_t taken = smaller(idle / cluster, f->fresh);
-	uint64_t end = up(target->end, cluster) / cluster + (f->fresh - taken);
+	uint64_t end = cv_merge_up(target->end, cluster) / cluster + (f->fresh - taken);
 	uint64_t blocks = (end + covers - 1) / covers;
 
 	f->growth -= (int64_t)(taken * cluster);
@@ -456,12 +386,14 @@ static void end_qcow2(struct cv_space_forecast *f, const struct cv_space_node *t
 	}
 }
 
-static bool end_one(struct cv_space_tree *t, struct cv_space_forecast *f, struct cv_space_growth *result)
+static bool end_one(struct cv_space_tree *t, struct cv_space_forecast *f, bool planned, struct cv_space_growth *result)
 {
 	if (f->target == CV_SPACE_NOBODY)
 		return false;
 	if (t->nodes[f->target].format == CV_FORMAT_QCOW2)
 		end_qcow2(f, &t->nodes[f->target]);
+	else if (doer_of(&t->nodes[f->target]) == cv_merge_do_blocks)
+		cv_merge_end_blocks(f, &t->nodes[f->target], planned);
 	/* The file system's own list of pieces grows too, which cannot be foreseen: a page for each few hundred. */
 	*result = (struct cv_space_growth){ f->peak + (f->peak ? PAGE * (1 + f->peak / (UINT64_C(16) << 20)) : 0),
 					    f->growth };
@@ -470,7 +402,7 @@ static bool end_one(struct cv_space_tree *t, struct cv_space_forecast *f, struct
 
 void cv_space_merge_end(struct cv_space_tree *t, struct cv_space_node *n)
 {
-	n->answer.has_merge = end_one(t, &n->merge, &n->answer.merge);
-	n->answer.has_planned = end_one(t, &n->planned, &n->answer.planned);
-	n->answer.has_flatten = end_one(t, &n->flatten, &n->answer.flatten);
+	n->answer.has_merge = end_one(t, &n->merge, false, &n->answer.merge);
+	n->answer.has_planned = end_one(t, &n->planned, true, &n->answer.planned);
+	n->answer.has_flatten = end_one(t, &n->flatten, false, &n->answer.flatten);
 }

@@ -36,6 +36,8 @@ static void tree_fini(struct cv_space_tree *t)
 		free(n->spare.at);
 		free(n->reads.at);
 		free(n->written.at);
+		free(n->bitmaps.at);
+		free(n->tables.at);
 	}
 	free(t->nodes);
 	free(t->through.at);
@@ -217,7 +219,7 @@ static void begin_pass(struct cv_space_tree *t)
 		memcpy(why, n->answer.why, sizeof why);
 		n->answer = (struct cv_space_answer){ .image = (uint32_t)i };
 		memcpy(n->answer.why, why, sizeof why);
-		n->end = 0;
+		n->end = n->bitmaps.len = n->tables.len = n->planned_blocks = 0;
 		n->merge = (struct cv_space_forecast){ .target = n->ask->parent };
 		n->planned = (struct cv_space_forecast){ .target = n->ask->base };
 		n->flatten = (struct cv_space_forecast){ .target = n->ask->parent == CV_SPACE_NOBODY || !n->layer

@@ -65,7 +65,9 @@ struct cv_space_forecast {
 	uint32_t target;         /* NOBODY: there is nothing to forecast */
 	uint64_t peak, fresh;    /* fresh: clusters that the target gets */
 	int64_t growth;
-	uint64_t last_unit, last_l2;     /* counted last, plus one */
+	uint64_t bitmaps;                /* chunks of a VHDX that get one */
+	uint64_t last_unit, last_l2, last_chunk;         /* counted last, plus one */
+	uint64_t last_data, last_bits, last_entry;       /* ends of the pages that were filled last */
 };
 
 struct cv_space_node {
@@ -79,6 +81,8 @@ struct cv_space_node {
 	unsigned askers;                 /* how many lists are in it */
 	struct cv_space_runs reads;      /* data that it shows in the present window */
 	struct cv_space_runs written;    /* of a run's base: what those below have put there in the present window */
+	struct cv_space_runs bitmaps, tables;    /* of a run's base: chunks that get one, pages that are written to */
+	uint64_t planned_blocks;         /* new blocks of a run's base, by those below */
 	struct cv_space_forecast merge, planned, flatten;
 	uint64_t end;                    /* of what is claimed of its file */
 	struct cv_space_answer answer;

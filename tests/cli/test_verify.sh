@@ -66,7 +66,7 @@ ends "an image with itself is equal" 0 "$CHAINVIEW" verify top.qcow2 top.qcow2
 ends "a chain that is not complete ends with 8" 8 "$CHAINVIEW" verify lost.qcow2
 "$CHAINVIEW" verify lost.qcow2 >out 2>&1 || true
 has "and says why" 'chain is not complete' out
-"$CHAINVIEW" verify --json lost.qcow2 >out 2>&1
+"$CHAINVIEW" verify --json lost.qcow2 >out 2>&1 || true
 has "all of its disk is what was not checked" '"not_checked":\[\{"reason":"[^"]+","bytes":[1-9][0-9]+\}\]' out
 ends "no image is a usage error" 16 "$CHAINVIEW" verify
 ends "three images are a usage error" 16 "$CHAINVIEW" verify top.raw top.raw top.raw
