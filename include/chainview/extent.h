@@ -75,6 +75,7 @@ struct cv_layer {
 	uint64_t size;                   /* of the virtual disk, bytes; set by open */
 	uint32_t block_size;             /* smallest piece that is mapped on its own, bytes; set by open */
 	void *state;
+	bool lean;                       /* one of very many: open and the rest hold as little as they can */
 	bool encrypted;                  /* set by open: DATA is not what a guest reads; cv_chain_read refuses */
 };
 

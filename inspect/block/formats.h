@@ -8,4 +8,8 @@
 /* NULL: it cannot. A file of its own, so that a test may link a smaller list. */
 const struct cv_layer_ops *cv_layer_ops_of(enum cv_format_id format);
 
+/* As cv_layer_open(). lean: it is one of very many, and holds as little of its tables as it can. */
+struct cv_layer *cv_layer_open_one(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
+				   bool lean, struct cv_err *err);
+
 #endif

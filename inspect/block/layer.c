@@ -35,10 +35,18 @@ static bool open_as(struct cv_layer *layer, enum cv_format_id format, struct cv_
 struct cv_layer *cv_layer_open(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
 			       struct cv_err *err)
 {
+	return cv_layer_open_one(source, data_file, format, false, err);
+}
+
+struct cv_layer *cv_layer_open_one(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
+				   bool lean, struct cv_err *err)
+{
 	CV_AUTO(cv_auto_source) struct cv_source *image = cv_take(*source);
 	CV_AUTO(cv_auto_source) struct cv_source *data = data_file ? cv_take(*data_file) : NULL;
 	struct cv_layer *layer = adopt(&image, &data, err);
 
+	if (layer)
+		layer->lean = lean;
 	if (layer && !open_as(layer, format, err)) {
 		cv_layer_close(layer);
 		return NULL;

@@ -122,6 +122,7 @@ static bool open_map(struct cv_layer *layer, struct cv_err *err)
 
 	cv_facts_free(f);
 	layer->state = m;
+	m->tables.lean = layer->lean;
 	ok = ok && cv_qcow_tables_init(&m->tables, err);
 	if (!ok && m)
 		close_map(layer);

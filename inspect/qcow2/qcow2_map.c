@@ -104,6 +104,7 @@ static bool open_map(struct cv_layer *layer, struct cv_err *err)
 	m->data_file = layer->data_file;
 	m->limit = layer->data_file ? layer->data_file->size : layer->source->size;
 	m->zstd = r.h.compression_type == QCOW2_COMPRESSION_ZSTD;
+	m->tables.lean = layer->lean;
 	if (cv_qcow_tables_init(&m->tables, err))
 		return true;
 	close_map(layer);

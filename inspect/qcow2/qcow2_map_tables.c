@@ -7,9 +7,8 @@
 #include <chainview/bytes.h>
 #include <endian.h>
 
-#define L1_WINDOW 4096u                      /* entries */
-#define SLICE_BYTES (64u << 10)
-#define KEPT_BYTES (256u << 10)              /* of all slots; two at least */
+/* How much is held: entries of L1; bytes of a slice; bytes of all slots, two at least. */
+static const struct { size_t l1, slice, kept; } usual = { 4096, 64 << 10, 256 << 10 }, lean = { 512, 4 << 10, 8 << 10 };
 
 /* Steps of one walk: enough for 2 TiB of a usual image, and a part of a second with a hostile one. */
 #define MOST_STEPS 4096u
@@ -21,15 +20,16 @@ static size_t slice_words(const struct cv_qcow_tables *t)
 
 bool cv_qcow_tables_init(struct cv_qcow_tables *t, struct cv_err *err)
 {
-	size_t bytes;
+	size_t bytes, most = t->lean ? lean.slice : usual.slice, kept = t->lean ? lean.kept : usual.kept;
 
 	t->slice_bits = t->l2_bits;
-	while (slice_words(t) * 8 > SLICE_BYTES)
+	while (slice_words(t) * 8 > most)
 		t->slice_bits--;
 	bytes = slice_words(t) * 8;
-	t->slots = KEPT_BYTES / bytes < CV_QCOW_SLOTS ? (unsigned)(KEPT_BYTES / bytes) : CV_QCOW_SLOTS;
-	t->l1 = malloc(L1_WINDOW * sizeof *t->l1);
-	t->raw = malloc(bytes > L1_WINDOW * 8 ? bytes : L1_WINDOW * 8);
+	t->slots = kept / bytes < CV_QCOW_SLOTS ? (unsigned)(kept / bytes) : CV_QCOW_SLOTS;
+	t->l1_window = t->lean ? lean.l1 : usual.l1;
+	t->l1 = malloc(t->l1_window * sizeof *t->l1);
+	t->raw = malloc(bytes > t->l1_window * 8 ? bytes : t->l1_window * 8);
 	return (t->l1 && t->raw) || cv_fail(err, CV_ENOMEM, "out of memory for mapping tables");
 }
 
@@ -67,14 +67,14 @@ static bool read_words(struct cv_qcow_tables *t, uint64_t off, uint64_t *word, s
 /* Makes the window hold an entry that the table has. */
 static bool load_l1(struct cv_qcow_tables *t, uint64_t index, struct cv_err *err)
 {
-	uint64_t first = index / L1_WINDOW * L1_WINDOW, left = t->l1_entries - first;
+	uint64_t first = index / t->l1_window * t->l1_window, left = t->l1_entries - first;
 
 	if (t->l1_count && first == t->l1_first)
 		return true;
 	t->l1_count = 0;
-	if (!read_words(t, t->l1_off + first * 8, t->l1, left < L1_WINDOW ? (size_t)left : L1_WINDOW, &t->l1_have, err))
+	if (!read_words(t, t->l1_off + first * 8, t->l1, left < t->l1_window ? (size_t)left : t->l1_window, &t->l1_have, err))
 		return cv_wrap(err, "while reading the L1 table");
-	t->l1_count = left < L1_WINDOW ? (size_t)left : L1_WINDOW;
+	t->l1_count = left < t->l1_window ? (size_t)left : t->l1_window;
 	t->l1_first = first;
 	return true;
 }

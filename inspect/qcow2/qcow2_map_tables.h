@@ -41,11 +41,12 @@ struct cv_qcow_tables {
 	unsigned cluster_bits, l2_bits;      /* l2_bits: clusters of one L2 table */
 	unsigned words_per_entry;            /* 1, or 2 with subclusters */
 	bool l2_aligned;                     /* tables begin where clusters do */
+	bool lean;                           /* as of the layer */
 	enum cv_extent_kind behind_l1;       /* what lies behind a short L1 table */
 
 	/* filled here */
 	unsigned slice_bits, slots;          /* clusters of a slice; slots in use */
-	uint64_t *l1, l1_first;              /* the window of L1 that is kept */
+	uint64_t *l1, l1_first, l1_window;   /* the window of L1 that is kept, and the entries it has room for */
 	size_t l1_count, l1_have;            /* its entries; those that the file has */
 	void *raw;                           /* what was read last, before it is decoded */
 	struct cv_qcow_slot slot[CV_QCOW_SLOTS];

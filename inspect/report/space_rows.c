@@ -144,7 +144,8 @@ static bool shadowed(struct rows *rows, const struct cv_space *s, uint32_t i)
 		row.target = cv_graph_child(s->graph, m, 0);
 		take(&row, CV_REMEDY_MERGE, &s->images[row.target].merge, image_of(s, row.target)->coalesce.possible);
 		merge = flattened(s, row.target);
-		take(&row, CV_REMEDY_FLATTEN, &merge, false);
+		if (merge.net_bytes > 0)
+			take(&row, CV_REMEDY_FLATTEN, &merge, false);
 	}
 	return push(rows, row);
 }

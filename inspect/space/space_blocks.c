@@ -280,6 +280,6 @@ static bool packed_qcow(struct cv_space_host *h, const struct cv_extent *e, stru
 	return true;
 }
 
-const struct cv_space_host_ops cv_space_host_vhd = { CV_FORMAT_VHD, claim_vhd, NULL, lost, close_blocks };
-const struct cv_space_host_ops cv_space_host_vhdx = { CV_FORMAT_VHDX, claim_vhdx, NULL, lost, close_blocks };
-const struct cv_space_host_ops cv_space_host_qcow = { CV_FORMAT_QCOW, claim_qcow, packed_qcow, lost, close_blocks };
+const struct cv_space_host_ops cv_space_host_vhd = { CV_FORMAT_VHD, claim_vhd, NULL, lost, close_blocks, NULL };
+const struct cv_space_host_ops cv_space_host_vhdx = { CV_FORMAT_VHDX, claim_vhdx, NULL, lost, close_blocks, NULL };
+const struct cv_space_host_ops cv_space_host_qcow = { CV_FORMAT_QCOW, claim_qcow, packed_qcow, lost, close_blocks, NULL };

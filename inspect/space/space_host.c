@@ -27,6 +27,12 @@ void cv_space_host_close(struct cv_space_host *h)
 	h->state = NULL;
 }
 
+void cv_space_host_rest(struct cv_space_host *h)
+{
+	if (h->ops && h->ops->rest)
+		h->ops->rest(h);
+}
+
 static bool settle_gap(struct cv_space_host *h, struct cv_range gap, uint64_t unit, struct cv_space_sums *sums,
 		       struct cv_err *err)
 {

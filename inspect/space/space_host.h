@@ -20,6 +20,8 @@ struct cv_space_host_ops {
 	/* Is the gap, to which nothing points, lost? Shortens it to the part for which the answer holds. NULL: no. */
 	bool (*lost)(struct cv_space_host *h, struct cv_range *gap, bool *is_lost, struct cv_err *err);
 	void (*close)(struct cv_space_host *h);
+	/* Gives back what can be had again, until somebody asks again. NULL: there is nothing. */
+	void (*rest)(struct cv_space_host *h);
 };
 
 struct cv_space_host {
@@ -41,6 +43,7 @@ extern const struct cv_space_host_ops cv_space_host_vhd, cv_space_host_vhdx, cv_
 
 bool cv_space_host_open(struct cv_space_host *h, enum cv_format_id format, struct cv_err *err);
 void cv_space_host_close(struct cv_space_host *h);
+void cv_space_host_rest(struct cv_space_host *h);
 /* Adds what lies in the account's slice to the sums. unit: what one lost piece is, for counting. */
 bool cv_space_host_settle(struct cv_space_host *h, uint64_t unit, struct cv_space_sums *sums, struct cv_err *err);
 /* The same for the data file, where every byte without a claim is idle. */

@@ -204,13 +204,13 @@ bool cv_merge_do_blocks(struct cv_merge_job *j, const struct cv_merge_op *op, st
 static uint64_t vhd_tail(const struct cv_space_node *target, uint64_t blocks)
 {
 	const struct vhd_map *m = target->layer->state;
-	uint64_t size = m->source->size, footer = size - m->limit, end = m->limit;
+	uint64_t size = m->source->size, end = m->limit;
 
 	if (!blocks)
 		return 0;
 	end = cv_merge_up(end + m->bitmap_len, PAGE) + m->block_size;
 	end += (blocks - 1) * cv_merge_up((uint64_t)m->bitmap_len + m->block_size, PAGE);
-	return cv_merge_up(end + footer, PAGE) - cv_merge_up(size, PAGE);
+	return cv_merge_up(end + VHD_SECTOR, PAGE) - cv_merge_up(size, PAGE);
 }
 
 void cv_merge_end_blocks(struct cv_space_forecast *f, struct cv_space_node *target, bool planned)

@@ -257,9 +257,6 @@ static bool claim_all(struct cv_space_host *h, struct cv_err *err)
 	q->block_index = UINT64_MAX;
 	if (!read_header(q, h->layer->source, err))
 		return false;
-	q->block = malloc((size_t)q->map->cluster);
-	if (!q->block)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
 	return claim(h, CV_CLAIM_METADATA, 0, 1, err) && claim_refcounts(h, err) &&
 	       claim_tables(h, q->h.l1_off, q->h.l1_entries, CV_CLAIM_METADATA, CV_CLAIM_OWNED, err) &&
 	       claim_snapshots(h, err) && claim_bitmaps(h, err) && claim_luks(h, err);
@@ -272,6 +269,16 @@ static void close_host(struct cv_space_host *h)
 	if (q)
 		free(q->block);
 	free(q);
+}
+
+static void rest(struct cv_space_host *h)
+{
+	struct cv_space_qcow2 *q = state_of(h);
+
+	free(q->block);
+	q->block = NULL;
+	q->block_at = 0;
+	q->block_index = UINT64_MAX;
 }
 
 uint64_t cv_space_qcow2_covers(const struct cv_space_qcow2 *q)
@@ -290,6 +297,10 @@ static bool hold_block(struct cv_space_host *h, uint64_t index, struct cv_err *e
 		return true;
 	q->block_index = UINT64_MAX;
 	q->block_at = 0;
+	if (!q->block)
+		q->block = malloc((size_t)q->map->cluster);
+	if (!q->block)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (index < q->h.refcount_clusters * q->map->cluster / 8 && cv_range_inside((struct cv_range){ at, 8 }, size)) {
 		if (!cv_source_read(h->layer->source, &disk, sizeof disk, at, err))
 			return cv_wrap(err, "while reading the refcount table");
@@ -371,4 +382,4 @@ bool cv_space_qcow2_l1(struct cv_space_host *h, uint64_t guest, uint64_t *entry,
 	return true;
 }
 
-const struct cv_space_host_ops cv_space_host_qcow2 = { CV_FORMAT_QCOW2, claim_all, packed, lost, close_host };
+const struct cv_space_host_ops cv_space_host_qcow2 = { CV_FORMAT_QCOW2, claim_all, packed, lost, close_host, rest };

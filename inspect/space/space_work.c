@@ -3,11 +3,13 @@
  * The task: opens the images of a tree, claims, walks, sums up and answers. If the pieces are more than memory is
  * meant for it goes over everything again in thinner slices of the files.
  */
+#include "inspect/block/formats.h"
 #include "inspect/space/space_work.h"
 #include "inspect/qcow2/qcow2_map.h"
 #include <stdio.h>
 
 #define MOST_SLICES 1024u
+#define MANY 64u                             /* images: more of them hold as little as they can */
 #define MOST_SNAPSHOTS 16384u                /* internal ones, of all images together */
 
 static void close_snapshots(struct cv_space_node *n)
@@ -111,7 +113,7 @@ static bool open_snapshots(struct cv_space_tree *t, struct cv_space_node *n, str
 static bool open_node(struct cv_space_tree *t, struct cv_space_node *n, struct cv_source **source,
 		      struct cv_source **data, struct cv_err *err)
 {
-	n->layer = cv_layer_open(source, data, n->format, err);
+	n->layer = cv_layer_open_one(source, data, n->format, t->count > MANY, err);
 	if (!n->layer || !open_snapshots(t, n, err))
 		return false;
 	n->host.layer = n->layer;
@@ -176,8 +178,10 @@ static bool claim_all(struct cv_space_tree *t, unsigned k, unsigned slices, stru
 			continue;
 		set_slice(&n->host.account.slice, n->layer->source, k, slices);
 		set_slice(&n->host.data_account.slice, n->layer->data_file, k, slices);
-		if (cv_space_host_open(&n->host, n->format, err))
+		if (cv_space_host_open(&n->host, n->format, err)) {
+			cv_space_host_rest(&n->host);
 			continue;
+		}
 		if (err->code == CV_ELIMIT || err->code == CV_ENOMEM)
 			return false;
 		exclude(t, n, err);
@@ -198,6 +202,7 @@ static bool settle_all(struct cv_space_tree *t, struct cv_err *err)
 			return cv_wrap(err, "image %zu", i);
 		if (n->layer->data_file && !cv_space_data_settle(&n->host, &n->answer.data))
 			return false;
+		cv_space_host_rest(&n->host);
 		note_end(n);
 	}
 	return true;

@@ -39,7 +39,7 @@ static bool take_batmap(struct vhd_map *m, const struct vhd_reader *r, struct cv
 	return true;
 }
 
-static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, struct cv_err *err)
+static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, bool lean, struct cv_err *err)
 {
 	const struct vhd_header *h = &r->header;
 
@@ -65,7 +65,7 @@ static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, struct cv
 	m->bitmap = malloc(m->bitmap_len);
 	if (!m->bitmap)
 		return cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
-	return cv_bat_open(&m->bat, sizeof(cv_be32), err);
+	return cv_bat_open(&m->bat, sizeof(cv_be32), lean, err);
 }
 
 /* Which kind and how large, from a footer that is sound. */
@@ -106,7 +106,7 @@ bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *e
 	layer->block_size = VHD_SECTOR;
 	if (m->fixed)
 		return true;
-	if (!cv_vhd_header_read(&r, err) || !cv_vhd_batmap_read(&r, err) || !take_tables(m, &r, err) ||
+	if (!cv_vhd_header_read(&r, err) || !cv_vhd_batmap_read(&r, err) || !take_tables(m, &r, layer->lean, err) ||
 	    !take_batmap(m, &r, err))
 		return false;
 	layer->encrypted = facts->flags & CV_FACT_ENCRYPTED;

@@ -9,14 +9,16 @@
 #include <chainview/extent.h>
 
 #define CV_BAT_HELD ((size_t)64 << 10)       /* bytes of a window */
+#define CV_BAT_LEAN ((size_t)4 << 10)        /* of that of a lean layer */
 
 struct cv_bat_window {
-	void *entries;               /* CV_BAT_HELD bytes: first to first + count; NULL before cv_bat_open() */
+	void *entries;               /* first to first + count; NULL before cv_bat_open() */
 	uint64_t first, count;
+	size_t held;                 /* bytes that there is room for */
 	uint32_t width;              /* bytes of an entry */
 };
 
-bool cv_bat_open(struct cv_bat_window *w, uint32_t width, struct cv_err *err);
+bool cv_bat_open(struct cv_bat_window *w, uint32_t width, bool lean, struct cv_err *err);
 /* Is this entry held? */
 static inline bool cv_bat_holds(const struct cv_bat_window *w, uint64_t index)
 {

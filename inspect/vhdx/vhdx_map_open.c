@@ -85,7 +85,7 @@ bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err 
 	m->bits = malloc(VHDX_MAP_BITS);
 	if (!m->bits)
 		return cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
-	if (!cv_bat_open(&m->bat, sizeof(cv_le64), err))
+	if (!cv_bat_open(&m->bat, sizeof(cv_le64), layer->lean, err))
 		return false;
 	layer->size = m->size;
 	layer->block_size = m->differencing ? m->sector : m->block_size;

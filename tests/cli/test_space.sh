@@ -43,6 +43,28 @@ head -c 100 "$repo/base" >"$repo/cut.qcow2"
 "$CHAINVIEW" space "$repo" --refs=none >"$work/.out" 2>&1
 has "an image that cannot be read is named with a reason" 'cut.qcow2: not computed: .+' "$work/.out"
 has "and does not hide the others" '512K|1\.5M|live' "$work/.out"
+ends "and is a failure" 8 "$CHAINVIEW" space "$repo" --refs=none
+flat space "$repo" --refs=none >"$work/json"
+has "the repository is not complete then" '"complete":false,"references"' "$work/json"
+echo hello >"$work/text"
+ends "a file that is no image is a failure" 8 "$CHAINVIEW" space "$work/text" --refs=none
+has "and is named" 'text: not computed: ' "$work/.out"
+rm "$repo/cut.qcow2"
+flat space "$repo" --refs=none >"$work/json"
+has "without it the repository is complete" '"complete":true,"references"' "$work/json"
+has "what could be freed, with what it takes" '"kind":"shadowed","image":"base","bytes":524288,.*"remedy":"coalesce",.*"target":"leaf","peak_bytes":[0-9]+,"net_bytes":[0-9]+,"now":false' "$work/json"
+
+# More images in one tree than may be open at once.
+many=$work/many
+mkdir "$many"
+cp "$repo"/* "$many"
+for i in $(seq 200); do cp "$repo/leaf" "$many/leaf$i"; done
+status=0
+(ulimit -n 250 && "$CHAINVIEW" space "$many" --refs=none >"$work/.out" 2>&1) || status=$?
+is "a tree that cannot be opened whole is a failure" "$status" 8
+has "with the reason for each image" 'leaf7: not computed: the 202 files of its tree have to be open at once, and no more than [0-9]+ may be \(ulimit -n\)' "$work/.out"
+has "and their number" '202 images not computed' "$work/.out"
+
 ends "a folder that is not there is a failure" 8 "$CHAINVIEW" space "$work/none"
 ends "a reserve that is no size is wrong usage" 16 "$CHAINVIEW" space "$repo" --reserve=much
 finish

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <cmocka.h>
 #include "repair/sample/sample.h"
@@ -541,6 +542,275 @@ static void a_plan_that_does_not_fit_says_what_is_missing(void **state)
 	cv_test_folder_remove(folder);
 }
 
+static void needs_qemu(void)
+{
+	if (cv_test_has("qemu-img"))
+		return;
+	print_message("qemu-img is not there\n");
+	skip();
+}
+
+/* Six disks without parents: as many trees. */
+static void make_six(const char *folder)
+{
+	for (int i = 0; i < 6; i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "d%d", i);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", name, "16M"), 0);
+	}
+}
+
+static void a_survey_goes_on_step_by_step(void **state)
+{
+	const struct cv_space_options two = { .processes = 2 };
+	struct cv_survey_progress p, before = { 0 };
+	char *folder = cv_test_folder();
+	struct cv_survey *survey;
+	struct cv_err err = { 0 };
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	make_six(folder);
+	world_scan(&w, folder, "none");
+	survey = cv_survey_new(w.graph, &two, &err);
+	assert_non_null(survey);
+	p = cv_survey_progress(survey);
+	assert_int_equal(p.trees, 6);
+	assert_int_equal(p.images, 6);
+	assert_int_equal(p.images_done, 0);
+	while (cv_survey_step(survey, 0)) {
+		struct pollfd wait = { .fd = cv_survey_poll_fd(survey), .events = POLLIN };
+
+		p = cv_survey_progress(survey);
+		assert_true(p.trees_done >= before.trees_done && p.permille <= 1000);
+		before = p;
+		if (wait.fd >= 0)
+			assert_int_equal(poll(&wait, 1, 60000), 1);
+	}
+	p = cv_survey_progress(survey);
+	assert_int_equal(p.trees_done, 6);
+	assert_int_equal(p.permille, 1000);
+	w.space = cv_survey_take(survey, &err);
+	assert_non_null(w.space);
+	assert_false(w.space->cancelled);
+	assert_int_equal(w.space->unknown, 0);
+	world_assert_sums(&w, "six trees");
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+static void a_survey_that_is_stopped_says_what_it_knows(void **state)
+{
+	const struct cv_space_options one = { .processes = 1 };
+	char *folder = cv_test_folder();
+	struct cv_survey *survey;
+	struct cv_err err = { 0 };
+	size_t known = 0;
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	make_six(folder);
+	world_scan(&w, folder, "none");
+	survey = cv_survey_new(w.graph, &one, &err);
+	while (cv_survey_progress(survey).trees_done < 2)
+		assert_true(cv_survey_step(survey, 1));
+	cv_survey_cancel(survey);
+	assert_false(cv_survey_step(survey, 0));
+	w.space = cv_survey_take(survey, &err);
+	assert_non_null(w.space);
+	assert_true(w.space->cancelled);
+	world_assert_sums(&w, "what is known");
+	for (uint32_t i = 0; i < 6; i++) {
+		known += w.space->images[i].known;
+		if (!w.space->images[i].known)
+			assert_string_equal(w.space->images[i].why, "cancelled");
+	}
+	assert_true(known >= 2 && known < 6);
+	assert_int_equal(w.space->unknown, 6 - known);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* A base with 700 children: more than are held open anywhere else. */
+static void a_tree_of_many_images_is_computed(void **state)
+{
+	char *folder = cv_test_folder();
+	struct cv_space_row *rows;
+	size_t count;
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "p", "64M"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "p"), 0);
+	assert_int_equal(
+		cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-b", "p", "-F", "qcow2", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "qemu-io", "-f", "qcow2", "-c", "write -P 1 512K 1M", "c"), 0);
+	assert_int_equal(cv_test_do(folder, NULL, "sh", "-c", "for i in $(seq 699); do cp c c$i; done; sync"), 0);
+	world_open(&w, folder, "none", NULL);
+	assert_int_equal(w.graph->image_count, 701);
+	assert_int_equal(w.space->unknown, 0);
+	world_assert_sums(&w, "many");
+	assert_int_equal(w.space->images[world_image(&w, "p")].bytes[CV_SPACE_SHADOWED], 512 * 1024);
+	for (uint32_t i = 0; i < w.graph->image_count; i++)
+		if (w.graph->images[i].child_count == 0)
+			assert_int_equal(w.space->images[i].bytes[CV_SPACE_LIVE], 1 << 20);
+	/* to flatten all of them would cost more than that */
+	assert_true(cv_space_rows(w.space, 0, &rows, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(rows[0].remedy, CV_REMEDY_CHOOSE);
+	assert_true(rows[0].known && rows[0].net_bytes < 0);
+	free(rows);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* What is compressed above takes more room below: to merge it frees nothing, and is no remedy. */
+static void a_merge_that_costs_is_no_remedy(void **state)
+{
+	char *folder = cv_test_folder(), refs[300];
+	CV_AUTO(cv_text_fini) struct cv_text cure = { 0 };
+	struct cv_space_row *rows;
+	size_t count;
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	make_three(folder, refs);
+	assert_int_equal(cv_test_do(folder, NULL, "sh", "-c", "rm c m && qemu-img create -q -f qcow2 -b p -F qcow2 x &&"
+				    "qemu-io -f qcow2 -c 'write -q -P 3 512K 8M' x && qemu-img convert -c -O qcow2 "
+				    "-B p -F qcow2 x m && rm x && qemu-img create -q -f qcow2 -b m -F qcow2 c"), 0);
+	world_open(&w, folder, refs, NULL);
+	assert_true(w.graph->images[world_image(&w, "m")].coalesce.possible);
+	assert_true(w.space->images[world_image(&w, "m")].merge.net_bytes < 0);
+	assert_int_equal(w.space->plans[0].count, 0);
+	assert_true(w.space->plans[0].fits);
+	assert_true(cv_space_rows(w.space, 0, &rows, &count));
+	assert_true(count == 1 && rows[0].kind == CV_SPACE_ROW_SHADOWED);
+	/* what m reads of its parent is less than all of the parent */
+	assert_int_equal(rows[0].remedy, CV_REMEDY_FLATTEN);
+	assert_true(rows[0].net_bytes > 0 && rows[0].peak_bytes > 0 && !rows[0].now);
+	free(rows);
+	world_close(&w);
+	/* where nobody knows whether the parent is needed for itself, that is none either */
+	world_open(&w, folder, "none", NULL);
+	assert_true(cv_space_rows(w.space, 0, &rows, &count));
+	assert_true(count == 1 && rows[0].remedy == CV_REMEDY_NONE && !rows[0].now);
+	cv_space_row_cure(&cure, w.space, &rows[0]);
+	assert_non_null(strstr(cv_text_str(&cure), "nothing: merging m costs"));
+	free(rows);
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* Two merges of a run; there is room for the first of them only, and it does not make enough for the second. */
+static void as_much_of_a_run_is_planned_as_fits(void **state)
+{
+	char *folder = cv_test_folder(), refs[300];
+	const struct cv_space_plan *p;
+	uint64_t first, room;
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	make_three(folder, refs);
+	/* m, then n with much more, under the leaf */
+	assert_int_equal(cv_test_do(folder, NULL, "sh", "-c", "rm c && qemu-img create -q -f qcow2 -b m -F qcow2 n &&"
+				    "qemu-io -f qcow2 -c 'write -q -P 3 6M 9M' n &&"
+				    "qemu-img create -q -f qcow2 -b n -F qcow2 c"), 0);
+	world_open(&w, folder, refs, NULL);
+	p = &w.space->plans[0];
+	assert_true(p->fits && p->count == 2);
+	assert_int_equal(p->steps[0].image, world_image(&w, "m"));
+	assert_int_equal(p->steps[1].image, world_image(&w, "n"));
+	first = p->steps[0].peak_bytes;
+	room = p->free_now;
+	assert_true(p->steps[1].peak_bytes > first + (8 << 20) - (1 << 20));
+	world_close(&w);
+	/* the reserve leaves 256 KiB more than the first one needs, whatever else happens on this file system */
+	world_open(&w, folder, refs, &(struct cv_space_options){ .reserve = room - first - (256 << 10) });
+	p = &w.space->plans[0];
+	if (p->free_now >= p->reserve + first) {
+		assert_int_equal(p->count, 1);
+		assert_int_equal(p->steps[0].image, world_image(&w, "m"));
+		assert_true(!p->fits && p->left_out == 1 && p->missing_bytes > 0);
+		assert_int_equal(p->missing_for, world_image(&w, "n"));
+	}
+	world_close(&w);
+	cv_test_folder_remove(folder);
+}
+
+/* What was set aside before it is needed, and what was given back from the middle of a file. */
+static void files_that_were_preallocated_or_punched_add_up(void **state)
+{
+	static const char *const how[] = { "metadata", "falloc", "full", "off" };
+
+	(void)state;
+	needs_qemu();
+	for (uint32_t round = 0; round < 8; round++) {
+		char *folder = cv_test_folder(), option[40], command[200];
+		uint32_t seed = round + 90;
+		struct world w;
+
+		snprintf(option, sizeof option, "preallocation=%s", how[round % 4]);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", option, "p",
+					    "16M"), 0);
+		random_writes(folder, "p", true, &seed);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-b", "p", "-F",
+					    "qcow2", "c"), 0);
+		random_writes(folder, "c", true, &seed);
+		for (int k = 0; k < 6; k++) {
+			snprintf(command, sizeof command, "fallocate -p -o %" PRIu32 " -l %d %s",
+				 (1000 + cv_test_random(&seed, 3000)) * 4096, 40960, k % 2 ? "p" : "c");
+			assert_int_equal(cv_test_do(folder, NULL, "sh", "-c", command), 0);
+		}
+		assert_int_equal(cv_test_do(folder, NULL, "sync", "p", "c"), 0);
+		world_open(&w, folder, "none", NULL);
+		world_assert_sums(&w, how[round % 4]);
+		assert_int_equal(w.space->unknown, 0);
+		world_close(&w);
+		cv_test_folder_remove(folder);
+	}
+}
+
+/* On a file system of its own, since few have this: copies that share their blocks. */
+static void copies_that_share_blocks_add_up(void **state)
+{
+	static const char script[] = "truncate -s 300M fs && { mkfs.btrfs -q fs || mkfs.xfs -q fs; } >/dev/null 2>&1 &&"
+				     "mkdir m && mount -o loop fs m && cd m && qemu-img create -q -f qcow2 p 16M &&"
+				     "qemu-io -f qcow2 -c 'write -q -P 1 0 4M' p &&"
+				     "qemu-img create -q -f qcow2 -b p -F qcow2 c &&"
+				     "qemu-io -f qcow2 -c 'write -q -P 1 2M 4M' c && sync -f . &&"
+				     "cp --reflink=always c c2 && sync -f .";
+	char *folder = cv_test_folder(), *mounted = NULL;
+	bool made;
+	struct world w;
+
+	(void)state;
+	needs_qemu();
+	made = !geteuid() && cv_test_do(folder, NULL, "sh", "-c", script) == 0;
+	if (made) {
+		assert_true(asprintf(&mounted, "%s/m", folder) > 0);
+		world_open(&w, mounted, "none", NULL);
+		world_assert_sums(&w, "reflinks");
+		assert_int_equal(w.space->unknown, 0);
+		assert_true(w.space->images[world_image(&w, "c2")].shared_bytes >= 4 << 20);
+		assert_true(w.space->images[world_image(&w, "p")].shared_bytes == 0);
+		assert_int_equal(w.space->images[world_image(&w, "p")].bytes[CV_SPACE_SHADOWED], 2 << 20);
+		world_close(&w);
+		free(mounted);
+	}
+	cv_test_do(folder, NULL, "sh", "-c", "umount m 2>/dev/null");
+	cv_test_folder_remove(folder);
+	if (!made) {
+		print_message("no file system with reflinks could be made and mounted\n");
+		skip();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +825,13 @@ int main(void)
 		cmocka_unit_test(what_a_snapshot_of_a_child_reads_is_live),
 		cmocka_unit_test(what_only_an_orphan_reads_is_orphaned),
 		cmocka_unit_test(a_plan_that_does_not_fit_says_what_is_missing),
+		cmocka_unit_test(a_survey_goes_on_step_by_step),
+		cmocka_unit_test(a_survey_that_is_stopped_says_what_it_knows),
+		cmocka_unit_test(a_tree_of_many_images_is_computed),
+		cmocka_unit_test(a_merge_that_costs_is_no_remedy),
+		cmocka_unit_test(as_much_of_a_run_is_planned_as_fits),
+		cmocka_unit_test(files_that_were_preallocated_or_punched_add_up),
+		cmocka_unit_test(copies_that_share_blocks_add_up),
 	};
 
 	return cmocka_run_group_tests_name("space", tests, NULL, NULL) ? 1 : 0;
