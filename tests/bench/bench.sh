@@ -3,7 +3,8 @@
 # make bench: figures that a person may quote. Ratios are of one run; machines differ and are noisy.
 #
 # trees: a repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names); large: one of
-# 100,000; blocks: map and verify on a fragmented chain of 30 images; vhd: the check of the largest VHDs. ONLY="blocks"
+# 100,000; blocks: map and verify on a fragmented chain of 30 images; huge: memory on very large disks; vhd: the check of
+# the largest VHDs. ONLY="blocks"
 # runs some; QUICK=1 leaves out large.
 set -eu
 build=${BUILD:-build}
@@ -137,6 +138,46 @@ bench_blocks()
 		'BEGIN { printf "verify of an empty disk of 16 GiB:  %.0f MB/s, openssl speed sha256 %.0f MB/s\n", 16 * 1073.742 / s, o }'
 }
 
+# --- very large disks ------------------------------------------------------------------------------------------
+
+# Memory must not grow with the disk: 16 TiB with data all over, and 30 layers of 2 TiB. Folder, GiB, layers, writes of each.
+make_large()
+{
+	local layer parent='' seed=3 i size=$2
+	mkdir -p "$1"
+	for ((layer = 0; layer < $3; layer++)); do
+		qemu-img create -q -f qcow2 -o cluster_size=64k ${parent:+-b "$parent" -F qcow2} "$1/l$layer.qcow2" "${size}G"
+		for ((i = 0; i < $4; i++)); do
+			seed=$(((seed * 1103515245 + 12345) % 2147483648))
+			echo "write -q -P $((layer + 1)) $((seed % (size * 1024)))M 4096"
+		done | qemu-io -t unsafe -f qcow2 "$1/l$layer.qcow2" >/dev/null
+		parent=l$layer.qcow2
+	done
+}
+
+# name, repository, leaf
+measure_memory()
+{
+	local what run kib
+	for what in "map --json" "space --refs=none --json"; do
+		# shellcheck disable=SC2086 # words
+		run=$("$work/measure" "$chainview" $what "$([ "${what%% *}" = map ] && echo "$3" || echo "$2")")
+		kib=$(field "$run" 2)
+		awk -v n="$1" -v w="${what%% *}" -v k="$kib" -v s="$(field "$run" 1)" \
+			'BEGIN { printf "%-35s %.1f MiB at most, %s s%s\n", w " of " n ":", k / 1024, s, k > 65536 ? "  MORE THAN 64 MiB" : "" }'
+	done
+}
+
+bench_huge()
+{
+	echo "preparing an image of 16 TiB, and 30 of 2 TiB"
+	make_large "$work/huge" 16384 1 1500
+	make_large "$work/deep" 2048 30 100
+	measure_memory "an image of 16 TiB" "$work/huge" "$work/huge/l0.qcow2"
+	measure_memory "30 images of 2 TiB" "$work/deep" "$work/deep/l29.qcow2"
+	rm -rf "$work/huge" "$work/deep"
+}
+
 # --- checks ----------------------------------------------------------------------------------------------------
 
 # The largest VHDs, every block with a place: data are holes, and so take no space.
@@ -158,6 +199,6 @@ bench_vhd()
 	rm -r "$work/full" "$work/marked"
 }
 
-for part in ${ONLY:-trees blocks vhd $([ -n "${QUICK:-}" ] || echo large)}; do
+for part in ${ONLY:-trees blocks huge vhd $([ -n "${QUICK:-}" ] || echo large)}; do
 	"bench_$part"
 done

@@ -30,11 +30,16 @@ void world_scan(struct world *w, const char *folder, const char *refs)
 
 void world_open(struct world *w, const char *folder, const char *refs, const struct cv_space_options *options)
 {
-	struct cv_err err = { 0 };
-	struct cv_survey *survey;
-
 	world_scan(w, folder, refs);
-	survey = cv_survey_new(w->graph, options, &err);
+	world_survey(w, options);
+}
+
+void world_survey(struct world *w, const struct cv_space_options *options)
+{
+	struct cv_err err = { 0 };
+	struct cv_survey *survey = cv_survey_new(w->graph, options, &err);
+
+	cv_space_free(w->space);
 	while (survey && cv_survey_step(survey, -1))
 		;
 	w->space = survey ? cv_survey_take(survey, &err) : NULL;

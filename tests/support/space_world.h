@@ -16,6 +16,8 @@ struct world {
 void world_open(struct world *w, const char *folder, const char *refs, const struct cv_space_options *options);
 /* Up to the graph. */
 void world_scan(struct world *w, const char *folder, const char *refs);
+/* The rest, or once more with other options on the same graph. */
+void world_survey(struct world *w, const struct cv_space_options *options);
 void world_close(struct world *w);
 uint32_t world_image(const struct world *w, const char *id);
 /* The classes of every image make up what is on disk, or there is a reason. */
