@@ -143,8 +143,9 @@ static bool shadowed(struct rows *rows, const struct cv_space *s, uint32_t i)
 	} else if (m->child_count) {
 		row.target = cv_graph_child(s->graph, m, 0);
 		take(&row, CV_REMEDY_MERGE, &s->images[row.target].merge, image_of(s, row.target)->coalesce.possible);
+		/* takes much more for a while than a merge: only where that frees nothing */
 		merge = flattened(s, row.target);
-		if (merge.net_bytes > 0)
+		if (row.remedy == CV_REMEDY_NONE && merge.net_bytes > 0)
 			take(&row, CV_REMEDY_FLATTEN, &merge, false);
 	}
 	return push(rows, row);
