@@ -7,6 +7,7 @@
 #include <chainview/format.h>
 #include <chainview/map.h>
 #include <chainview/report.h>
+#include <chainview/result.h>
 #include <chainview/space.h>
 #include <chainview/verify.h>
 

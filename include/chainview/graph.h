@@ -68,8 +68,25 @@ struct cv_image {
 	struct cv_verdict deletable;       /* move to the trash: possible only if nothing needs it */
 };
 
+/* A rule of the administrator: findings of this problem are known, and need not be reported before a day. */
+struct cv_ignore {
+	enum cv_problem_id problem;
+	const char *image;                 /* id, path (raw or as displayed) or UUID; NULL: of every image, and of none */
+	int64_t until;                     /* Unix seconds; from then on the rule does nothing but be reported */
+	const char *rule, *reason;         /* as written: "leaked-clusters:web01.qcow2", "until the move is done" */
+};
+
 struct cv_graph_policy {
 	uint32_t depth_warn, depth_limit;  /* images in a chain; 0 = 25 and 30 */
+	const struct cv_ignore *ignores;   /* must outlive the graph */
+	size_t ignore_count;
+	int64_t now;                       /* Unix seconds; decides which rules have ended */
+};
+
+/* A finding that a rule took out of the list. */
+struct cv_ignored {
+	struct cv_finding finding;
+	uint32_t rule;                     /* into policy.ignores */
 };
 
 struct cv_graph {
@@ -87,6 +104,9 @@ struct cv_graph {
 	size_t reference_count;
 	struct cv_finding *findings;       /* sorted by repository, image, offset, id; without an image first */
 	size_t finding_count;
+	struct cv_ignored *ignored;        /* in the same order; counted nowhere else */
+	size_t ignored_count;
+	struct cv_graph_policy policy;     /* with the usual values put in */
 	struct cv_arena *arena;
 };
 

@@ -44,6 +44,9 @@ CV_API bool cv_report_explain(const struct cv_problem *problem, const struct cv_
 CV_API bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
 			   size_t selected, const struct cv_sink *sink);
 
+/* The document of check as one record a line. */
+CV_API bool cv_report_ndjson(const struct cv_graph *g, const struct cv_report_head *head, const struct cv_sink *sink);
+
 /* The document of explain: "problems" with code, name, severity, title and explanation (paragraphs). */
 CV_API bool cv_report_explain_json(const struct cv_problem *const *problems, size_t count,
 				   const struct cv_report_head *head, const struct cv_sink *sink);

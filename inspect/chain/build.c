@@ -58,10 +58,18 @@ static bool sort_findings(struct cv_build *b)
 	for (size_t i = 0; i < b->findings.len; i++)
 		list[i] = (struct numbered){ b->findings.at[i], i };
 	qsort(list, b->findings.len, sizeof *list, compare_numbered);
-	for (size_t i = 0; i < b->findings.len; i++)
-		b->findings.at[i] = list[i].finding;
+	b->g->ignored = calloc(b->ignored + 1, sizeof *b->g->ignored);
+	if (!b->g->ignored)
+		return false;
+	for (size_t i = 0; i < b->findings.len; i++) {
+		uint32_t rule = cv_ignore_rule(b, &list[i].finding);
+
+		if (rule != CV_NO_RULE)
+			b->g->ignored[b->g->ignored_count++] = (struct cv_ignored){ list[i].finding, rule };
+		else
+			b->findings.at[b->g->finding_count++] = list[i].finding;
+	}
 	b->g->findings = cv_take(b->findings.at);
-	b->g->finding_count = b->findings.len;
 	return true;
 }
 
@@ -127,8 +135,11 @@ struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_refe
 
 	if (full) {
 		b.g = &full->pub;
-		b.policy.depth_warn = policy && policy->depth_warn ? policy->depth_warn : 25;
-		b.policy.depth_limit = policy && policy->depth_limit ? policy->depth_limit : 30;
+		if (policy)
+			b.policy = *policy;
+		b.policy.depth_warn = b.policy.depth_warn ? b.policy.depth_warn : 25;
+		b.policy.depth_limit = b.policy.depth_limit ? b.policy.depth_limit : 30;
+		full->pub.policy = b.policy;
 		full->pub.scan = scan;
 		full->pub.refs = refs;
 		full->pub.checks = checks;
@@ -154,6 +165,7 @@ void cv_graph_free(struct cv_graph *g)
 	free(g->roots);
 	free(g->references);
 	free(g->findings);
+	free(g->ignored);
 	cv_arena_free(g->arena);
 	free(g);
 }

@@ -97,6 +97,7 @@ struct cv_build {
 	size_t identity_count;
 	struct cv_note *notes;              /* one for each image */
 	struct cv_finding_vec findings;
+	size_t ignored;                     /* how many of them rules take out */
 	struct cv_match_vec matches;        /* in the order of the claims */
 	uint32_t *lost_claims;              /* for each claim: where its target is missing, or UINT32_MAX */
 	const struct cv_claim *lost;        /* one of them that is no sign of use, or NULL */

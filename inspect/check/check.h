@@ -12,6 +12,9 @@
 void cv_found(struct cv_build *b, uint32_t image, struct cv_finding f);
 /* Adds a finding that concerns no single image. */
 void cv_found_in(struct cv_build *b, uint32_t repository, struct cv_finding f);
+/* The rule that takes the finding out of the list: the first that fits and has not ended. */
+#define CV_NO_RULE UINT32_MAX
+uint32_t cv_ignore_rule(const struct cv_build *b, const struct cv_finding *f);   /* ignore.c */
 /* Moves a text into the memory of the graph and empties it. */
 const char *cv_keep(struct cv_build *b, struct cv_text *t);
 static inline struct cv_arg cv_arg_kept(struct cv_build *b, struct cv_text *t)

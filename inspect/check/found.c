@@ -7,6 +7,15 @@ static bool is_reported(const struct cv_build *b, uint32_t repository)
 	return repository < cv_scan_repository_count(b->scan) && !cv_scan_repository(b->scan, repository)->other;
 }
 
+/* Findings that a rule takes out are kept with the others up to the end, and are counted apart. */
+static bool is_ignored(struct cv_build *b, const struct cv_finding *f)
+{
+	bool ignored = cv_ignore_rule(b, f) != CV_NO_RULE;
+
+	b->ignored += ignored;
+	return ignored;
+}
+
 void cv_found(struct cv_build *b, uint32_t image, struct cv_finding f)
 {
 	struct cv_image *i = &b->g->images[image];
@@ -15,11 +24,13 @@ void cv_found(struct cv_build *b, uint32_t image, struct cv_finding f)
 		return;
 	f.repository = i->repository;
 	f.image = image;
+	b->failed |= !cv_finding_vec_push(&b->findings, f);
+	if (is_ignored(b, &f))
+		return;
 	i->finding_count++;
 	if (!i->any_finding || f.severity > i->worst)
 		i->worst = f.severity;
 	i->any_finding = true;
-	b->failed |= !cv_finding_vec_push(&b->findings, f);
 }
 
 void cv_found_in(struct cv_build *b, uint32_t repository, struct cv_finding f)
@@ -28,6 +39,7 @@ void cv_found_in(struct cv_build *b, uint32_t repository, struct cv_finding f)
 		return;
 	f.repository = repository;
 	f.image = CV_NO_IMAGE;
+	is_ignored(b, &f);
 	b->failed |= !cv_finding_vec_push(&b->findings, f);
 }
 

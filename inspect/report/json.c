@@ -5,6 +5,7 @@
  */
 #include "inspect/report/evidence.h"
 #include "inspect/report/json_image.h"
+#include "inspect/report/json_parts.h"
 #include "inspect/report/words.h"
 
 struct document {
@@ -12,7 +13,6 @@ struct document {
 	const struct cv_graph *g;
 	const uint32_t *selection;   /* NULL: everything */
 	size_t selected;
-	struct cv_text scratch;
 };
 
 static bool is_selected(const struct document *d, uint32_t image)
@@ -35,7 +35,7 @@ static bool repository_wanted(const struct document *d, uint32_t repository)
 	return false;
 }
 
-void cv_json_head(struct cv_json *j, const struct cv_report_head *head)
+struct json_object *cv_json_head_object(struct cv_json *j, const struct cv_report_head *head)
 {
 	struct json_object *o = cv_json_object(j), *schema = cv_json_object(j), *version = cv_json_array(j),
 			   *tool = cv_json_object(j), *argv = cv_json_array(j);
@@ -54,14 +54,18 @@ void cv_json_head(struct cv_json *j, const struct cv_report_head *head)
 	cv_json_put(j, tool, "argv", argv);
 	cv_json_put(j, tool, "exit_status", json_object_new_int(head->exit_status));
 	cv_json_put(j, o, "tool", tool);
-	cv_json_record(j, o, true);
+	return o;
 }
 
-static void put_sources(struct document *d, struct json_object *o)
+void cv_json_head(struct cv_json *j, const struct cv_report_head *head)
 {
-	struct cv_json *j = &d->json;
+	cv_json_record(j, cv_json_head_object(j, head), true);
+}
+
+static void put_sources(struct cv_json *j, struct json_object *o, const struct cv_graph *g)
+{
 	struct json_object *references = cv_json_object(j), *sources = cv_json_array(j);
-	const struct cv_references *refs = d->g->refs;
+	const struct cv_references *refs = g->refs;
 
 	for (size_t i = 0; refs && i < refs->source_count; i++) {
 		const struct cv_claim_source *s = &refs->sources[i];
@@ -96,6 +100,15 @@ static void write_images(struct document *d, uint32_t repository)
 	cv_json_raw(&d->json, "]");
 }
 
+struct json_object *cv_json_trouble(struct cv_json *j, const struct cv_trouble *t)
+{
+	struct json_object *o = cv_json_object(j);
+
+	cv_json_name(j, o, "path", cv_bytes_of(t->path));
+	cv_json_text(j, o, "text", t->text);
+	return o;
+}
+
 static void write_not_looked_at(struct document *d, uint32_t repository)
 {
 	const char *comma = "\n";
@@ -107,9 +120,7 @@ static void write_not_looked_at(struct document *d, uint32_t repository)
 
 		if (t->repository != repository)
 			continue;
-		o = cv_json_object(&d->json);
-		cv_json_name(&d->json, o, "path", cv_bytes_of(t->path));
-		cv_json_text(&d->json, o, "text", t->text);
+		o = cv_json_trouble(&d->json, t);
 		cv_json_raw(&d->json, comma);
 		cv_json_record(&d->json, o, false);
 		comma = ",\n";
@@ -117,15 +128,14 @@ static void write_not_looked_at(struct document *d, uint32_t repository)
 	cv_json_raw(&d->json, "]");
 }
 
-static void write_summary(struct document *d, uint32_t repository)
+struct json_object *cv_json_summary(struct cv_json *j, const struct cv_graph *g, uint32_t repository)
 {
-	struct cv_json *j = &d->json;
 	struct json_object *o = cv_json_object(j);
-	size_t first, end = cv_words_images_of(d->g, repository, &first);
+	size_t first, end = cv_words_images_of(g, repository, &first);
 	uint64_t allocated = 0, deepest = 0, mergeable = 0;
 
 	for (size_t i = first; i < end; i++) {
-		const struct cv_image *m = &d->g->images[i];
+		const struct cv_image *m = &g->images[i];
 
 		allocated += m->file->allocated;
 		mergeable += m->coalesce.possible;
@@ -135,19 +145,23 @@ static void write_summary(struct document *d, uint32_t repository)
 	cv_json_number(j, o, "allocated_bytes", allocated);
 	cv_json_number(j, o, "deepest", deepest);
 	cv_json_number(j, o, "coalescable", mergeable);
-	cv_json_number(j, o, "errors", cv_graph_count(d->g, repository, CV_ERROR));
-	cv_json_number(j, o, "warnings", cv_graph_count(d->g, repository, CV_WARNING));
-	cv_json_number(j, o, "infos", cv_graph_count(d->g, repository, CV_INFO));
-	cv_json_raw(j, ",\"summary\":");
-	cv_json_record(j, o, true);
-	write_not_looked_at(d, repository);
-	cv_json_raw(j, "}");
+	cv_json_number(j, o, "errors", cv_graph_count(g, repository, CV_ERROR));
+	cv_json_number(j, o, "warnings", cv_graph_count(g, repository, CV_WARNING));
+	cv_json_number(j, o, "infos", cv_graph_count(g, repository, CV_INFO));
+	return o;
 }
 
-static void write_repository(struct document *d, uint32_t repository)
+static void write_summary(struct document *d, uint32_t repository)
 {
-	struct cv_json *j = &d->json;
-	const struct cv_repository *r = cv_scan_repository(d->g->scan, repository);
+	cv_json_raw(&d->json, ",\"summary\":");
+	cv_json_record(&d->json, cv_json_summary(&d->json, d->g, repository), true);
+	write_not_looked_at(d, repository);
+	cv_json_raw(&d->json, "}");
+}
+
+struct json_object *cv_json_repository(struct cv_json *j, const struct cv_graph *g, uint32_t repository)
+{
+	const struct cv_repository *r = cv_scan_repository(g->scan, repository);
 	struct json_object *o = cv_json_object(j);
 
 	cv_json_name(j, o, "path", cv_bytes_of(r->path));
@@ -155,46 +169,93 @@ static void write_repository(struct document *d, uint32_t repository)
 	cv_json_number(j, o, "size_bytes", r->size_bytes);
 	cv_json_number(j, o, "free_bytes", r->free_bytes);
 	cv_json_bool(j, o, "complete", r->complete);
-	put_sources(d, o);
-	cv_json_record(j, o, true);
+	put_sources(j, o, g);
+	return o;
+}
+
+static void write_repository(struct document *d, uint32_t repository)
+{
+	cv_json_record(&d->json, cv_json_repository(&d->json, d->g, repository), true);
 	write_images(d, repository);
 	write_summary(d, repository);
-	cv_json_raw(j, "}");
+	cv_json_raw(&d->json, "}");
 }
 
-static void put_evidence(struct document *d, struct json_object *o, const struct cv_finding *f)
+static void put_evidence(struct cv_json *j, struct json_object *o, const struct cv_graph *g, const struct cv_finding *f)
 {
-	struct json_object *evidence = cv_json_array(&d->json);
+	struct json_object *evidence = cv_json_array(j);
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	for (size_t n = 0; d->json.ok && cv_evidence_piece(&d->scratch, d->g, f, n); n++)
-		cv_json_push(&d->json, evidence, json_object_new_string(cv_text_str(&d->scratch)));
-	cv_json_put(&d->json, o, "evidence", evidence);
+	for (size_t n = 0; j->ok && cv_evidence_piece(&t, g, f, n); n++)
+		cv_json_push(j, evidence, json_object_new_string(cv_text_str(&t)));
+	cv_json_put(j, o, "evidence", evidence);
 }
 
-static void write_finding(struct document *d, const struct cv_finding *f)
+struct json_object *cv_json_finding(struct cv_json *j, const struct cv_graph *g, const struct cv_finding *f)
 {
-	struct cv_json *j = &d->json;
 	const struct cv_problem *p = cv_problem_by_id(f->id);
 	struct json_object *o = cv_json_object(j);
+	CV_AUTO(cv_text_fini) struct cv_text title = { 0 };
 
 	cv_json_text(j, o, "code", p ? p->code : "");
 	cv_json_text(j, o, "name", p ? p->name : "");
 	cv_json_text(j, o, "severity", cv_severity_name(f->severity));
-	if (f->repository < cv_scan_repository_count(d->g->scan))
-		cv_json_name(j, o, "repository", cv_bytes_of(cv_scan_repository(d->g->scan, f->repository)->path));
+	if (f->repository < cv_scan_repository_count(g->scan))
+		cv_json_name(j, o, "repository", cv_bytes_of(cv_scan_repository(g->scan, f->repository)->path));
 	if (f->image != CV_NO_IMAGE)
-		cv_json_name(j, o, "image", cv_bytes_of(d->g->images[f->image].id));
+		cv_json_name(j, o, "image", cv_bytes_of(g->images[f->image].id));
 	if (f->has_where) {
 		cv_json_number(j, o, "offset", f->where.off);
 		cv_json_number(j, o, "length", f->where.len);
 	}
-	cv_text_clear(&d->scratch);
-	cv_finding_title(&d->scratch, f);
-	cv_json_text(j, o, "title", cv_text_str(&d->scratch));
-	put_evidence(d, o, f);
+	cv_finding_title(&title, f);
+	cv_json_text(j, o, "title", cv_text_str(&title));
+	put_evidence(j, o, g, f);
 	if (f->bytes)
 		cv_json_number(j, o, "bytes", f->bytes);
-	cv_json_record(j, o, false);
+	return o;
+}
+
+struct json_object *cv_json_rule(struct cv_json *j, const struct cv_graph *g, uint32_t rule)
+{
+	const struct cv_ignore *r = &g->policy.ignores[rule];
+	struct json_object *o = cv_json_object(j);
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	cv_json_name(j, o, "rule", cv_bytes_of(r->rule));
+	cv_text_addf(&t, "%.10s", cv_time_utc(r->until - 1).s);
+	cv_json_text(j, o, "until", cv_text_str(&t));
+	cv_json_text(j, o, "reason", r->reason);
+	cv_json_bool(j, o, "ended", r->until <= g->policy.now);
+	return o;
+}
+
+struct json_object *cv_json_ignored(struct cv_json *j, const struct cv_graph *g, const struct cv_ignored *i)
+{
+	struct json_object *o = cv_json_finding(j, g, &i->finding);
+
+	cv_json_put(j, o, "ignored_by", cv_json_rule(j, g, i->rule));
+	return o;
+}
+
+/* Only where there are rules: what they took out, and all of them, also those that have ended. */
+static void write_rules(struct document *d)
+{
+	const struct cv_graph *g = d->g;
+
+	if (d->selection || !g->policy.ignore_count)
+		return;
+	cv_json_raw(&d->json, ",\n\"ignored\":[");
+	for (size_t i = 0; i < g->ignored_count && d->json.ok; i++) {
+		cv_json_raw(&d->json, i ? ",\n" : "\n");
+		cv_json_record(&d->json, cv_json_ignored(&d->json, g, &g->ignored[i]), false);
+	}
+	cv_json_raw(&d->json, "],\n\"ignore_rules\":[");
+	for (size_t i = 0; i < g->policy.ignore_count && d->json.ok; i++) {
+		cv_json_raw(&d->json, i ? ",\n" : "\n");
+		cv_json_record(&d->json, cv_json_rule(&d->json, g, (uint32_t)i), false);
+	}
+	cv_json_raw(&d->json, "]");
 }
 
 static bool finding_wanted(const struct document *d, const struct cv_finding *f)
@@ -227,11 +288,12 @@ bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head,
 		if (!finding_wanted(&d, &g->findings[i]))
 			continue;
 		cv_json_raw(&d.json, comma);
-		write_finding(&d, &g->findings[i]);
+		cv_json_record(&d.json, cv_json_finding(&d.json, g, &g->findings[i]), false);
 		comma = ",\n";
 	}
-	cv_json_raw(&d.json, "]}\n");
-	cv_text_fini(&d.scratch);
+	cv_json_raw(&d.json, "]");
+	write_rules(&d);
+	cv_json_raw(&d.json, "}\n");
 	return d.json.ok;
 }
 

@@ -88,6 +88,33 @@ static void draw_not_looked_at(struct cv_page *o, const struct cv_graph *g, bool
 	}
 }
 
+static bool has_ended(const struct cv_graph *g, const struct cv_ignore *rule)
+{
+	return rule->until <= g->policy.now;
+}
+
+/* Rules that have ended always, those that hold when verbose. */
+static void draw_rules(struct cv_page *o, const struct cv_graph *g)
+{
+	for (size_t i = 0; i < g->policy.ignore_count && o->ok; i++) {
+		const struct cv_ignore *rule = &g->policy.ignores[i];
+		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+		size_t taken = 0;
+
+		for (size_t k = 0; k < g->ignored_count; k++)
+			taken += g->ignored[k].rule == i;
+		if (!has_ended(g, rule) && !o->style.verbose)
+			continue;
+		if (has_ended(g, rule))
+			cv_text_add(&t, "An ignore rule has ended: ");
+		else
+			cv_text_addf(&t, "Ignore rule, %zu taken out: ", taken);
+		cv_words_rule(&t, rule);
+		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&t)), 2);
+		cv_page_end(o);
+	}
+}
+
 static void draw_summary(struct cv_page *o, const struct cv_graph *g)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
@@ -104,6 +131,10 @@ static void draw_summary(struct cv_page *o, const struct cv_graph *g)
 	cv_text_addf(&t, "; %zu of ", bad);
 	cv_words_number(&t, images, "image", "images");
 	cv_text_add(&t, bad == 1 ? " has findings" : " have findings");
+	if (g->ignored_count) {
+		cv_text_add(&t, "; ");
+		cv_words_number(&t, g->ignored_count, "finding is ignored by a rule", "findings are ignored by rules");
+	}
 	if (g->partial)
 		cv_text_add(&t, "; the scan was stopped, so this is not all");
 	cv_page_wrapped(o, CV_PAINT_BOLD, cv_bytes_of(cv_text_str(&t)), 2);
@@ -134,6 +165,7 @@ bool cv_report_findings(const struct cv_graph *g, const struct cv_style *style, 
 	if (any)
 		cv_page_end(&out);
 	draw_summary(&out, g);
+	draw_rules(&out, g);
 	return cv_page_fini(&out);
 }
 

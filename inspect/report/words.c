@@ -122,6 +122,15 @@ void cv_words_references(struct cv_text *t, const struct cv_graph *g)
 	cv_text_add(t, g->refs->complete ? "; together complete" : "; together not complete");
 }
 
+void cv_words_rule(struct cv_text *t, const struct cv_ignore *rule)
+{
+	/* The last day is shown, the rule ends with it. */
+	struct cv_time_text end = cv_time_utc(rule->until - 1);
+
+	cv_text_escape(t, cv_bytes_of(rule->rule));
+	cv_text_addf(t, ", until %.10s: %s", end.s, rule->reason);
+}
+
 const char *cv_words_format(enum cv_format_id format)
 {
 	static const char *const names[CV_FORMAT_COUNT] = {

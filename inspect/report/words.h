@@ -26,6 +26,9 @@ void cv_words_references(struct cv_text *t, const struct cv_graph *g);
 /* Appends the bytes of a range: "at 0x200, 1,024 B". */
 void cv_words_where(struct cv_text *t, struct cv_range where);
 
+/* Appends an ignore rule: "leaked-clusters:web01.qcow2, until 2027-01-31: being moved". */
+void cv_words_rule(struct cv_text *t, const struct cv_ignore *rule);
+
 /* "VHD": for prose, where cv_format_name() is for columns and JSON. */
 const char *cv_words_format(enum cv_format_id format);
 

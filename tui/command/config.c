@@ -1,110 +1,25 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The configuration file, read with inih. Every key is a row; a key that is not known is an error with its
- * line, because a typing error in a safety limit must not be silent.
+ * The configuration files, read with inih. A key that is no row of config_rows.c is an error with its line, because a
+ * typing error in a safety limit must not be silent.
  */
+#include <dirent.h>
 #include <ini.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
+#include "tui/command/clock.h"
 #include "tui/command/config.h"
 
 struct reading {
 	struct cv_config *config;
 	FILE *file;
+	const char *name;        /* escaped */
 	int line;                /* of the line that is being looked at */
 	int bad_line;            /* of the first error; 0 = none */
+	char section[INI_MAX_LINE];   /* inih cuts long ones */
+	int section_line;
 	struct cv_err problem;
-};
-
-static bool parse_count(uint32_t *n, const char *key, const char *value, struct cv_err *err)
-{
-	char *end = NULL;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || errno || v < 1 || v > 100000)
-		return cv_fail(err, CV_EUSAGE, "%s takes a number from 1 to 100000", key);
-	*n = (uint32_t)v;
-	return true;
-}
-
-static bool set_depth_warn(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	(void)section;
-	return parse_count(&c->policy.depth_warn, "depth_warn", value, err);
-}
-
-static bool set_depth_limit(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	(void)section;
-	return parse_count(&c->policy.depth_limit, "depth_limit", value, err);
-}
-
-static bool set_refs(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	char *copy = strdup(value);
-
-	(void)section;
-	if (!copy)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	free(c->refs);
-	c->refs = copy;
-	return *value || cv_fail(err, CV_EUSAGE, "refs needs a source");
-}
-
-/* The NAME of [repository "NAME"]; NULL if the section is not written like that. */
-static char *section_name(const char *section)
-{
-	static const char before[] = "repository \"";
-	size_t len = strlen(section);
-
-	if (len <= sizeof before || strncmp(section, before, sizeof before - 1) || section[len - 1] != '"')
-		return NULL;
-	return strndup(section + sizeof before - 1, len - sizeof before);
-}
-
-static char *without_slashes(const char *path)
-{
-	size_t len = strlen(path);
-
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	return strndup(path, len);
-}
-
-/* A name that is given again, by a file that is read later, moves. */
-static bool set_path(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	CV_AUTO(cv_auto_free) char *name = section_name(section);
-	CV_AUTO(cv_auto_free) char *path = without_slashes(value);
-	struct cv_config_repository *old;
-
-	if (!name)
-		return cv_fail(err, CV_EUSAGE,
-			       "a repository section is written [repository \"NAME\"], NAME at most 36 bytes");
-	if (*value != '/')
-		return cv_fail(err, CV_EUSAGE, "path must begin with /");
-	old = (struct cv_config_repository *)cv_config_named(c, name);
-	if (old && path) {
-		free(old->path);
-		old->path = cv_take(path);
-		return true;
-	}
-	if (!path || !cv_config_repositories_push(&c->repositories, (struct cv_config_repository){ name, path }))
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	name = path = NULL;
-	return true;
-}
-
-static const struct config_row {
-	const char *section, *key;
-	bool (*set)(struct cv_config *c, const char *section, const char *value, struct cv_err *err);
-} rows[] = {
-	{ "defaults", "depth_warn", set_depth_warn },
-	{ "defaults", "depth_limit", set_depth_limit },
-	{ "defaults", "refs", set_refs },
-	{ "repository ", "path", set_path },
 };
 
 /* A section of rows that ends in a blank takes a name behind it. */
@@ -115,15 +30,44 @@ static bool section_fits(const char *row, const char *section)
 	return row[len - 1] == ' ' ? !strncmp(row, section, len) : !strcmp(row, section);
 }
 
-static int take_pair(void *ctx, const char *section, const char *key, const char *value)
+static void replace(char **slot, char *value)
+{
+	free(*slot);
+	*slot = value;
+}
+
+/* Remembers what was written for a row, and where. */
+static bool note_origin(struct reading *r, size_t row, const char *section, const char *value)
+{
+	CV_AUTO(cv_text_fini) struct cv_text origin = { 0 };
+	struct cv_config *c = r->config;
+	char *name = cv_config_section_name(section, "repository");
+	struct cv_config_repository *repository =
+		name ? (struct cv_config_repository *)cv_config_named(c, name) : NULL;
+
+	free(name);
+	cv_text_addf(&origin, "%s:%d", r->name, r->line);
+	if (origin.failed)
+		return cv_fail(&r->problem, CV_ENOMEM, "out of memory");
+	if (repository)
+		replace(&repository->origin, cv_take(origin.at));
+	if (repository || strcmp(cv_config_rows[row].section, "defaults") != 0)
+		return true;
+	replace(&c->written[row].text, strdup(value));
+	replace(&c->written[row].origin, cv_take(origin.at));
+	return c->written[row].text || cv_fail(&r->problem, CV_ENOMEM, "out of memory");
+}
+
+static int take_pair(void *ctx, const char *inih_section, const char *key, const char *value)
 {
 	struct reading *r = ctx;
+	const char *section = *inih_section ? r->section : "";
 	CV_AUTO(cv_text_fini) struct cv_text what = { 0 };
 
-	for (size_t i = 0; i < CV_COUNT(rows) && !r->bad_line; i++) {
-		if (!section_fits(rows[i].section, section) || strcmp(rows[i].key, key))
+	for (size_t i = 0; i < cv_config_row_count && !r->bad_line; i++) {
+		if (!section_fits(cv_config_rows[i].section, section) || strcmp(cv_config_rows[i].key, key) != 0)
 			continue;
-		if (rows[i].set(r->config, section, value, &r->problem))
+		if (cv_config_rows[i].set(r->config, section, value, &r->problem) && note_origin(r, i, section, value))
 			return 1;
 		r->bad_line = r->line;
 		return 0;
@@ -136,6 +80,37 @@ static int take_pair(void *ctx, const char *section, const char *key, const char
 	cv_text_escape(&what, cv_bytes_of(section));
 	cv_fail(&r->problem, CV_EUSAGE, "there is no setting %s]", cv_text_str(&what));
 	return 0;
+}
+
+static bool in_ignore(const struct reading *r)
+{
+	return section_fits("ignore ", r->section);
+}
+
+/* The section before is over, also at the end of the file. */
+static void end_section(struct reading *r)
+{
+	if (!r->bad_line && in_ignore(r) && !cv_config_ignore_end(r->config, &r->problem))
+		r->bad_line = r->section_line;
+	r->section[0] = '\0';
+}
+
+/* Takes the name of a section out of its line, which may hold brackets in quotes, and leaves a short one for inih. */
+static void take_section(struct reading *r, char *buf, size_t size)
+{
+	const char *quote = strrchr(buf, '"');
+	char *end = strchr(quote ? quote : buf, ']');
+
+	if (!end)
+		return;
+	end_section(r);
+	*end = '\0';
+	snprintf(r->section, sizeof r->section, "%s", buf + 1);
+	r->section_line = r->line;
+	snprintf(buf, size, "[section]\n");
+	if (!r->bad_line && (in_ignore(r) || !strcmp(r->section, "ignore")) &&
+	    !cv_config_ignore_begin(r->config, r->section, &r->problem))
+		r->bad_line = r->line;
 }
 
 /* Gives inih a line without the blanks before it, which would make it a continuation of the line above. */
@@ -154,6 +129,8 @@ static char *next_line(char *buf, int size, void *ctx)
 	}
 	blanks = strspn(buf, " \t");
 	memmove(buf, buf + blanks, len - blanks + 1);
+	if (*buf == '[')
+		take_section(r, buf, (size_t)size);
 	return buf;
 }
 
@@ -167,13 +144,17 @@ bool cv_config_read_file(struct cv_config *config, const char *path, struct cv_e
 	r.file = fopen(path, "re");
 	if (!r.file)
 		return cv_fail_errno(err, "cannot open %s", cv_text_str(&name));
+	r.name = cv_text_str(&name);
 	syntax = ini_parse_stream(next_line, &r, take_pair, &r);
+	end_section(&r);
 	if (ferror(r.file)) {
 		cv_fail_errno(err, "cannot read %s", cv_text_str(&name));
 		fclose(r.file);
 		return false;
 	}
 	fclose(r.file);
+	config->policy.ignores = config->ignores.at;
+	config->policy.ignore_count = config->ignores.len;
 	if (r.bad_line && (syntax <= 0 || r.bad_line <= syntax))
 		return cv_fail(err, r.problem.code, "%s:%d: %s", cv_text_str(&name), r.bad_line, r.problem.text);
 	return !syntax ||
@@ -191,14 +172,61 @@ static bool read_if_there(struct cv_config *config, const char *path, struct cv_
 	return true;
 }
 
+static int is_conf(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > 5 && entry->d_name[0] != '.' && !strcmp(entry->d_name + len - 5, ".conf");
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The files of folder/conf.d in the order of their names. */
+static bool read_parts(struct cv_config *config, const char *folder, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+	struct dirent **names = NULL;
+	int count;
+	bool ok = true;
+
+	cv_text_addf(&path, "%s/conf.d", folder);
+	count = scandir(cv_text_str(&path), &names, is_conf, by_bytes);
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+		return cv_fail_errno(err, "cannot read the folder conf.d of the configuration");
+	for (int i = 0; i < count; i++) {
+		cv_text_clear(&path);
+		cv_text_addf(&path, "%s/conf.d/%s", folder, names[i]->d_name);
+		ok = ok && !path.failed && cv_config_read_file(config, cv_text_str(&path), err);
+		free(names[i]);
+	}
+	free(names);
+	return ok || (!err->code && cv_fail(err, CV_ENOMEM, "out of memory"));
+}
+
+static bool read_folder(struct cv_config *config, const char *folder, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+
+	cv_text_addf(&path, "%s/chainview.conf", folder);
+	return read_if_there(config, cv_text_str(&path), err) && read_parts(config, folder, err);
+}
+
 bool cv_config_load(struct cv_config *config, struct cv_err *err)
 {
 	const char *only = getenv("CHAINVIEW_CONFIG"), *home = getenv("HOME");
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+	struct stat st;
 
+	config->policy.now = cv_clock_now();
+	if (only && !*only)
+		return true;
 	if (only)
-		return !*only || cv_config_read_file(config, only, err);
-	if (!read_if_there(config, "/etc/chainview/chainview.conf", err))
+		return !stat(only, &st) && S_ISDIR(st.st_mode) ? read_folder(config, only, err) :
+								 cv_config_read_file(config, only, err);
+	if (!read_folder(config, "/etc/chainview", err))
 		return false;
 	if (!home || *home != '/')
 		return true;
@@ -213,9 +241,16 @@ void cv_config_fini(struct cv_config *config)
 	for (size_t i = 0; i < config->repositories.len; i++) {
 		free(config->repositories.at[i].name);
 		free(config->repositories.at[i].path);
+		free(config->repositories.at[i].origin);
 	}
+	for (size_t i = 0; i < CV_CONFIG_SETTINGS; i++) {
+		free(config->written[i].text);
+		free(config->written[i].origin);
+	}
+	cv_config_ignores_fini(config);
 	free(config->repositories.at);
 	free(config->refs);
+	free(config->metrics);
 	*config = (struct cv_config){ .refs = NULL };
 }
 
@@ -242,4 +277,12 @@ const struct cv_config_repository *cv_config_enclosing(const struct cv_config *c
 		best_len = len;
 	}
 	return best;
+}
+
+const struct cv_config_repository *cv_config_at(const struct cv_config *config, const char *path)
+{
+	for (size_t i = 0; i < config->repositories.len; i++)
+		if (!strcmp(config->repositories.at[i].path, path))
+			return &config->repositories.at[i];
+	return NULL;
 }
