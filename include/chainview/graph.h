@@ -73,6 +73,7 @@ struct cv_ignore {
 	enum cv_problem_id problem;
 	const char *image;                 /* id, path (raw or as displayed) or UUID; NULL: of every image, and of none */
 	int64_t until;                     /* Unix seconds; from then on the rule does nothing but be reported */
+	const char *origin;                /* where the rule is written: "file:line", escaped */
 	const char *rule, *reason;         /* as written: "leaked-clusters:web01.qcow2", "until the move is done" */
 };
 

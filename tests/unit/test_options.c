@@ -190,7 +190,7 @@ static void help_lines_fit_a_terminal(void **state)
 	struct cv_text t = { 0 };
 
 	(void)state;
-	cv_options_help(&t, cv_common_options);
+	cv_options_help(&t, cv_common_options, NULL);
 	assert_non_null(strstr(t.at, "\n  -q, --quiet "));
 	assert_non_null(strstr(t.at, "\n      --refs=SOURCE,... "));
 	for (const char *line = t.at; *line; line = strchr(line, '\n') + 1)

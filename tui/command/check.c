@@ -4,17 +4,21 @@
  */
 #include <unistd.h>
 
+#include "tui/command/clock.h"
 #include "tui/command/command.h"
+#include "tui/command/monitor.h"
 
 static bool set_fail_on(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
 	settings->fail_on = strcmp(value, "warning") ? CV_ERROR : CV_WARNING;
-	return settings->fail_on == CV_WARNING || !strcmp(value, "error") ||
-	       cv_fail(err, CV_EUSAGE, "--fail-on takes error or warning");
+	settings->fail_never = !strcmp(value, "never");
+	return settings->fail_on == CV_WARNING || settings->fail_never || !strcmp(value, "error") ||
+	       cv_fail(err, CV_EUSAGE, "--fail-on takes error, warning or never");
 }
 
 static const struct cv_option_row options[] = {
-	{ "fail-on", 0, "SEVERITY", "error warning", "what makes the status 4: error or warning", set_fail_on, 0 },
+	{ "fail-on", 0, "SEVERITY", "error warning never", "what makes the status 4: error, warning or never", set_fail_on, 0 },
+	CV_MONITOR_OPTIONS,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -22,6 +26,8 @@ static int status_of(const struct cv_session *s)
 {
 	int status = cv_session_status(s);
 
+	if (s->settings.fail_never)
+		return status;
 	if (cv_graph_count(s->graph, UINT32_MAX, CV_ERROR))
 		status |= CV_EXIT_ERRORS;
 	if (cv_graph_count(s->graph, UINT32_MAX, CV_WARNING))
@@ -45,15 +51,40 @@ static bool write_json(const struct cv_sink *sink, void *ctx)
 	return cv_report_json(s->graph, &head, NULL, 0, sink);
 }
 
+static bool write_ndjson(const struct cv_sink *sink, void *ctx)
+{
+	const struct cv_session *s = ctx;
+	struct cv_report_head head = { "check", s->argc, s->argv, status_of(s) };
+
+	return cv_report_ndjson(s->graph, &head, sink);
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
+	const struct cv_monitor_settings *m = &s->settings.monitor;
+	uint64_t started = cv_clock_ticks();
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
 	s->tables = true;
-	if (!cv_session_add_all(s, argv, (size_t)argc, &err) || !cv_session_run(s, &err))
+	if (!cv_monitor_settle(s, &err))
+		return cv_command_fail(s, &err);
+	cv_monitor_timeout(s);
+	if (m->output == CV_MONITOR_NAGIOS && !m->now)
+		return cv_monitor_last(s, argc, argv);
+	if (!cv_session_add_all(s, argv, (size_t)argc, &err))
+		return cv_command_fail(s, &err);
+	if (m->cron && !cv_monitor_lock(s))
+		return CV_EXIT_OK;
+	if (!cv_session_run(s, &err))
 		return cv_command_fail(s, &err);
 	status = status_of(s);
+	if (cv_monitor_wanted(s))
+		status = cv_monitor_report(s, status, cv_clock_ticks() - started);
+	if (m->cron || m->output == CV_MONITOR_NAGIOS)
+		return status;
+	if (m->output == CV_MONITOR_NDJSON)
+		return cv_output_report((struct cv_report_call){ write_ndjson, s }, status);
 	if (s->settings.quiet && !s->settings.json && !status)
 		return status;
 	return cv_output_report((struct cv_report_call){ s->settings.json ? write_json : write_text, s }, status);

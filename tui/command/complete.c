@@ -88,14 +88,14 @@ static void add_repositories(struct cv_text *out, int argc, char **argv)
 	cv_config_fini(&config);
 }
 
-/* "	--color) words='auto always never ' ;;" for each option with fixed values. */
-static void add_value_cases(struct cv_text *out, const struct cv_option_row *rows)
+/* "	check:--color) words='auto always never ' ;;" for each option with fixed values; "*" is any command. */
+static void add_value_cases(struct cv_text *out, const char *command, const struct cv_option_row *rows)
 {
 	for (; rows && rows->flag; rows++) {
 		CV_AUTO(cv_text_fini) struct cv_text words = { 0 };
 
 		if (add_words_of(&words, rows, ' '))
-			cv_text_addf(out, "\t--%s) words='%s' ;;\n", rows->flag, cv_text_str(&words));
+			cv_text_addf(out, "\t%s:--%s) words='%s' ;;\n", command, rows->flag, cv_text_str(&words));
 	}
 }
 
@@ -109,8 +109,8 @@ static void add_bash_tables(struct cv_text *out)
 {
 	cv_text_add(out, "_chainview_values()\n{\n\tcase $1 in\n");
 	for (size_t i = 0; cv_commands[i]; i++)
-		add_value_cases(out, cv_commands[i]->options);
-	add_value_cases(out, cv_common_options);
+		add_value_cases(out, cv_commands[i]->name, cv_commands[i]->options);
+	add_value_cases(out, "*", cv_common_options);
 	cv_text_add(out, "\tesac\n}\n\n_chainview_options()\n{\n\twords='");
 	add_flag_words(out, cv_common_options);
 	cv_text_add(out, "'\n\tcase $1 in\n");
@@ -142,7 +142,7 @@ static const char bash_function[] =
 	"\t\tif [[ -z $command && \" $_chainview_commands \" == *\" $word \"* ]]; then command=$word; fi\n"
 	"\tdone\n"
 	"\tif [[ -n $option ]]; then\n"
-	"\t\t_chainview_values \"$option\"\n"
+	"\t\t_chainview_values \"$command:$option\"\n"
 	"\t\tif [[ -z $words ]]; then compopt -o filenames; COMPREPLY=( $(compgen -f -- \"$cur\") ); return; fi\n"
 	"\telif [[ $cur == -* ]]; then\n"
 	"\t\t_chainview_options \"$command\"\n"

@@ -95,6 +95,15 @@ static void end_section(struct reading *r)
 	r->section[0] = '\0';
 }
 
+static void begin_ignore(struct reading *r)
+{
+	CV_AUTO(cv_text_fini) struct cv_text origin = { 0 };
+
+	cv_text_addf(&origin, "%s:%d", r->name, r->line);
+	if (!cv_config_ignore_begin(r->config, r->section, cv_text_str(&origin), &r->problem))
+		r->bad_line = r->line;
+}
+
 /* Takes the name of a section out of its line, which may hold brackets in quotes, and leaves a short one for inih. */
 static void take_section(struct reading *r, char *buf, size_t size)
 {
@@ -108,9 +117,8 @@ static void take_section(struct reading *r, char *buf, size_t size)
 	snprintf(r->section, sizeof r->section, "%s", buf + 1);
 	r->section_line = r->line;
 	snprintf(buf, size, "[section]\n");
-	if (!r->bad_line && (in_ignore(r) || !strcmp(r->section, "ignore")) &&
-	    !cv_config_ignore_begin(r->config, r->section, &r->problem))
-		r->bad_line = r->line;
+	if (!r->bad_line && (in_ignore(r) || !strcmp(r->section, "ignore")))
+		begin_ignore(r);
 }
 
 /* Gives inih a line without the blanks before it, which would make it a continuation of the line above. */

@@ -46,7 +46,8 @@ bool cv_config_read_file(struct cv_config *config, const char *path, struct cv_e
 void cv_config_fini(struct cv_config *config);
 
 /* config_ignore.c: the section [ignore "NAME-or-CODE[:IMAGE]"]; begin when it opens, end when the next one does. */
-bool cv_config_ignore_begin(struct cv_config *c, const char *section, struct cv_err *err);
+/* origin is copied. */
+bool cv_config_ignore_begin(struct cv_config *c, const char *section, const char *origin, struct cv_err *err);
 bool cv_config_ignore_until(struct cv_config *c, const char *section, const char *value, struct cv_err *err);
 bool cv_config_ignore_reason(struct cv_config *c, const char *section, const char *value, struct cv_err *err);
 bool cv_config_ignore_end(const struct cv_config *c, struct cv_err *err);

@@ -10,7 +10,7 @@ static struct cv_ignore *last(const struct cv_config *c)
 	return c->ignores.len ? &c->ignores.at[c->ignores.len - 1] : NULL;
 }
 
-bool cv_config_ignore_begin(struct cv_config *c, const char *section, struct cv_err *err)
+bool cv_config_ignore_begin(struct cv_config *c, const char *section, const char *origin, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) char *rule = cv_config_section_name(section, "ignore");
 	CV_AUTO(cv_auto_free) char *name = rule ? strndup(rule, strcspn(rule, ":")) : NULL;
@@ -30,8 +30,11 @@ bool cv_config_ignore_begin(struct cv_config *c, const char *section, struct cv_
 		new.image = rule + strlen(name) + 1;
 	if (new.image && !*new.image)
 		return cv_fail(err, CV_EUSAGE, "a rule for one image needs its name behind the colon");
-	if (!cv_config_ignores_push(&c->ignores, new))
+	new.origin = strdup(origin);
+	if (!new.origin || !cv_config_ignores_push(&c->ignores, new)) {
+		free((char *)(uintptr_t)new.origin);
 		return cv_fail(err, CV_ENOMEM, "out of memory");
+	}
 	rule = NULL;
 	return true;
 }
@@ -70,6 +73,7 @@ void cv_config_ignores_fini(struct cv_config *c)
 	for (size_t i = 0; i < c->ignores.len; i++) {
 		free((char *)(uintptr_t)c->ignores.at[i].rule);
 		free((char *)(uintptr_t)c->ignores.at[i].reason);
+		free((char *)(uintptr_t)c->ignores.at[i].origin);
 	}
 	free(c->ignores.at);
 }

@@ -13,10 +13,10 @@ static const char *const exit_help =
 	"  64 warnings found (check)\n";
 
 /* What every command has. */
-static void add_common(struct cv_text *out)
+static void add_common(struct cv_text *out, const struct cv_option_row *own)
 {
 	cv_text_add(out, "\nOptions of all commands:\n");
-	cv_options_help(out, cv_common_options);
+	cv_options_help(out, cv_common_options, own);
 	cv_text_add(out, "\nSources of references, for --refs:\n");
 	for (const struct cv_reference_row *row = cv_reference_rows; row->name; row++)
 		cv_text_addf(out, "  %-10s %s\n", row->name, row->what);
@@ -36,7 +36,7 @@ static void program_help(struct cv_text *out)
 	}
 	cv_text_add(out, "\nREPO is a directory, an image file, a block device or a configured name.\n"
 			 "IMAGE is a path, a UUID or its start (4 digits or more), or a name in --repo.\n");
-	add_common(out);
+	add_common(out, NULL);
 }
 
 void cv_help_add(struct cv_text *out, const struct cv_command *command)
@@ -49,9 +49,9 @@ void cv_help_add(struct cv_text *out, const struct cv_command *command)
 	cv_text_addf(out, "%c%s.\n", toupper((unsigned char)command->what[0]), command->what + 1);
 	if (command->options) {
 		cv_text_addf(out, "\nOptions of %s:\n", command->name);
-		cv_options_help(out, command->options);
+		cv_options_help(out, command->options, NULL);
 	}
-	add_common(out);
+	add_common(out, command->options);
 }
 
 static int run(struct cv_session *s, int argc, char **argv)

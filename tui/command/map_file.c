@@ -17,23 +17,6 @@ static int complain(const char *what, const char *path, const struct cv_err *err
 	return cv_exit_of(err);
 }
 
-/* Everything is on disk when this is true. */
-static bool write_into(int fd, struct cv_report_call call, struct cv_err *err)
-{
-	struct cv_output *o = cv_output_new(fd);
-	struct cv_sink sink;
-	bool ok;
-
-	if (!o)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	sink = cv_output_sink(o);
-	ok = call.write(&sink, call.ctx) || cv_fail(err, CV_ENOMEM, "it could not be made");
-	if (!cv_output_flush(o, err))
-		ok = false;
-	cv_output_free(o);
-	return ok && (fsync(fd) == 0 || cv_fail_errno(err, "cannot bring it to the disk"));
-}
-
 int cv_map_file(const char *path, struct cv_report_call call, int status)
 {
 	struct cv_err err = { .code = CV_OK };
@@ -48,7 +31,7 @@ int cv_map_file(const char *path, struct cv_report_call call, int status)
 			err.code = CV_EREFUSED;
 		return status | complain("", path, &err);
 	}
-	if (!write_into(fd, call, &err)) {
+	if (!cv_output_into(fd, call, &err)) {
 		unlink(path);
 		status |= complain("cannot write ", path, &err);
 	}

@@ -26,7 +26,7 @@ static bool set_verbose(struct cv_settings *s, const char *value, struct cv_err 
 	return true;
 }
 
-static bool parse_when(enum cv_when *when, const char *option, const char *value, struct cv_err *err)
+bool cv_when_parse(enum cv_when *when, const char *option, const char *value, struct cv_err *err)
 {
 	static const char *const words[] = {
 		[CV_WHEN_AUTO] = "auto", [CV_WHEN_ALWAYS] = "always", [CV_WHEN_NEVER] = "never",
@@ -42,12 +42,19 @@ static bool parse_when(enum cv_when *when, const char *option, const char *value
 
 static bool set_color(struct cv_settings *s, const char *value, struct cv_err *err)
 {
-	return parse_when(&s->color, "--color", value, err);
+	return cv_when_parse(&s->color, "--color", value, err);
 }
 
 static bool set_progress(struct cv_settings *s, const char *value, struct cv_err *err)
 {
-	return parse_when(&s->progress, "--progress", value, err);
+	char *end;
+
+	if (!strncmp(value, "fd:", 3)) {
+		s->progress_fd = value[3] >= '1' && value[3] <= '9' ? (int)strtol(value + 3, &end, 10) : -1;
+		return (s->progress_fd > 0 && !*end && s->progress_fd < 1024) ||
+		       cv_fail(err, CV_EUSAGE, "--progress=fd: needs the number of an open descriptor");
+	}
+	return cv_when_parse(&s->progress, "--progress", value, err);
 }
 
 static bool set_refs(struct cv_settings *s, const char *value, struct cv_err *err)
@@ -127,7 +134,9 @@ void cv_settings_init(struct cv_settings *settings)
 void cv_settings_fini(struct cv_settings *settings)
 {
 	free(settings->with.at);
+	free(settings->monitor.limits.at);
 	settings->with = (struct cv_string_vec){ 0 };
+	settings->monitor.limits = (struct cv_nagios_limits){ 0 };
 }
 
 /* The rows of one command as getopt wants them. */
@@ -138,9 +147,19 @@ struct table {
 	size_t count, letter_count;
 };
 
-static void add_rows(struct table *t, const struct cv_option_row *rows)
+bool cv_options_have(const struct cv_option_row *rows, const char *flag)
+{
+	for (; rows && rows->flag; rows++)
+		if (!strcmp(rows->flag, flag))
+			return true;
+	return false;
+}
+
+static void add_rows(struct table *t, const struct cv_option_row *rows, const struct cv_option_row *own)
 {
 	for (; rows && rows->flag && t->count < MOST_ROWS; rows++) {
+		if (cv_options_have(own, rows->flag))
+			continue;
 		t->longs[t->count] = (struct option){ rows->flag, rows->value ? required_argument : no_argument, NULL,
 						      rows->letter ? rows->letter : NO_LETTER + (int)t->count };
 		if (rows->letter) {
@@ -195,8 +214,8 @@ bool cv_options_parse(struct cv_settings *settings, const struct cv_option_row *
 	if (stop_at_word)
 		t.letters[t.letter_count++] = '+';
 	t.letters[t.letter_count++] = ':';
-	add_rows(&t, own);
-	add_rows(&t, cv_common_options);
+	add_rows(&t, own, NULL);
+	add_rows(&t, cv_common_options, own);
 	optind = 0;      /* glibc: begin anew */
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
@@ -211,11 +230,13 @@ bool cv_options_parse(struct cv_settings *settings, const struct cv_option_row *
 	return true;
 }
 
-void cv_options_help(struct cv_text *out, const struct cv_option_row *rows)
+void cv_options_help(struct cv_text *out, const struct cv_option_row *rows, const struct cv_option_row *own)
 {
 	for (; rows && rows->flag; rows++) {
 		size_t start = out->len;
 
+		if (cv_options_have(own, rows->flag))
+			continue;
 		if (rows->letter)
 			cv_text_addf(out, "  -%c, ", rows->letter);
 		else

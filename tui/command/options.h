@@ -8,9 +8,13 @@
 
 #include <chainview/error.h>
 #include <chainview/finding.h>
+#include <chainview/result.h>
 #include <chainview/vec.h>
 
 enum cv_when { CV_WHEN_AUTO, CV_WHEN_ALWAYS, CV_WHEN_NEVER };
+
+/* option: its name, for the message. */
+bool cv_when_parse(enum cv_when *when, const char *option, const char *value, struct cv_err *err);
 
 CV_VEC(cv_string_vec, const char *);
 
@@ -33,6 +37,19 @@ struct cv_write_settings {
 	uint64_t keep;               /* --trash-keep, seconds */
 };
 
+/* Of the command check, for those who are not there. */
+enum cv_monitor_output { CV_MONITOR_TEXT, CV_MONITOR_NDJSON, CV_MONITOR_NAGIOS };
+CV_VEC(cv_nagios_limits, struct cv_nagios_limit);
+struct cv_monitor_settings {
+	enum cv_monitor_output output;
+	bool cron, now, has_remind, has_max_age;
+	int64_t remind, max_age;     /* seconds */
+	const char *metrics;         /* a file or a folder */
+	enum cv_when syslog;
+	struct cv_nagios_limits limits;
+	unsigned timeout;            /* seconds; 0 = none */
+};
+
 /* Everything that options can set. Strings are borrowed from argv; all zero is the default. */
 struct cv_settings {
 	bool json, quiet, dry_run, ascii, help, version;
@@ -46,6 +63,10 @@ struct cv_settings {
 	bool cross_file_systems, require_sandbox;
 	unsigned workers;            /* 0 = the library's choice */
 	enum cv_severity fail_on;    /* set by --fail-on; CV_ERROR unless the option was given */
+	bool fail_never;             /* --fail-on=never */
+	struct cv_monitor_settings monitor;   /* check */
+	bool origins, zabbix;        /* config */
+	int progress_fd;             /* --progress=fd:N; 0 = none */
 	bool deletable;              /* info */
 	bool own_reader;             /* verify */
 	bool deep;                   /* space */
@@ -82,8 +103,11 @@ void cv_settings_fini(struct cv_settings *settings);
 bool cv_options_parse(struct cv_settings *settings, const struct cv_option_row *own, bool stop_at_word,
 		      int argc, char **argv, int *first, struct cv_err *err);
 
-/* Appends one line for each row: "  -q, --quiet        say only what is wrong". */
-void cv_options_help(struct cv_text *out, const struct cv_option_row *rows);
+/* True if rows (may be NULL) have a row of this flag: a command's own takes the place of a common one. */
+bool cv_options_have(const struct cv_option_row *rows, const char *flag);
+
+/* Appends one line for each row: "  -q, --quiet        say only what is wrong"; but for those that own has too. */
+void cv_options_help(struct cv_text *out, const struct cv_option_row *rows, const struct cv_option_row *own);
 
 /* The word that is nearest to what was typed, or NULL if none is near. Words are given by a getter, which
  * returns NULL behind the last. */

@@ -97,7 +97,33 @@ int cv_output_report(struct cv_report_call call, int status)
 	return ok ? status : status | CV_EXIT_FAILED;
 }
 
+bool cv_output_into(int fd, struct cv_report_call call, struct cv_err *err)
+{
+	struct cv_output *o = cv_output_new(fd);
+	struct cv_sink sink;
+	bool ok;
+
+	if (!o)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	sink = cv_output_sink(o);
+	ok = call.write(&sink, call.ctx) || cv_fail(err, CV_ENOMEM, "it could not be made");
+	if (!cv_output_flush(o, err))
+		ok = false;
+	cv_output_free(o);
+	return ok && (fsync(fd) == 0 || cv_fail_errno(err, "cannot bring it to the disk"));
+}
+
+/* The first complaint, for those who must repeat it elsewhere. */
+static char first_complaint[512];
+
+const char *cv_complained(void)
+{
+	return *first_complaint ? first_complaint : NULL;
+}
+
 void cv_complain(const char *text)
 {
+	if (!*first_complaint)
+		snprintf(first_complaint, sizeof first_complaint, "%s", text);
 	fprintf(stderr, "chainview: %s\n", text);
 }

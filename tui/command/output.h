@@ -30,7 +30,12 @@ struct cv_report_call {
 };
 int cv_output_report(struct cv_report_call call, int status);
 
+/* Runs a report into a descriptor. Everything is on the disk when this is true. */
+bool cv_output_into(int fd, struct cv_report_call call, struct cv_err *err);
+
 /* "chainview: text" on standard error. */
 void cv_complain(const char *text);
+/* The first text that was complained about; NULL: none. */
+const char *cv_complained(void);
 
 #endif

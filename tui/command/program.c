@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tui/command/alias.h"
 #include "tui/command/command.h"
 #include "tui/console.h"
 
@@ -197,15 +198,39 @@ static int run_words(struct cv_session *s, int argc, char **argv)
 	return run_default(s, argc - skip, argv + skip);
 }
 
+/* A monitoring system reads standard output and knows four statuses. */
+static int plugin_status(const struct cv_session *s, int status)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	if (s->settings.help || s->settings.version)
+		return 3;
+	if (status <= 3)
+		return status;
+	cv_text_add(&t, "CHAINVIEW UNKNOWN - ");
+	for (const char *c = cv_complained() ? cv_complained() : "it did not work"; *c; c++)
+		cv_text_add_bytes(&t, *c == '|' ? "/" : c, 1);
+	cv_text_add(&t, "\n");
+	cv_command_print(&t, 0);
+	return 3;
+}
+
 int cv_program_run(int argc, char **argv)
 {
+	struct cv_err err = { .code = CV_OK };
 	struct cv_session s;
+	char **line;
 	int status;
 
 	if (argc < 1)
 		return CV_EXIT_USAGE;
-	cv_session_init(&s, argc, argv);
-	status = run_words(&s, argc, argv);
+	line = cv_alias_line(&argc, argv, &err);
+	cv_session_init(&s, argc, line ? line : argv);
+	status = line ? run_words(&s, argc, line) : cv_command_fail(&s, &err);
+	if (line && cv_alias_is_plugin(argc, line))
+		status = plugin_status(&s, status);
 	cv_session_fini(&s);
+	if (line != argv)
+		free(line);
 	return status;
 }

@@ -26,6 +26,7 @@ struct cv_progress_line cv_progress_begin(const struct cv_settings *settings)
 	struct cv_progress_line line = { .terminal = isatty(STDERR_FILENO) == 1, .width = 80 };
 	struct winsize size;
 
+	line.fd = settings->progress_fd;
 	line.on = settings->progress == CV_WHEN_ALWAYS ||
 		  (settings->progress == CV_WHEN_AUTO && line.terminal && !settings->quiet);
 	if (line.terminal && !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col)
@@ -72,10 +73,26 @@ static void show(struct cv_progress_line *line, struct cv_text *t, const char *c
 		cv_progress_text(line, cv_text_str(t));
 }
 
+/* For fsck(8), which adds the progress of several checks together. */
+static void tell(const struct cv_progress_line *line, const struct cv_scan_progress *p)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	cv_text_addf(&t, "%d %zu %zu ", p->walking ? 1 : 2, p->files_read, p->files_found);
+	if (p->current)
+		cv_text_escape(&t, cv_bytes_of(p->current));
+	cv_text_add(&t, "\n");
+	if (!t.failed && write(line->fd, t.at, t.len) < 0) {
+		/* nobody listens: the check goes on */
+	}
+}
+
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
+	if (line->fd > 0)
+		tell(line, p);
 	if (!cv_progress_due(line))
 		return;
 	cv_text_addf(&t, "%s %zu of %zu%s files read, %s  ", p->walking ? "looking:" : "reading:", p->files_read,

@@ -11,6 +11,7 @@
 
 struct cv_progress_line {
 	bool on, terminal, drawn;
+	int fd;                      /* "pass done total name" lines, as fsck(8) reads them; 0 = none */
 	unsigned width;
 	uint64_t next_ms;            /* not drawn again before this time */
 };

@@ -62,7 +62,7 @@ static void show(struct cv_progress_line *line, const struct cv_survey *survey)
 /* What was done before a signal came is reported all the same. */
 static struct cv_space *compute(struct cv_session *s, struct cv_err *err)
 {
-	const struct cv_space_options how = { .deep = s->settings.deep, .reserve = s->settings.reserve,
+	const struct cv_space_options how = { .deep = s->settings.deep, .reserve = s->settings.reserve ? s->settings.reserve : s->config.reserve,
 					      .processes = s->settings.workers };
 	struct cv_survey *survey = cv_survey_new(s->graph, &how, err);
 	struct cv_progress_line line = cv_progress_begin(&s->settings);
