@@ -20,6 +20,12 @@ BINDIR   ?= $(PREFIX)/bin
 LIBDIR   ?= $(PREFIX)/lib
 INCDIR   ?= $(PREFIX)/include
 MANDIR   ?= $(PREFIX)/share/man
+SBINDIR  ?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/libexec
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+PLUGINDIR ?= $(LIBDIR)/nagios/plugins
+SCHEMADIR ?= $(PREFIX)/share/chainview/schema
+EXAMPLEDIR ?= $(PREFIX)/share/doc/chainview/examples
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 MINUTES  ?= 10
 T        ?= test_*
@@ -67,13 +73,15 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 CLI      := $(wildcard tests/cli/$(T).sh)
 
 PROGRAMS := $(BUILD)/chainview $(BUILD)/chainview-ro
+MAN      := $(patsubst man/%.in,$(BUILD)/man/%,$(wildcard man/*.in))
+UNITS    := $(patsubst packaging/%.in,$(BUILD)/packaging/%,$(wildcard packaging/systemd/*.in packaging/notify.in packaging/chainview.cron.in))
 LIBRARY  := $(BUILD)/libchainview.a $(BUILD)/libchainview.so.$(SONAME) $(BUILD)/chainview.pc
 
 .PHONY: all demo check check-run deps unit cli readonly-cli audit bench fuzz check-nightly install clean format tidy san FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o
 
-all: tools $(PROGRAMS) $(LIBRARY)
+all: tools $(PROGRAMS) $(LIBRARY) $(MAN) $(UNITS)
 
 # Says which package is missing before the compiler does.
 .PHONY: tools
@@ -145,6 +153,16 @@ $(BUILD)/chainview.pc: packaging/chainview.pc.in Makefile
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< > $@
 
+# Manual pages and the program say the same, because it writes what it knows into them.
+$(BUILD)/man/%: man/%.in $(BUILD)/chainview
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/chainview __man < $< > $@
+
+$(BUILD)/packaging/%: packaging/%.in Makefile
+	@mkdir -p $(@D)
+	@sed -e 's|@BINDIR@|$(BINDIR)|g;s|@LIBEXECDIR@|$(LIBEXECDIR)|g' $< > $@
+
 # A test links the support files whose headers it includes.
 support = $(patsubst %.h,$(BUILD)/obj/%.o,$(shell sed -n 's/^\#include "\(tests\/support\/[a-z0-9_]*\.h\)"/\1/p' $(1)))
 TUI_LIB_OBJ = $(filter-out $(BUILD)/obj/tui/main.o,$(TUI_OBJ))
@@ -206,6 +224,16 @@ install: all
 	install -m 644 $(BUILD)/chainview.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 include/chainview/*.h include/chainview/*.def $(DESTDIR)$(INCDIR)/chainview
 	$(BUILD)/chainview __complete bash > $(DESTDIR)$(COMPDIR)/chainview
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(LIBEXECDIR)/chainview $(DESTDIR)$(SCHEMADIR) $(DESTDIR)$(EXAMPLEDIR)
+	ln -sfr $(DESTDIR)$(BINDIR)/chainview $(DESTDIR)$(SBINDIR)/fsck.chain
+	ln -sfr $(DESTDIR)$(BINDIR)/chainview $(DESTDIR)$(PLUGINDIR)/check_chainview
+	for page in $(MAN); do install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	ln -sf chainview-check.8 $(DESTDIR)$(MANDIR)/man8/fsck.chain.8
+	ln -sf chainview-check.8 $(DESTDIR)$(MANDIR)/man8/check_chainview.8
+	install -m 644 $(filter %.service %.timer,$(UNITS)) $(DESTDIR)$(UNITDIR)
+	install -m 755 $(BUILD)/packaging/notify $(DESTDIR)$(LIBEXECDIR)/chainview/notify
+	install -m 644 $(BUILD)/packaging/chainview.cron $(DESTDIR)$(EXAMPLEDIR)
+	install -m 644 packaging/schema/*.json $(DESTDIR)$(SCHEMADIR)
 
 clean:
 	rm -rf $(BUILD)

@@ -6,7 +6,7 @@ set -eu
 build="gcc make pkg-config libc6-dev libncurses-dev libjson-c-dev libseccomp-dev libcap-ng-dev uuid-dev
 	libinih-dev uthash-dev zlib1g-dev libzstd-dev libpng-dev libssl-dev libbfio-dev libvhdi-dev libqcow-dev linux-libc-dev"
 test="libcmocka-dev qemu-utils libvhdi-utils libqcow-utils tmux strace binutils git procps util-linux
-	e2fsprogs xfsprogs btrfs-progs python3"
+	e2fsprogs xfsprogs btrfs-progs python3 python3-jsonschema libmonitoring-plugin-perl mandoc systemd"
 
 packages()
 {
@@ -26,14 +26,37 @@ missing()
 	done
 }
 
+# promtool comes with a server that would be started; only the tool is taken out of its package, into build/tools.
+promtool()
+{
+	command -v promtool >/dev/null 2>&1 || [ -x build/tools/promtool ] || return 1
+}
+fetch_promtool()
+(
+	top=$(pwd)
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	chmod 755 "$work"
+	cd "$work"
+	apt-get download -qq prometheus >/dev/null 2>&1 || { ${as_root:-} apt-get update -qq && apt-get download -qq prometheus; }
+	mkdir -p "$top/build/tools"
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -C "$work" ./usr/bin/promtool
+	mv usr/bin/promtool "$top/build/tools/promtool"
+)
+
 mode=$1
 shift
+wants_promtool=
+case " $* " in *" test "*) promtool || wants_promtool=yes ;; esac
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	[ "$mode" = --check ] || echo "not a Debian system: install by hand: $(packages "$@" | tr -s '\n\t ' ' ')" >&2
 	exit 0
 fi
 need=$(missing "$@")
-[ -n "$need" ] || exit 0
+if [ -z "$need" ]; then
+	[ "$mode" = --check ] || [ -z "$wants_promtool" ] || fetch_promtool
+	exit 0
+fi
 
 if [ "$mode" = --check ]; then
 	echo "missing packages: $need(make deps installs them)" >&2
@@ -55,3 +78,4 @@ $as_root apt-get install -y -qq --no-install-recommends $need >/dev/null 2>&1 ||
 	$as_root apt-get update -qq
 	$as_root apt-get install -y -qq --no-install-recommends $need >/dev/null
 }
+[ -z "$wants_promtool" ] || fetch_promtool

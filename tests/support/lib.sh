@@ -56,6 +56,14 @@ skip()
 	echo "skipped - $1: $2"
 }
 
+# needs TOOL WHAT: true if there is such a program; otherwise says "skipped", or "not ok" where nothing may be missing.
+needs()
+{
+	if command -v "$1" >/dev/null 2>&1; then return 0; fi
+	if [ -n "${CI:-}" ]; then echo "# $1 is not there"; verdict "$2" 1; else skip "$2" "$1 is not there"; fi
+	return 1
+}
+
 finish()
 {
 	exit "$bad"
