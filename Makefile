@@ -149,7 +149,7 @@ $(BUILD)/chainview-shared: $(TUI_OBJ) $(BUILD)/libchainview.so.$(SONAME)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(TUI_OBJ) -L$(BUILD) -lchainview $(LIBS) $(TUI_LIBS) -Wl,-rpath,'$$ORIGIN'
 
-$(BUILD)/chainview.pc: packaging/chainview.pc.in Makefile
+$(BUILD)/chainview.pc: packaging/chainview.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCDIR@|$(INCDIR)|;s|@VERSION@|$(VERSION)|' $< > $@
 
@@ -159,7 +159,8 @@ $(BUILD)/man/%: man/%.in $(BUILD)/chainview
 	@mkdir -p $(@D)
 	$(Q)$(BUILD)/chainview __man < $< > $@
 
-$(BUILD)/packaging/%: packaging/%.in Makefile
+# Always, because the folders are those of this call.
+$(BUILD)/packaging/%: packaging/%.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@BINDIR@|$(BINDIR)|g;s|@LIBEXECDIR@|$(LIBEXECDIR)|g' $< > $@
 

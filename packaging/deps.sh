@@ -27,7 +27,7 @@ missing()
 }
 
 # promtool comes with a server that would be started; only the tool is taken out of its package, into build/tools.
-promtool()
+has_promtool()
 {
 	command -v promtool >/dev/null 2>&1 || [ -x build/tools/promtool ] || return 1
 }
@@ -47,7 +47,7 @@ fetch_promtool()
 mode=$1
 shift
 wants_promtool=
-case " $* " in *" test "*) promtool || wants_promtool=yes ;; esac
+case " $* " in *" test "*) has_promtool || wants_promtool=yes ;; esac
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	[ "$mode" = --check ] || echo "not a Debian system: install by hand: $(packages "$@" | tr -s '\n\t ' ' ')" >&2
 	exit 0

@@ -38,10 +38,11 @@ bool cv_nagios_range_parse(struct cv_nagios_range *range, const char *text)
 			c++;
 		else if (*c != ':' && !read_number(&c, &range->start))
 			return false;
-		if (*c++ != ':')
+		if (*c != ':')
 			return false;
-		if (!*c)
-			return range->has_start;
+		/* An end that is left out is far away; but then there must be a beginning. */
+		if (!*++c)
+			return range->has_start && c - text > 1 + range->inside;
 	}
 	range->has_end = true;
 	return read_number(&c, &range->end) && !*c && (!range->has_start || range->start <= range->end);

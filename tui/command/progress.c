@@ -73,14 +73,15 @@ static void show(struct cv_progress_line *line, struct cv_text *t, const char *c
 		cv_progress_text(line, cv_text_str(t));
 }
 
-/* For fsck(8), which adds the progress of several checks together. */
-static void tell(const struct cv_progress_line *line, const struct cv_scan_progress *p)
+void cv_progress_tell(const struct cv_progress_line *line, unsigned pass, size_t done, size_t total, const char *current)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	cv_text_addf(&t, "%d %zu %zu ", p->walking ? 1 : 2, p->files_read, p->files_found);
-	if (p->current)
-		cv_text_escape(&t, cv_bytes_of(p->current));
+	if (line->fd <= 0)
+		return;
+	cv_text_addf(&t, "%u %zu %zu ", pass, done, total);
+	if (current)
+		cv_text_escape(&t, cv_bytes_of(current));
 	cv_text_add(&t, "\n");
 	if (!t.failed && write(line->fd, t.at, t.len) < 0) {
 		/* nobody listens: the check goes on */
@@ -91,8 +92,7 @@ void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progre
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	if (line->fd > 0)
-		tell(line, p);
+	cv_progress_tell(line, 1, p->files_read, p->files_found, p->current);
 	if (!cv_progress_due(line))
 		return;
 	cv_text_addf(&t, "%s %zu of %zu%s files read, %s  ", p->walking ? "looking:" : "reading:", p->files_read,
@@ -104,6 +104,7 @@ void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
+	cv_progress_tell(line, 2, p->images_done, p->images, p->current);
 	if (!cv_progress_due(line))
 		return;
 	cv_text_addf(&t, "checking: %zu of %zu images, %s of tables  ", p->images_done, p->images,

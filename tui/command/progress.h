@@ -23,6 +23,8 @@ void cv_progress_text(struct cv_progress_line *line, const char *text);
 /* How far a scan is. */
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p);
 void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check_progress *p);
+/* The line for fsck(8) alone, if it is wanted: it adds those of several checks together. Also for the end of a pass. */
+void cv_progress_tell(const struct cv_progress_line *line, unsigned pass, size_t done, size_t total, const char *current);
 void cv_progress_end(struct cv_progress_line *line);
 
 #endif

@@ -201,6 +201,8 @@ static void scan_all(struct cv_session *s)
 		p = cv_scan_progress(s->scan);
 		cv_progress_show(&line, &p);
 	}
+	p = cv_scan_progress(s->scan);
+	cv_progress_tell(&line, 1, p.files_read, p.files_found, NULL);
 	cv_progress_end(&line);
 }
 
@@ -220,6 +222,8 @@ static bool check_all(struct cv_session *s, struct cv_err *err)
 		p = cv_check_progress(s->checks);
 		cv_progress_show_check(&line, &p);
 	}
+	p = cv_check_progress(s->checks);
+	cv_progress_tell(&line, 2, p.images_done, p.images, NULL);
 	cv_progress_end(&line);
 	return true;
 }
