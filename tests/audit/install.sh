@@ -36,7 +36,9 @@ int main(int argc, char **argv)
 C
 make -s BUILD="$build" DESTDIR="$stage" PREFIX=/usr install >"$stage/log" 2>&1 || cat "$stage/log"
 for file in bin/chainview bin/chainview-ro lib/libchainview.a lib/libchainview.so.0 lib/pkgconfig/chainview.pc \
-	include/chainview/graph.h include/chainview/problems.def share/bash-completion/completions/chainview; do
+	include/chainview/graph.h include/chainview/problems.def share/bash-completion/completions/chainview \
+	sbin/fsck.chain lib/nagios/plugins/check_chainview libexec/chainview/notify share/chainview/schema/check.json \
+	share/doc/chainview/examples/chainview.cron share/man/man8/fsck.chain.8; do
 	verdict "installs $file" "$([ -s "$stage/usr/$file" ]; echo $?)"
 done
 

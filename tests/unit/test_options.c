@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/support/run.h"
+#include "tui/command/clock.h"
 #include "tui/command/config.h"
 #include "tui/command/output.h"
 #include "tui/command/session.h"
@@ -280,6 +281,58 @@ static void a_configuration_is_read(void **state)
 	cv_config_fini(&c);
 }
 
+static void brackets_and_long_names_are_kept_in_section_names(void **state)
+{
+	static const char text[] =
+		"[repository \"a] name that is far longer than what the reader of such files keeps by itself\"] ; why not\n"
+		"path = /srv/a\n"
+		"[ignore \"qcow2-dirty:b]c\"]\n"
+		"until = 2027-01-31\n"
+		"reason = one; two\n";
+	struct cv_config c;
+	struct cv_err err;
+
+	(void)state;
+	if (!read_config(&c, text, sizeof text - 1, &err))
+		fail_msg("%s", err.text);
+	assert_non_null(cv_config_named(&c, "a] name that is far longer than what the reader of such files keeps by itself"));
+	assert_int_equal(c.policy.ignore_count, 1);
+	assert_int_equal(c.policy.ignores[0].problem, CV_QCW_DIRTY);
+	assert_string_equal(c.policy.ignores[0].image, "b]c");
+	assert_string_equal(c.policy.ignores[0].reason, "one; two");
+	/* 1 February 2027 */
+	assert_int_equal(c.policy.ignores[0].until, 1801440000);
+	cv_config_fini(&c);
+}
+
+static void times_and_days_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} good[] = { { "0", 0 }, { "90", 90 }, { "90s", 90 }, { "30m", 1800 }, { "12h", 43200 }, { "7d", 604800 }, { "2w", 1209600 } };
+	static const char *const bad[] = { "", "d", "-1", "1y", "7 d", "7dd", "99999999999999999999", "9223372036854775807w" };
+	static const char *const no_days[] = { "", "2027", "2027-02-29", "2027-13-01", "2027-01-32", "27-01-01", "2027-01-31x" };
+	int64_t n;
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(good); i++) {
+		assert_true(cv_duration_parse(good[i].text, &n));
+		assert_int_equal(n, good[i].seconds);
+	}
+	for (size_t i = 0; i < CV_COUNT(bad); i++)
+		assert_false(cv_duration_parse(bad[i], &n));
+	for (size_t i = 0; i < CV_COUNT(no_days); i++)
+		assert_false(cv_day_parse(no_days[i], &n));
+	assert_true(cv_day_parse("2028-02-29", &n));
+	setenv("CHAINVIEW_NOW", "2027-02-01T00:00:01Z", 1);
+	assert_int_equal(cv_clock_now(), 1801440001);
+	setenv("CHAINVIEW_NOW", "17", 1);
+	assert_int_equal(cv_clock_now(), 17);
+	unsetenv("CHAINVIEW_NOW");
+	assert_true(cv_clock_now() > 1700000000);
+}
+
 static void nothing_encloses_a_path_outside(void **state)
 {
 	static const char text[] = "[repository \"a\"]\npath = /srv/a\n[repository \"a\"]\npath = /srv/b\n";
@@ -500,6 +553,8 @@ int main(void)
 		cmocka_unit_test(help_lines_fit_a_terminal),
 		cmocka_unit_test(the_nearest_word_is_a_likely_one),
 		cmocka_unit_test(a_configuration_is_read),
+		cmocka_unit_test(brackets_and_long_names_are_kept_in_section_names),
+		cmocka_unit_test(times_and_days_are_read),
 		cmocka_unit_test(nothing_encloses_a_path_outside),
 		cmocka_unit_test(a_bad_line_is_named),
 		cmocka_unit_test(a_line_that_does_not_fit_is_refused),

@@ -41,7 +41,7 @@ bool cv_day_parse(const char *text, int64_t *end)
 	time_t day;
 	int64_t at;
 
-	if (!read_all(text, "%Y-%m-%d", &at))
+	if (strlen(text) != strlen("2027-01-31") || !read_all(text, "%Y-%m-%d", &at))
 		return false;
 	day = (time_t)at;
 	if (!gmtime_r(&day, &tm) || !strftime(back, sizeof back, "%Y-%m-%d", &tm) || strcmp(back, text) != 0)
