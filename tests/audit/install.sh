@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 	return 0;
 }
 C
-make -s BUILD="$build" DESTDIR="$stage" PREFIX=/usr install >"$stage/log" 2>&1 || cat "$stage/log"
+flock "$build/objects.list" make -s BUILD="$build" DESTDIR="$stage" PREFIX=/usr install >"$stage/log" 2>&1 || cat "$stage/log"
 for file in bin/chainview bin/chainview-ro lib/libchainview.a lib/libchainview.so.0 lib/pkgconfig/chainview.pc \
 	include/chainview/graph.h include/chainview/problems.def share/bash-completion/completions/chainview \
 	sbin/fsck.chain lib/nagios/plugins/check_chainview libexec/chainview/notify share/chainview/schema/check.json \

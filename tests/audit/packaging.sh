@@ -3,30 +3,17 @@
 # What is installed beside the program: manual pages that say what the program says, units that systemd takes, links.
 set -u
 build=${BUILD:-build}
-stage=$(mktemp -d "${TMPDIR:-/tmp}/chainview-packaging-XXXXXX")
-trap 'rm -rf "$stage"' EXIT
-bad=0
-
-verdict()
-{
-	if [ "$2" -eq 0 ]; then echo "ok - $1"; else echo "not ok - $1"; bad=1; fi
-}
-
-# has TOOL WHAT: where CI is set nothing may be missing
-has()
-{
-	if command -v "$1" >/dev/null; then return 0; fi
-	if [ -n "${CI:-}" ]; then verdict "$2: $1 is not there" 1; else echo "skipped - $2: $1 is not there"; fi
-	return 1
-}
+. "$(dirname "$0")/../support/lib.sh"
+stage=$work
 
 # Units name the program by its path, which must exist to be verified.
-make -s BUILD="$build" PREFIX="$stage/usr" install >"$stage/log" 2>&1 || cat "$stage/log"
+# Another audit may be installing, too.
+flock "$build/objects.list" make -s BUILD="$build" PREFIX="$stage/usr" install >"$stage/log" 2>&1 || cat "$stage/log"
 man=$stage/usr/share/man units=$stage/usr/lib/systemd/system
 
 # --- manual pages -------------------------------------------------------------------------------------------
 
-if has mandoc "manual pages are well made"; then
+if needs mandoc "manual pages are well made"; then
 	for page in "$man"/man*/chainview*; do
 		mandoc -T lint -W warning "$page" >"$stage/lint" 2>&1
 		cat "$stage/lint"
@@ -52,7 +39,7 @@ verdict "a part that does not exist is an error" "$([ $? -eq 16 ]; echo $?)"
 
 # --- units ---------------------------------------------------------------------------------------------------
 
-if has systemd-analyze "systemd takes the units"; then
+if needs systemd-analyze "systemd takes the units"; then
 	for unit in chainview-check@srv-images.service chainview-check@srv-images.timer chainview-notify@srv-images.service; do
 		systemd-analyze --man=no verify "$units/$unit" >"$stage/verify" 2>&1
 		status=$?
@@ -82,4 +69,4 @@ mkdir "$stage/empty"
 verdict "fsck.chain is the program" $?
 CHAINVIEW_CONFIG='' CHAINVIEW_STATE_DIR=$stage/none "$stage/usr/lib/nagios/plugins/check_chainview" "$stage/empty" >/dev/null
 verdict "check_chainview is, too" "$([ $? -eq 3 ]; echo $?)"
-exit $bad
+finish

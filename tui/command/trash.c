@@ -6,28 +6,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tui/command/clock.h"
 #include "tui/command/trash.h"
 
 #define KEEP_SECONDS (7u * 86400)
 
-static const struct { char unit; uint64_t seconds; } units[] = {
-	{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 },
-};
-
 static bool set_keep(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
-	char *end = NULL;
-	unsigned long n;
+	int64_t keep;
 
-	errno = 0;
-	n = strtoul(value, &end, 10);
+	if (!cv_duration_take(&keep, "--trash-keep", value, err))
+		return false;
 	settings->write.has_keep = true;
-	for (size_t i = 0; *value >= '0' && *value <= '9' && !errno && n < 1000000 && i < CV_COUNT(units); i++)
-		if (*end == units[i].unit && !end[1]) {
-			settings->write.keep = n * units[i].seconds;
-			return true;
-		}
-	return cv_fail(err, CV_EUSAGE, "--trash-keep takes a time, such as 7d, 12h or 0s");
+	settings->write.keep = (uint64_t)keep;
+	return true;
 }
 
 static const struct cv_option_row options[] = {
