@@ -60,6 +60,9 @@ CV_API struct cv_source *cv_source_extents(struct cv_source **under, const struc
  */
 CV_API struct cv_source *cv_source_cached(struct cv_source **under, size_t head, size_t tail, struct cv_err *err);
 
+/* Reads from an owner that must outlive it; closing it leaves that open. For several readers of one file. */
+CV_API struct cv_source *cv_source_borrow(struct cv_source *owner, struct cv_err *err);
+
 /* Reads exactly len bytes at off. False with the offset in the text if they cannot be had. */
 CV_API bool cv_source_read(struct cv_source *s, void *buf, size_t len, uint64_t off, struct cv_err *err);
 

@@ -2,7 +2,7 @@
 /* The SHA-256 of a disk by our own reader, and how a task tells how far it is. */
 #include "inspect/reader2/content.h"
 #include "inspect/reader2/tasks.h"
-#include <openssl/evp.h>
+#include <chainview/digest.h>
 #include <time.h>
 
 #define TELL_MS 150u
@@ -37,44 +37,17 @@ bool cv_pace_tell(struct cv_pace *p, uint64_t done, struct cv_err *err)
 	return cv_task_say(p->out, CV_VERIFY_PROGRESS, &record, sizeof record, err);
 }
 
-static void free_digest(EVP_MD_CTX **d)
-{
-	EVP_MD_CTX_free(*d);
-}
-
-static EVP_MD_CTX *new_digest(struct cv_err *err)
-{
-	EVP_MD_CTX *d = EVP_MD_CTX_new();
-
-	if (d && EVP_DigestInit_ex(d, EVP_sha256(), NULL) == 1)
-		return d;
-	EVP_MD_CTX_free(d);
-	cv_fail(err, CV_ENOMEM, "the SHA-256 of libcrypto cannot be had");
-	return NULL;
-}
-
-/* Without its configuration file, which a task could not open; the first use also loads the provider. */
-bool cv_digest_prepare(struct cv_err *err)
-{
-	CV_AUTO(free_digest) EVP_MD_CTX *d = NULL;
-
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
-		return cv_fail(err, CV_ENOMEM, "libcrypto cannot be used");
-	d = new_digest(err);
-	return d != NULL;
-}
-
 /*
  * In pieces, so that a long run of zeros shows signs of life too. SHA-256 has no shortcut for them: each block's state
  * depends on the one before. Nothing is read or filled for them, so that this is as fast as libcrypto is on one core.
  */
-static bool add_zeros(EVP_MD_CTX *d, uint64_t len, struct cv_pace *pace, uint64_t done, struct cv_err *err)
+static bool add_zeros(struct cv_digest *d, uint64_t len, struct cv_pace *pace, uint64_t done, struct cv_err *err)
 {
 	while (len) {
 		size_t n = len < CV_CONTENT_PIECE ? (size_t)len : CV_CONTENT_PIECE;
 
-		if (EVP_DigestUpdate(d, cv_content_zeros, n) != 1)
-			return cv_fail(err, CV_ENOMEM, "libcrypto failed");
+		if (!cv_digest_add(d, cv_content_zeros, n, err))
+			return false;
 		len -= n;
 		done += n;
 		if (!cv_pace_tell(pace, done, err))
@@ -83,7 +56,7 @@ static bool add_zeros(EVP_MD_CTX *d, uint64_t len, struct cv_pace *pace, uint64_
 	return true;
 }
 
-static bool digest(struct cv_content *c, EVP_MD_CTX *d, struct cv_pace *pace, struct cv_err *err)
+static bool digest(struct cv_content *c, struct cv_digest *d, struct cv_pace *pace, struct cv_err *err)
 {
 	struct cv_content_piece piece;
 	uint64_t done = 0;
@@ -95,8 +68,8 @@ static bool digest(struct cv_content *c, EVP_MD_CTX *d, struct cv_pace *pace, st
 			return true;
 		if (!piece.bytes && !add_zeros(d, piece.len, pace, done, err))
 			return false;
-		if (piece.bytes && EVP_DigestUpdate(d, piece.bytes, piece.len) != 1)
-			return cv_fail(err, CV_ENOMEM, "libcrypto failed");
+		if (piece.bytes && !cv_digest_add(d, piece.bytes, piece.len, err))
+			return false;
 		if (!cv_pace_tell(pace, done + piece.len, err))
 			return false;
 	}
@@ -107,7 +80,7 @@ bool cv_digest_task(struct cv_source **sources, struct cv_source **data, const s
 {
 	CV_AUTO(cv_content_close) struct cv_chain chain = { .count = 0 };
 	CV_AUTO(cv_content_fini) struct cv_content content = { .chain = &chain };
-	CV_AUTO(free_digest) EVP_MD_CTX *d = new_digest(err);
+	CV_AUTO(cv_auto_digest) struct cv_digest *d = cv_digest_new(1u << CV_DIGEST_SHA256, err);
 	struct cv_pace pace = { .out = out };
 	struct cv_digest_record record = { 0 };
 
@@ -116,7 +89,6 @@ bool cv_digest_task(struct cv_source **sources, struct cv_source **data, const s
 	    !digest(&content, d, &pace, err))
 		return false;
 	record.size = chain.layers[0]->size;
-	if (EVP_DigestFinal_ex(d, record.sha256, NULL) != 1)
-		return cv_fail(err, CV_ENOMEM, "libcrypto failed");
-	return cv_task_say(out, CV_VERIFY_DIGEST, &record, sizeof record, err);
+	return cv_digest_end(d, CV_DIGEST_SHA256, record.sha256, err) &&
+	       cv_task_say(out, CV_VERIFY_DIGEST, &record, sizeof record, err);
 }

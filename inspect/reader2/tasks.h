@@ -52,10 +52,8 @@ struct cv_check_request {
 	size_t avoided_count;
 };
 
-/* SHA-256 of the disk by our own reader; one cv_digest_record. */
+/* SHA-256 of the disk by our own reader; one cv_digest_record. cv_digest_prepare() comes before it is started. */
 cv_task_function cv_digest_task;
-/* Must be called once before the first digest task is started: afterwards nothing can be opened. */
-bool cv_digest_prepare(struct cv_err *err);
 /* Our own reader against a library; difference records, then one cv_checked_record. The request is a
  * struct cv_check_request or nothing. */
 cv_task_function cv_check_task;

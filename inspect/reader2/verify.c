@@ -5,6 +5,7 @@
  */
 #include "inspect/map/files.h"
 #include "inspect/reader2/second.h"
+#include <chainview/digest.h>
 #include <poll.h>
 
 #define MOST_IMAGES 2u

@@ -20,6 +20,9 @@ struct cv_task_image {
 /* In the task's process. Records are at most 1 MiB; false when the other side is gone. */
 struct cv_task_out;
 bool cv_task_send(struct cv_task_out *out, uint32_t kind, const void *bytes, size_t len);
+/* How this process is fenced in, as the kernel answered: "Landlock ABI 7, seccomp, 256 MiB, 604800 s CPU". */
+struct cv_confined;
+const struct cv_confined *cv_task_confined(const struct cv_task_out *out, struct cv_text *line);
 /* A sign of life, for work that goes on for long without a record; about once a second is enough. */
 bool cv_task_alive(struct cv_task_out *out);
 

@@ -17,6 +17,8 @@ enum { BROKEN_LINK = 4, NO_MEMORY };
 
 struct cv_task_out {
 	int socket;
+	struct cv_confine_limits limits;
+	struct cv_confined confined;
 };
 
 /* The other side may take its time: this waits for it. */
@@ -111,10 +113,15 @@ static bool make_sources(const struct cv_task_work *work, struct cv_source **sou
 	return true;
 }
 
-static bool lock_in(const struct cv_task_work *work)
+const struct cv_confined *cv_task_confined(const struct cv_task_out *out, struct cv_text *line)
+{
+	cv_confined_text(line, &out->confined, &out->limits);
+	return &out->confined;
+}
+
+static bool lock_in(const struct cv_task_work *work, struct cv_task_out *out)
 {
 	unsigned descriptors = SPARE_DESCRIPTORS + 2 * (unsigned)work->count;
-	struct cv_confine_limits limits = { work->memory_bytes, CPU_SECONDS, descriptors, work->libraries };
 	int *kept = calloc(work->count * 2 + 1, sizeof *kept);
 
 	if (!kept)
@@ -125,7 +132,8 @@ static bool lock_in(const struct cv_task_work *work)
 	}
 	cv_confine_close_all_but(kept, work->count * 2);
 	free(kept);
-	cv_confine(&limits);
+	out->limits = (struct cv_confine_limits){ work->memory_bytes, CPU_SECONDS, descriptors, work->libraries };
+	out->confined = cv_confine(&out->limits);
 	return true;
 }
 
@@ -137,7 +145,7 @@ int cv_task_work(const void *ctx)
 	struct cv_err err = { 0 };
 	bool good;
 
-	if (!sources || !lock_in(work))
+	if (!sources || !lock_in(work, &out))
 		return NO_MEMORY;
 	good = make_sources(work, sources, sources + work->count, &err) &&
 	       work->function(sources, sources + work->count, work->images, work->count, work->request,

@@ -117,14 +117,14 @@ static bool claim_vhd(struct cv_space_host *h, struct cv_err *err)
 	b = h->state;
 	if (!m->fixed) {
 		b->whole = (uint64_t)m->bitmap_len + m->block_size;
-		for (size_t i = 0; i < m->place_count; i++)
+		for (size_t i = 0; i < m->place_count && !h->exact; i++)
 			if (!claim(h, CV_CLAIM_METADATA, m->places[i].off, m->places[i].len, err))
 				return false;
-		if (!claim_locators(h, err) || !claim_vhd_blocks(h, err))
+		if ((!h->exact && !claim_locators(h, err)) || !claim_vhd_blocks(h, err))
 			return false;
 	}
 	/* The footer is no sign of blocks before it. */
-	return m->limit >= m->source->size ||
+	return h->exact || m->limit >= m->source->size ||
 	       cv_space_claim(&h->account, CV_CLAIM_METADATA,
 			      (struct cv_range){ m->limit, m->source->size - m->limit }, err);
 }
@@ -153,7 +153,7 @@ static bool claim_vhdx(struct cv_space_host *h, struct cv_err *err)
 	if (!begin(h, err))
 		return false;
 	((struct blocks *)h->state)->whole = m->block_size;
-	for (size_t i = 0; i < m->place_count; i++)
+	for (size_t i = 0; i < m->place_count && !h->exact; i++)
 		if (!claim(h, CV_CLAIM_METADATA, m->places[i].off, m->places[i].len, err))
 			return false;
 	for (uint64_t first = 0; first < m->bat_entries; first += n) {

@@ -28,6 +28,7 @@ struct cv_space_host {
 	const struct cv_space_host_ops *ops;     /* NULL: every byte is data or nothing */
 	struct cv_layer *layer;          /* borrowed */
 	void *state;                     /* the format's own */
+	bool exact;                      /* only what tables point to, byte by byte: the structures are known to somebody else */
 	struct cv_space_disk disk, data_disk;
 	struct cv_space_account account, data_account;   /* of the file and of its data file */
 };

@@ -28,7 +28,7 @@ static bool claim(struct cv_space_host *h, enum cv_claim_class class, uint64_t o
 
 	if (!len || !cv_range_inside(r, INT64_MAX))
 		return true;
-	return cv_space_claim(&h->account, class, whole_clusters(state_of(h)->map, r), err);
+	return cv_space_claim(&h->account, class, h->exact ? r : whole_clusters(state_of(h)->map, r), err);
 }
 
 /* One run of reading a table of 64-bit numbers. What the file does not have reads as zero. */

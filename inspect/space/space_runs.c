@@ -79,6 +79,7 @@ bool cv_space_claim(struct cv_space_account *a, enum cv_claim_class class, struc
 
 	if (!r.len)
 		return true;
+	a->claimed[class] += r.len;
 	if (last && r.off >= last->off && r.off <= end_of(last)) {
 		if (end_of(&r) > end_of(last))
 			last->len = end_of(&r) - last->off;
@@ -127,6 +128,7 @@ void cv_space_account_fini(struct cv_space_account *a)
 		free(a->runs[c].at);
 		a->runs[c] = (struct cv_space_runs){ 0 };
 		a->join_at[c] = 0;
+		a->claimed[c] = 0;
 	}
 }
 

@@ -23,6 +23,7 @@ void cv_space_runs_join(struct cv_space_runs *runs);
 struct cv_space_account {
 	struct cv_space_runs runs[CV_CLAIM_CLASS_COUNT];
 	size_t join_at[CV_CLAIM_CLASS_COUNT];
+	uint64_t claimed[CV_CLAIM_CLASS_COUNT];  /* bytes of all claims in the slice, also of those that overlap */
 	size_t *held;            /* runs of all accounts together */
 	size_t most;             /* how many they may be */
 	struct cv_range slice;   /* claims outside are dropped */

@@ -55,37 +55,6 @@ static void give_up(struct cv_space_node *n, struct cv_err *err)
 	n->layer = NULL;
 }
 
-/* A source of which another one is the owner, so that several layers can stand on one file. */
-struct borrowed {
-	struct cv_source base;
-	struct cv_source *owner;
-};
-
-static ssize_t borrowed_pread(struct cv_source *self, void *buf, size_t len, uint64_t off)
-{
-	struct cv_source *owner = ((struct borrowed *)self)->owner;
-
-	return owner->ops->pread(owner, buf, len, off);
-}
-
-static void borrowed_close(struct cv_source *self)
-{
-	free(self);
-}
-
-static struct cv_source *borrow(struct cv_source *owner, struct cv_err *err)
-{
-	static const struct cv_source_ops ops = { .pread = borrowed_pread, .close = borrowed_close };
-	struct borrowed *b = malloc(sizeof *b);
-
-	if (!b) {
-		cv_fail(err, CV_ENOMEM, "out of memory");
-		return NULL;
-	}
-	*b = (struct borrowed){ { &ops, owner->size }, owner };
-	return &b->base;
-}
-
 /* They matter only for what they read of the parent. */
 static bool open_snapshots(struct cv_space_tree *t, struct cv_space_node *n, struct cv_err *err)
 {
@@ -101,7 +70,7 @@ static bool open_snapshots(struct cv_space_tree *t, struct cv_space_node *n, str
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	t->lists += count;
 	for (uint32_t k = 0; k < count; k++) {
-		struct cv_source *s = borrow(n->layer->source, err);
+		struct cv_source *s = cv_source_borrow(n->layer->source, err);
 
 		n->snapshots[k] = s ? cv_qcow2_snapshot_open(&s, k, err) : NULL;
 		if (!n->snapshots[k])

@@ -241,6 +241,8 @@ bool cv_vhdx_log_find(struct cv_vhdx_log *log, struct cv_err *err)
 	if (!active_head(log, spots, &head))
 		return is_nothing_to_do(log) ||
 		       cv_fail(err, CV_EFORMAT, "its log is pending, and no sequence of entries in it is whole");
+	log->first = spots[spots[head].tail].sequence;
+	log->last = spots[head].sequence;
 	for (uint32_t n = spots[head].tail; n != log->sectors; n = next_of(log, spots, n))
 		if (!take_entry(log, n, err))
 			return false;
@@ -267,10 +269,14 @@ static bool is_pending(const struct cv_facts *f, struct cv_guid_disk *guid)
 	return true;
 }
 
-static bool load(struct cv_vhdx_log *log, struct cv_source *source, const struct cv_facts *facts, struct cv_err *err)
+bool cv_vhdx_log_load(struct cv_vhdx_log *log, struct cv_source *source, const struct cv_facts *facts, bool *pending,
+		      struct cv_err *err)
 {
 	struct cv_range where = { number(facts, CV_ATTR_VHDX_LOG_OFFSET), number(facts, CV_ATTR_VHDX_LOG_LENGTH) };
 
+	*pending = is_pending(facts, &log->guid);
+	if (!*pending)
+		return true;
 	if (!where.len || where.off < CV_VHDX_MIB || (where.off | where.len) % CV_VHDX_MIB ||
 	    !cv_range_inside(where, source->size))
 		return cv_fail(err, CV_EFORMAT,
@@ -286,7 +292,7 @@ static bool load(struct cv_vhdx_log *log, struct cv_source *source, const struct
 	       cv_wrap(err, "while reading the log");
 }
 
-static void log_fini(struct cv_vhdx_log *log)
+void cv_vhdx_log_fini(struct cv_vhdx_log *log)
 {
 	free(log->bytes);
 	free(log->changes.at);
@@ -294,11 +300,14 @@ static void log_fini(struct cv_vhdx_log *log)
 
 bool cv_vhdx_log_apply(struct cv_source **source, const struct cv_facts *facts, struct cv_err *err)
 {
-	CV_AUTO(log_fini) struct cv_vhdx_log log = { .bytes = NULL };
+	CV_AUTO(cv_vhdx_log_fini) struct cv_vhdx_log log = { .bytes = NULL };
+	bool pending;
 
-	if (!is_pending(facts, &log.guid))
+	if (!cv_vhdx_log_load(&log, *source, facts, &pending, err))
+		return false;
+	if (!pending)
 		return true;
-	if (!load(&log, *source, facts, err) || !cv_vhdx_log_find(&log, err))
+	if (!cv_vhdx_log_find(&log, err))
 		return false;
 	if (log.flushed_size > (*source)->size)
 		return cv_fail(err, CV_EFORMAT, "the file has %" PRIu64 " B, but had %" PRIu64

@@ -56,10 +56,16 @@ struct cv_vhdx_log {
 	struct cv_guid_disk guid;            /* of the current header */
 	struct cv_vhdx_changes changes;      /* of the active sequence, in the order in which they were made */
 	uint64_t flushed_size, last_size;    /* the greatest of the active sequence */
+	uint64_t first, last;                /* sequence numbers of its entries; 0: there is none */
 };
 
 /* Finds the active sequence in a log that was read; the changes point into its bytes. */
 bool cv_vhdx_log_find(struct cv_vhdx_log *log, struct cv_err *err);
+
+/* Puts all of a pending log into memory; *pending is false if there is none. */
+bool cv_vhdx_log_load(struct cv_vhdx_log *log, struct cv_source *source, const struct cv_facts *facts, bool *pending,
+		      struct cv_err *err);
+void cv_vhdx_log_fini(struct cv_vhdx_log *log);
 
 /*
  * If the facts of the current header say that a log is pending: puts a source that shows it done in the place

@@ -20,6 +20,7 @@
 #include "inspect/reader2/content.h"
 #include "inspect/reader2/library.h"
 #include "inspect/reader2/tasks.h"
+#include <chainview/digest.h>
 #include "inspect/reader2/view.h"
 
 enum { MOST_FILES = 16 };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * chainview map: which image of its chain serves each block of a disk. Pictures go through map_file.c; what a map is
+ * chainview map: which image of its chain serves each block of a disk. Pictures go through new_file.c; what a map is
  * belongs to the library.
  */
 #include <unistd.h>
 
 #include "tui/command/command.h"
-#include "tui/command/map_file.h"
+#include "tui/command/new_file.h"
 #include "tui/command/signals.h"
 #include "tui/command/target.h"
 
@@ -286,9 +286,9 @@ static int report(struct run *r)
 
 	r->status = status_of(r);
 	if (m->svg)
-		r->status = cv_map_file(m->svg, svg, r->status);
+		r->status = cv_new_file(m->svg, svg, r->status);
 	if (m->png)
-		r->status = cv_map_file(m->png, png, r->status);
+		r->status = cv_new_file(m->png, png, r->status);
 	if ((m->svg || m->png) && !r->s->settings.json)
 		return r->status;
 	r->status = cv_output_report(text, r->status);

@@ -6,6 +6,7 @@
 #ifndef TUI_COMMAND_OPTIONS_H
 #define TUI_COMMAND_OPTIONS_H
 
+#include <chainview/dump.h>
 #include <chainview/error.h>
 #include <chainview/finding.h>
 #include <chainview/result.h>
@@ -50,6 +51,17 @@ struct cv_monitor_settings {
 	unsigned timeout;            /* seconds; 0 = none */
 };
 
+/* Of the command dump. */
+struct cv_dump_settings {
+	bool has_form;
+	enum cv_dump_form form;      /* --output */
+	const char *file, *maps;     /* names of a new file and of a folder */
+	const char *case_number, *evidence, *examiner, *note;
+	uint64_t max_bytes;
+	unsigned digests;            /* bits 1 << cv_digest_kind */
+	bool reproducible, only;
+};
+
 /* Everything that options can set. Strings are borrowed from argv; all zero is the default. */
 struct cv_settings {
 	bool json, quiet, dry_run, ascii, help, version;
@@ -75,6 +87,7 @@ struct cv_settings {
 	const char *recipe;          /* sample */
 	struct cv_map_settings map;
 	struct cv_write_settings write;
+	struct cv_dump_settings dump;
 };
 
 struct cv_option_row {

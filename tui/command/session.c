@@ -15,7 +15,11 @@
 
 void cv_session_init(struct cv_session *s, int argc, char **argv)
 {
-	*s = (struct cv_session){ .argc = argc, .argv = argv };
+	*s = (struct cv_session){ .argc = argc, .argv = calloc((size_t)argc + 1, sizeof *argv) };
+	if (s->argv)
+		memcpy(s->argv, argv, (size_t)argc * sizeof *argv);
+	else
+		s->argc = 0;
 	cv_settings_init(&s->settings);
 }
 
@@ -28,6 +32,7 @@ void cv_session_fini(struct cv_session *s)
 	for (size_t i = 0; i < s->places.len; i++)
 		free(s->places.at[i].path);
 	free(s->places.at);
+	free(s->argv);
 	cv_config_fini(&s->config);
 	cv_settings_fini(&s->settings);
 }

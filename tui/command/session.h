@@ -25,7 +25,7 @@ struct cv_session {
 	struct cv_settings settings;
 	struct cv_config config;
 	const char *command;           /* the name of the command that runs */
-	int argc;                      /* the whole command line, for reports */
+	int argc;                      /* the whole command line as it was typed, for reports */
 	char **argv;
 	struct cv_session_places places;
 	struct cv_scan *scan;          /* these four are owned by the session; NULL before they are made */

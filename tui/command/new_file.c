@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "tui/command/exit.h"
-#include "tui/command/map_file.h"
+#include "tui/command/new_file.h"
 
 static int complain(const char *what, const char *path, const struct cv_err *err)
 {
@@ -17,7 +17,7 @@ static int complain(const char *what, const char *path, const struct cv_err *err
 	return cv_exit_of(err);
 }
 
-int cv_map_file(const char *path, struct cv_report_call call, int status)
+int cv_new_file(const char *path, struct cv_report_call call, int status)
 {
 	struct cv_err err = { .code = CV_OK };
 	int fd;
