@@ -38,6 +38,9 @@ static bool go_through(struct walk *w, struct cv_err *err)
 	if (!words)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	for (uint64_t first = 0; first < entries; first += n) {
+		n = cv_dump_hole(w->d->view, r.off + first * 8, r.off + entries * 8) / 8;
+		if (n)
+			continue;
 		n = entries - first < CHUNK ? entries - first : CHUNK;
 		if (!cv_dump_read(w->d, words, (size_t)n * 8, r.off + first * 8, &good, err))
 			return false;

@@ -58,8 +58,7 @@ static bool take(struct cv_dumping *d, struct cv_dump_scan *s, const uint8_t *by
 	return !s->hashed || cv_digest_add(d->digest, bytes, len, err);
 }
 
-/* A hole from pos on: its length, 0 if there is none. */
-static uint64_t hole_at(struct cv_source *from, uint64_t pos, uint64_t end)
+uint64_t cv_dump_hole(struct cv_source *from, uint64_t pos, uint64_t end)
 {
 	uint64_t data, stop;
 
@@ -115,7 +114,7 @@ bool cv_dump_scan(struct cv_dumping *d, struct cv_source *from, struct cv_range 
 	if (!cv_digest_begin(d->digest, err))
 		return false;
 	while (pos < end) {
-		uint64_t hole = hole_at(from, pos, end), at = pos - range.off;
+		uint64_t hole = cv_dump_hole(from, pos, end), at = pos - range.off;
 		size_t n = end - pos < CV_DUMP_PIECE ? (size_t)(end - pos) : CV_DUMP_PIECE;
 		struct cv_err trouble = { .code = CV_OK };
 

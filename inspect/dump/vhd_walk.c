@@ -102,8 +102,11 @@ static bool entry(struct table *t, uint32_t sector, struct cv_err *err)
 	}
 	t->lowest = off < t->lowest ? off : t->lowest;
 	t->highest = off > t->highest ? off : t->highest;
-	if (!t->bitmap_len)
+	/* Blocks of no possible size: where the bitmaps end nobody knows. */
+	if (!t->bitmap_len) {
+		t->group.summary.complete = 0;
 		return true;
+	}
 	b->any_set = b->any_clear = false;
 	/* Only of bitmaps without padding it can be said whether they are full. */
 	if (!cv_dump_group_add(&t->group, (struct cv_range){ off, t->bitmap_len },
@@ -112,6 +115,14 @@ static bool entry(struct table *t, uint32_t sector, struct cv_err *err)
 	if (t->bits_len == t->bitmap_len && t->group.summary.complete)
 		*(!b->any_clear ? &b->full : !b->any_set ? &b->empty : &b->partial) += 1;
 	return true;
+}
+
+/* Entries in a hole of the file: all of them say sector 0, where no block can be. */
+static void point_at_zero(struct table *t, uint64_t count)
+{
+	t->used += count;
+	t->lowest = 0;
+	t->group.summary.complete = 0;
 }
 
 static bool go_through_bat(struct table *t, uint64_t off, struct cv_err *err)
@@ -124,6 +135,11 @@ static bool go_through_bat(struct table *t, uint64_t off, struct cv_err *err)
 	if (!bat)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	for (uint64_t first = 0; first < entries; first += n) {
+		n = cv_dump_hole(t->d->source, off + first * 4, off + entries * 4) / 4;
+		if (n) {
+			point_at_zero(t, n);
+			continue;
+		}
 		n = entries - first < CHUNK ? entries - first : CHUNK;
 		if (!cv_dump_read(t->d, bat, (size_t)n * 4, off + first * 4, &good, err))
 			return false;

@@ -114,6 +114,14 @@ static bool bat_entry(struct bat *b, uint64_t index, uint64_t word, struct cv_er
 	return off >= b->d->view->size || cv_dump_group_add(&b->group, (struct cv_range){ off, CV_VHDX_MIB }, NULL, NULL, err);
 }
 
+/* Entries in a hole of the file, of which those of bitmaps point to nothing. */
+static void count_zeros(struct bat *b, uint64_t first, uint64_t count)
+{
+	uint64_t every = b->ratio + 1, bitmaps = b->ratio ? (first + count) / every - first / every : 0;
+
+	b->states[0] += count - bitmaps;
+}
+
 static bool go_through(struct bat *b, const struct cv_vhdx *v, uint64_t entries, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) cv_le64 *words = malloc(CHUNK * sizeof *words);
@@ -123,6 +131,11 @@ static bool go_through(struct bat *b, const struct cv_vhdx *v, uint64_t entries,
 	if (!words)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	for (uint64_t first = 0; first < entries; first += n) {
+		n = cv_dump_hole(b->d->view, v->bat.offset + first * 8, v->bat.offset + entries * 8) / 8;
+		if (n) {
+			count_zeros(b, first, n);
+			continue;
+		}
 		n = entries - first < CHUNK ? entries - first : CHUNK;
 		if (!cv_dump_read(b->d, words, (size_t)n * 8, v->bat.offset + first * 8, &good, err))
 			return false;

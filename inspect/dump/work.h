@@ -83,6 +83,8 @@ struct cv_dump_scan {
 };
 bool cv_dump_scan(struct cv_dumping *d, struct cv_source *from, struct cv_range range, struct cv_dump_scan *scan,
 		  struct cv_err *err);
+/* How many bytes from pos on are a hole, which reads as zeros: whole tables may be. */
+uint64_t cv_dump_hole(struct cv_source *from, uint64_t pos, uint64_t end);
 bool cv_dump_send(struct cv_dumping *d, enum cv_dump_record kind, const void *record, size_t len, struct cv_err *err);
 /* Takes so much from what the document may hold; false and said once when that is used up. */
 bool cv_dump_take(struct cv_dumping *d, uint64_t bytes);

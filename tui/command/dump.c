@@ -293,7 +293,7 @@ static int run_job(struct job *j, int argc, char **argv)
 	if (j->s->cancelled)
 		cv_fail(&err, CV_ECANCELLED, "cancelled");
 	if (err.code || !choose_images(j, &err) || (d->maps && !cv_maps_folder_open(&folder, d->maps, &err)) ||
-	    !dump(j, d->maps ? &files : NULL, &err) || !cv_maps_folder_sync(&folder, &err))
+	    !dump(j, d->maps ? &files : NULL, &err))
 		status = cv_command_fail(j->s, &err);
 	else
 		status = report(j);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* The files of dump: every one is new (O_EXCL) and on disk before it is called done. */
+/* The files of dump: every one is new (O_EXCL). Whether a map is whole is told by its sum in the document. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,12 +30,6 @@ bool cv_maps_folder_open(struct cv_maps_folder *folder, const char *path, struct
 		return fail_at(err, path, NULL);
 	folder->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return folder->dirfd >= 0 || fail_at(err, path, NULL);
-}
-
-/* Once for all of them: there are two for each image. */
-bool cv_maps_folder_sync(struct cv_maps_folder *folder, struct cv_err *err)
-{
-	return folder->dirfd < 0 || syncfs(folder->dirfd) == 0 || cv_fail_errno(err, "cannot bring the maps to the disk");
 }
 
 void cv_maps_folder_close(struct cv_maps_folder *folder)

@@ -14,8 +14,6 @@ struct cv_maps_folder {
 	struct cv_output *output;
 };
 bool cv_maps_folder_open(struct cv_maps_folder *folder, const char *path, struct cv_err *err);
-/* All files are on disk when this is true. */
-bool cv_maps_folder_sync(struct cv_maps_folder *folder, struct cv_err *err);
 void cv_maps_folder_close(struct cv_maps_folder *folder);
 struct cv_dump_files cv_maps_folder_files(struct cv_maps_folder *folder);
 
