@@ -309,6 +309,8 @@ static int run(struct cv_session *s, int argc, char **argv)
 
 	if (!argc)
 		return cv_command_usage(s, "give repositories or images");
+	/* Anomalies are all that is found, also in tables. */
+	s->tables = true;
 	status = run_job(&j, argc, argv);
 	free(j.targets);
 	free(j.folders);
