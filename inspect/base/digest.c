@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 struct cv_digest {
-	EVP_MD_CTX *of[CV_DIGEST_COUNT];     /* NULL: not asked for */
+	EVP_MD_CTX *of[CV_DIGEST_COUNT]; /* NULL: not asked for */
 };
 
 static const struct row {

@@ -7,11 +7,11 @@
 #include "inspect/space/space_host.h"
 #include "inspect/vhd/vhd_map.h"
 
-#define MOST_PIECES ((size_t)1 << 19)
+#define MOST_PIECES    ((size_t)1 << 19)
 #define SMALLEST_SLICE (UINT64_C(2) << 20)
-#define MOST_SLICES 4096u
-#define RUNS_HELD 8192u
-#define COST_OF_GAP 200u
+#define MOST_SLICES    4096u
+#define RUNS_HELD      8192u
+#define COST_OF_GAP    200u
 
 struct cover {
 	struct cv_dumping *d;
@@ -19,7 +19,7 @@ struct cover {
 	size_t held;
 	struct cv_dump_run runs[RUNS_HELD];
 	size_t run_count;
-	struct cv_range gap;                 /* found and not sent yet */
+	struct cv_range gap; /* found and not sent yet */
 	struct cv_dump_coverage sums;
 	uint64_t overlaps_said;
 };
@@ -39,8 +39,10 @@ static bool send_gap(struct cover *c, struct cv_err *err)
 	c->gap.len = 0;
 	c->sums.gaps++;
 	if (!cv_dump_take(c->d, COST_OF_GAP))
-		return cv_dump_limit(c->d, &c->d->said_gaps, "not all gaps are listed (--max-bytes); the layout of --maps has "
-				     "them all", err);
+		return cv_dump_limit(c->d, &c->d->said_gaps,
+				     "not all gaps are listed (--max-bytes); the layout of --maps has "
+				     "them all",
+				     err);
 	if (!cv_dump_scan(c->d, c->d->source, (struct cv_range){ g.offset, g.length }, &scan, err))
 		return false;
 	g.flags = (scan.hashed ? CV_GAP_HASHED : 0u) | (scan.present == g.length ? CV_GAP_READ : 0u) |
@@ -103,7 +105,7 @@ static uint32_t classes_at(struct lists *l, uint64_t pos, uint64_t *end)
 {
 	uint32_t classes = 0;
 
-	for (int class = 0; class < CV_RUN_GAP; class++) {
+	for (int class = 0; class < CV_RUN_GAP; class ++) {
 		size_t *i = &l->cursor[class];
 		const struct cv_range *r;
 
@@ -128,7 +130,9 @@ static bool is_overlap(uint32_t classes)
 static bool settle(struct cover *c, struct cv_range slice, struct cv_err *err)
 {
 	static const enum cv_claim_class from[CV_RUN_GAP] = {
-		[CV_RUN_TABLE] = CV_CLAIM_METADATA, [CV_RUN_DATA] = CV_CLAIM_OWNED, [CV_RUN_SNAPSHOT] = CV_CLAIM_SNAPSHOT,
+		[CV_RUN_TABLE] = CV_CLAIM_METADATA,
+		[CV_RUN_DATA] = CV_CLAIM_OWNED,
+		[CV_RUN_SNAPSHOT] = CV_CLAIM_SNAPSHOT,
 	};
 	struct lists l = { .cursor = { 0 } };
 	uint64_t pos = slice.off, end;
@@ -136,7 +140,7 @@ static bool settle(struct cover *c, struct cv_range slice, struct cv_err *err)
 	cv_space_account_join(&c->host.account);
 	l.at[CV_RUN_STRUCTURE] = c->d->claimed.at;
 	l.len[CV_RUN_STRUCTURE] = c->d->claimed.len;
-	for (int class = CV_RUN_TABLE; class < CV_RUN_GAP; class++) {
+	for (int class = CV_RUN_TABLE; class < CV_RUN_GAP; class ++) {
 		const struct cv_space_runs *runs = &c->host.account.runs[from[class]];
 
 		l.at[class] = runs->at;
@@ -149,8 +153,8 @@ static bool settle(struct cover *c, struct cv_range slice, struct cv_err *err)
 		end = end_of(slice);
 		classes = classes_at(&l, pos, &end);
 		while (class < CV_RUN_GAP && !(classes & 1u << class))
-			class++;
-		if (!add_run(c, (struct cv_range){ pos, end - pos }, (enum cv_dump_class)class, err) ||
+			class ++;
+		if (!add_run(c, (struct cv_range){ pos, end - pos }, (enum cv_dump_class) class, err) ||
 		    (is_overlap(classes) && !add_overlap(c, (struct cv_range){ pos, end - pos }, classes, err)))
 			return false;
 	}
@@ -186,7 +190,7 @@ static bool claim_slice(struct cover *c, struct cv_range slice, struct cv_err *e
 
 static void close_slice(struct cover *c)
 {
-	for (int class = 0; class < CV_CLAIM_CLASS_COUNT; class++) {
+	for (int class = 0; class < CV_CLAIM_CLASS_COUNT; class ++) {
 		uint64_t joined = 0;
 
 		for (size_t i = 0; i < c->host.account.runs[class].len; i++)

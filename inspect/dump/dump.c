@@ -10,8 +10,8 @@
 #include "inspect/repository/reopen.h"
 
 #define USUAL_MAX_BYTES ((uint64_t)1 << 20)
-#define TASK_MEMORY ((uint64_t)512 << 20)
-#define RECORDS_A_STEP 256
+#define TASK_MEMORY     ((uint64_t)512 << 20)
+#define RECORDS_A_STEP  256
 
 static int64_t now_ms(void)
 {
@@ -154,7 +154,9 @@ static bool start_reading(struct cv_dump *d, struct cv_dump_image_of *m, struct 
 	static const struct cv_task_options task = { .memory_bytes = TASK_MEMORY };
 	const struct cv_dump_source_of *source = &d->sources[m->source];
 	struct cv_dump_request request = {
-		.max_bytes = d->options.max_bytes, .digests = d->options.digests, .runs = d->options.files != NULL,
+		.max_bytes = d->options.max_bytes,
+		.digests = d->options.digests,
+		.runs = d->options.files != NULL,
 		.on_disk = source->before.block_device ? source->before.size : source->before.blocks * 512,
 	};
 	struct cv_err trouble = { .code = CV_OK };
@@ -232,8 +234,8 @@ static bool map_on(struct cv_dump *d, struct cv_dump_image_of *m, int timeout_ms
 		return cv_dump_side_extents(d, cv_map_info(d->map), extents, count, err);
 	case CV_MAP_READY:
 		if (cv_map_info(d->map)->incomplete)
-			m->map_incomplete = cv_arena_dup(d->arena, cv_map_info(d->map)->why,
-							 strlen(cv_map_info(d->map)->why));
+			m->map_incomplete =
+				cv_arena_dup(d->arena, cv_map_info(d->map)->why, strlen(cv_map_info(d->map)->why));
 		return true;
 	case CV_MAP_WAIT:
 		return true;
@@ -303,7 +305,9 @@ bool cv_dump_step(struct cv_dump *d, int timeout_ms, struct cv_err *err)
 struct cv_dump_progress_of cv_dump_progress(const struct cv_dump *d)
 {
 	return (struct cv_dump_progress_of){
-		.images = d->count, .images_done = d->at, .bytes = d->bytes,
+		.images = d->count,
+		.images_done = d->at,
+		.bytes = d->bytes,
 		.current = d->at < d->count ? d->g->images[d->images[d->at].image].file->path : NULL,
 	};
 }

@@ -59,8 +59,13 @@ struct of_list {
 
 static bool field(const struct walk *w, const struct cv_layout_field *row, const struct of_list *l)
 {
-	struct cv_dump_field f = { .row = row, .list = l->list, .list_index = l->index, .at = l->base + row->at,
-				   .len = row->len, .little = w->layout->little, .blank = l->blank };
+	struct cv_dump_field f = { .row = row,
+				   .list = l->list,
+				   .list_index = l->index,
+				   .at = l->base + row->at,
+				   .len = row->len,
+				   .little = w->layout->little,
+				   .blank = l->blank };
 	uint8_t copy[32];
 
 	if (f.at >= w->s->present)

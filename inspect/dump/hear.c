@@ -61,7 +61,8 @@ static bool hear_structure(struct cv_dump *d, struct cv_dump_image_of *m, const 
 	return keep(d, m, CV_DUMP_STRUCTURE, r->bytes, r->len, err);
 }
 
-static bool hear_count(struct cv_dump *d, struct cv_dump_image_of *m, const struct cv_task_record *r, struct cv_err *err)
+static bool hear_count(struct cv_dump *d, struct cv_dump_image_of *m, const struct cv_task_record *r,
+		       struct cv_err *err)
 {
 	struct cv_dump_count c;
 
@@ -183,10 +184,12 @@ bool cv_dump_hear(struct cv_dump *d, struct cv_dump_image_of *m, const struct cv
 {
 	static bool (*const rows[])(struct cv_dump *, struct cv_dump_image_of *, const struct cv_task_record *,
 				    struct cv_err *) = {
-		[CV_DUMP_SANDBOX] = hear_sandbox, [CV_DUMP_STRUCTURE] = hear_structure, [CV_DUMP_COUNT] = hear_count,
-		[CV_DUMP_SUMMARY] = hear_summary, [CV_DUMP_GAP] = hear_gap, [CV_DUMP_RUNS] = hear_runs,
-		[CV_DUMP_OVERLAP] = hear_overlap, [CV_DUMP_COVERAGE] = hear_coverage, [CV_DUMP_DIGEST] = hear_digest,
-		[CV_DUMP_TROUBLE] = hear_line, [CV_DUMP_LIMIT] = hear_line, [CV_DUMP_PROGRESS] = hear_progress,
+		[CV_DUMP_SANDBOX] = hear_sandbox, [CV_DUMP_STRUCTURE] = hear_structure,
+		[CV_DUMP_COUNT] = hear_count,     [CV_DUMP_SUMMARY] = hear_summary,
+		[CV_DUMP_GAP] = hear_gap,         [CV_DUMP_RUNS] = hear_runs,
+		[CV_DUMP_OVERLAP] = hear_overlap, [CV_DUMP_COVERAGE] = hear_coverage,
+		[CV_DUMP_DIGEST] = hear_digest,   [CV_DUMP_TROUBLE] = hear_line,
+		[CV_DUMP_LIMIT] = hear_line,      [CV_DUMP_PROGRESS] = hear_progress,
 	};
 
 	if (r->kind >= CV_COUNT(rows) || !rows[r->kind])

@@ -7,7 +7,9 @@
 const char *cv_dump_copy_name(uint32_t copy)
 {
 	static const char *const names[CV_COPY_COUNT] = {
-		[CV_COPY_PRIMARY] = "primary", [CV_COPY_BACKUP] = "copy", [CV_COPY_FIRST] = "first",
+		[CV_COPY_PRIMARY] = "primary",
+		[CV_COPY_BACKUP] = "copy",
+		[CV_COPY_FIRST] = "first",
 		[CV_COPY_SECOND] = "second",
 	};
 
@@ -17,8 +19,8 @@ const char *cv_dump_copy_name(uint32_t copy)
 const char *cv_dump_state_name(uint32_t state)
 {
 	static const char *const names[CV_STATE_COUNT] = {
-		[CV_STATE_ABSENT] = "absent", [CV_STATE_KILLED] = "killed", [CV_STATE_POISONED] = "poisoned",
-		[CV_STATE_ACTIVE] = "active", [CV_STATE_INACTIVE] = "inactive", [CV_STATE_OTHER_GUID] = "other_guid",
+		[CV_STATE_ABSENT] = "absent",   [CV_STATE_KILLED] = "killed",     [CV_STATE_POISONED] = "poisoned",
+		[CV_STATE_ACTIVE] = "active",   [CV_STATE_INACTIVE] = "inactive", [CV_STATE_OTHER_GUID] = "other_guid",
 		[CV_STATE_INVALID] = "invalid",
 	};
 
@@ -28,7 +30,9 @@ const char *cv_dump_state_name(uint32_t state)
 const char *cv_dump_sum_name(uint32_t sum)
 {
 	static const char *const names[CV_SUM_COUNT] = {
-		[CV_SUM_BYTES] = "vhd", [CV_SUM_SIGNED_BYTES] = "vhd_signed", [CV_SUM_CRC32C] = "crc32c",
+		[CV_SUM_BYTES] = "vhd",
+		[CV_SUM_SIGNED_BYTES] = "vhd_signed",
+		[CV_SUM_CRC32C] = "crc32c",
 	};
 
 	return WORD(names, sum);
@@ -37,12 +41,22 @@ const char *cv_dump_sum_name(uint32_t sum)
 const char *cv_dump_number_name(uint32_t number)
 {
 	static const char *const names[CV_COUNT_NUMBERS] = {
-		[CV_COUNT_ENTRIES] = "entries", [CV_COUNT_USED] = "used", [CV_COUNT_UNUSED] = "unused",
-		[CV_COUNT_BEYOND_FILE] = "beyond_file", [CV_COUNT_NOT_PRESENT] = "not_present",
-		[CV_COUNT_UNDEFINED] = "undefined", [CV_COUNT_ZERO] = "zero", [CV_COUNT_UNMAPPED] = "unmapped",
-		[CV_COUNT_FULL] = "full", [CV_COUNT_PARTIAL] = "partial", [CV_COUNT_RESERVED_STATE] = "reserved_state",
-		[CV_COUNT_BITMAPS] = "bitmap_entries", [CV_COUNT_EMPTY] = "empty", [CV_COUNT_COPIED] = "copied",
-		[CV_COUNT_LOWEST] = "lowest_offset", [CV_COUNT_HIGHEST] = "highest_offset",
+		[CV_COUNT_ENTRIES] = "entries",
+		[CV_COUNT_USED] = "used",
+		[CV_COUNT_UNUSED] = "unused",
+		[CV_COUNT_BEYOND_FILE] = "beyond_file",
+		[CV_COUNT_NOT_PRESENT] = "not_present",
+		[CV_COUNT_UNDEFINED] = "undefined",
+		[CV_COUNT_ZERO] = "zero",
+		[CV_COUNT_UNMAPPED] = "unmapped",
+		[CV_COUNT_FULL] = "full",
+		[CV_COUNT_PARTIAL] = "partial",
+		[CV_COUNT_RESERVED_STATE] = "reserved_state",
+		[CV_COUNT_BITMAPS] = "bitmap_entries",
+		[CV_COUNT_EMPTY] = "empty",
+		[CV_COUNT_COPIED] = "copied",
+		[CV_COUNT_LOWEST] = "lowest_offset",
+		[CV_COUNT_HIGHEST] = "highest_offset",
 	};
 
 	return WORD(names, number);
@@ -51,8 +65,10 @@ const char *cv_dump_number_name(uint32_t number)
 const char *cv_dump_group_name(uint32_t group)
 {
 	static const char *const names[CV_GROUP_COUNT] = {
-		[CV_GROUP_BLOCK_BITMAPS] = "block_bitmaps", [CV_GROUP_SECTOR_BITMAPS] = "sector_bitmaps",
-		[CV_GROUP_L2] = "l2_tables", [CV_GROUP_REFCOUNT_BLOCKS] = "refcount_blocks",
+		[CV_GROUP_BLOCK_BITMAPS] = "block_bitmaps",
+		[CV_GROUP_SECTOR_BITMAPS] = "sector_bitmaps",
+		[CV_GROUP_L2] = "l2_tables",
+		[CV_GROUP_REFCOUNT_BLOCKS] = "refcount_blocks",
 		[CV_GROUP_SNAPSHOT_L2] = "snapshot_l2_tables",
 	};
 
@@ -63,7 +79,7 @@ const char *cv_dump_class_name(uint32_t class)
 {
 	static const char *const names[CV_RUN_CLASSES] = {
 		[CV_RUN_STRUCTURE] = "structure", [CV_RUN_TABLE] = "table", [CV_RUN_DATA] = "data",
-		[CV_RUN_SNAPSHOT] = "snapshot", [CV_RUN_GAP] = "gap",
+		[CV_RUN_SNAPSHOT] = "snapshot",   [CV_RUN_GAP] = "gap",
 	};
 
 	return WORD(names, class);

@@ -4,44 +4,65 @@
 #include "inspect/qcow/qcow_disk.h"
 #include "inspect/qcow2/qcow2_disk.h"
 
-#define HEADER(member) CV_AT(struct cv_qcow2_header_disk, member)
+#define HEADER(member)    CV_AT(struct cv_qcow2_header_disk, member)
 #define EXTENSION(member) CV_AT(struct cv_qcow2_extension_disk, member)
-#define FEATURE(member) CV_AT(struct cv_qcow2_feature_disk, member)
-#define BITMAPS(member) CV_AT(struct cv_qcow2_bitmaps_disk, member)
-#define LUKS(member) CV_AT(struct cv_qcow2_luks_disk, member)
-#define SNAPSHOT(member) CV_AT(struct cv_qcow2_snapshot_disk, member)
-#define EXTRA(member) CV_AT(struct cv_qcow2_snapshot_extra_disk, member)
-#define BITMAP(member) CV_AT(struct cv_qcow2_bitmap_disk, member)
-#define OLD(member) CV_AT(struct cv_qcow_header_disk, member)
+#define FEATURE(member)   CV_AT(struct cv_qcow2_feature_disk, member)
+#define BITMAPS(member)   CV_AT(struct cv_qcow2_bitmaps_disk, member)
+#define LUKS(member)      CV_AT(struct cv_qcow2_luks_disk, member)
+#define SNAPSHOT(member)  CV_AT(struct cv_qcow2_snapshot_disk, member)
+#define EXTRA(member)     CV_AT(struct cv_qcow2_snapshot_extra_disk, member)
+#define BITMAP(member)    CV_AT(struct cv_qcow2_bitmap_disk, member)
+#define OLD(member)       CV_AT(struct cv_qcow_header_disk, member)
 
 static const struct cv_layout_word incompatible[] = {
-	{ QCOW2_INCOMPATIBLE_DIRTY, "dirty" }, { QCOW2_INCOMPATIBLE_CORRUPT, "corrupt" },
-	{ QCOW2_INCOMPATIBLE_DATA_FILE, "external_data_file" }, { QCOW2_INCOMPATIBLE_COMPRESSION, "compression_type" },
-	{ QCOW2_INCOMPATIBLE_EXTENDED_L2, "extended_l2" }, { 0, NULL },
+	{ QCOW2_INCOMPATIBLE_DIRTY, "dirty" },
+	{ QCOW2_INCOMPATIBLE_CORRUPT, "corrupt" },
+	{ QCOW2_INCOMPATIBLE_DATA_FILE, "external_data_file" },
+	{ QCOW2_INCOMPATIBLE_COMPRESSION, "compression_type" },
+	{ QCOW2_INCOMPATIBLE_EXTENDED_L2, "extended_l2" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word compatible[] = {
-	{ QCOW2_COMPATIBLE_LAZY_REFCOUNTS, "lazy_refcounts" }, { 0, NULL },
+	{ QCOW2_COMPATIBLE_LAZY_REFCOUNTS, "lazy_refcounts" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word autoclear[] = {
-	{ QCOW2_AUTOCLEAR_BITMAPS, "bitmaps" }, { QCOW2_AUTOCLEAR_RAW_DATA, "raw_external_data" }, { 0, NULL },
+	{ QCOW2_AUTOCLEAR_BITMAPS, "bitmaps" },
+	{ QCOW2_AUTOCLEAR_RAW_DATA, "raw_external_data" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word methods[] = {
-	{ QCOW2_CRYPT_NONE, "none" }, { QCOW2_CRYPT_AES, "aes" }, { QCOW2_CRYPT_LUKS, "luks" }, { 0, NULL },
+	{ QCOW2_CRYPT_NONE, "none" },
+	{ QCOW2_CRYPT_AES, "aes" },
+	{ QCOW2_CRYPT_LUKS, "luks" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word compressions[] = {
-	{ QCOW2_COMPRESSION_ZLIB, "zlib" }, { QCOW2_COMPRESSION_ZSTD, "zstd" }, { 0, NULL },
+	{ QCOW2_COMPRESSION_ZLIB, "zlib" },
+	{ QCOW2_COMPRESSION_ZSTD, "zstd" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word extensions[] = {
-	{ QCOW2_EXTENSION_END, "end" }, { QCOW2_EXTENSION_FORMAT, "backing_format" },
-	{ QCOW2_EXTENSION_FEATURES, "feature_names" }, { QCOW2_EXTENSION_BITMAPS, "bitmaps" },
-	{ QCOW2_EXTENSION_LUKS, "luks" }, { QCOW2_EXTENSION_DATA_FILE, "data_file" },
-	{ QCOW2_EXTENSION_MARK, "hidden_mark" }, { 0, NULL },
+	{ QCOW2_EXTENSION_END, "end" },
+	{ QCOW2_EXTENSION_FORMAT, "backing_format" },
+	{ QCOW2_EXTENSION_FEATURES, "feature_names" },
+	{ QCOW2_EXTENSION_BITMAPS, "bitmaps" },
+	{ QCOW2_EXTENSION_LUKS, "luks" },
+	{ QCOW2_EXTENSION_DATA_FILE, "data_file" },
+	{ QCOW2_EXTENSION_MARK, "hidden_mark" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word feature_kinds[] = {
-	{ 0, "incompatible" }, { 1, "compatible" }, { 2, "autoclear" }, { 0, NULL },
+	{ 0, "incompatible" },
+	{ 1, "compatible" },
+	{ 2, "autoclear" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word bitmap_flags[] = {
-	{ 1, "in_use" }, { 2, "auto" }, { 4, "extra_data_compatible" }, { 0, NULL },
+	{ 1, "in_use" },
+	{ 2, "auto" },
+	{ 4, "extra_data_compatible" },
+	{ 0, NULL },
 };
 
 /* The first rows are all that version 2 has. */
@@ -139,7 +160,9 @@ const struct cv_layout cv_layout_QCOW2_EXTENSION_DATA = { .name = "header_extens
 const struct cv_layout cv_layout_QCOW2_FORMAT = { .name = "backing_format", CV_FIELDS(text) };
 const struct cv_layout cv_layout_QCOW2_FEATURES = {
 	.name = "feature_names",
-	.each = { .name = "features", CV_FIELDS(feature), .size = sizeof(struct cv_qcow2_feature_disk),
+	.each = { .name = "features",
+		  CV_FIELDS(feature),
+		  .size = sizeof(struct cv_qcow2_feature_disk),
 		  .most = UINT16_MAX },
 };
 const struct cv_layout cv_layout_QCOW2_BITMAPS = { .name = "bitmaps_extension", CV_FIELDS(bitmaps) };

@@ -68,7 +68,8 @@ bool cv_dump_qcow_tables(struct cv_dumping *d, const struct cv_dump_piece *piece
 	w.group.summary.index = t->index;
 	return go_through(&w, err) && cv_dump_piece(d, &p, err) &&
 	       cv_dump_number(d, CV_COUNT_ENTRIES, t->table.len / 8, err) &&
-	       cv_dump_number(d, CV_COUNT_USED, w.used, err) && cv_dump_number(d, CV_COUNT_BEYOND_FILE, w.beyond, err) &&
+	       cv_dump_number(d, CV_COUNT_USED, w.used, err) &&
+	       cv_dump_number(d, CV_COUNT_BEYOND_FILE, w.beyond, err) &&
 	       (!t->counted || cv_dump_number(d, CV_COUNT_COPIED, w.counted, err)) && cv_dump_group_end(&w.group, err);
 }
 
@@ -77,12 +78,17 @@ bool cv_dump_qcow2_tables(struct cv_dumping *d, const struct cv_qcow2_reading *r
 	struct cv_dump_piece l1 = { .layout = CV_LAYOUT_QCOW2_L1, .used = true };
 	struct cv_dump_piece refcounts = { .layout = CV_LAYOUT_QCOW2_REFCOUNTS, .used = true };
 	struct cv_qcow_tables_of t = {
-		.table = { r->h.l1_off, (uint64_t)r->h.l1_entries * 8 }, .mask = QCOW2_ENTRY_OFFSET,
-		.each = r->cluster_size, .counted = QCOW2_ENTRY_COPIED, .group = CV_GROUP_L2,
+		.table = { r->h.l1_off, (uint64_t)r->h.l1_entries * 8 },
+		.mask = QCOW2_ENTRY_OFFSET,
+		.each = r->cluster_size,
+		.counted = QCOW2_ENTRY_COPIED,
+		.group = CV_GROUP_L2,
 	};
 	struct cv_qcow_tables_of blocks = {
-		.table = { r->h.refcount_off, r->h.refcount_clusters * r->cluster_size }, .mask = QCOW2_ENTRY_OFFSET,
-		.each = r->cluster_size, .group = CV_GROUP_REFCOUNT_BLOCKS,
+		.table = { r->h.refcount_off, r->h.refcount_clusters * r->cluster_size },
+		.mask = QCOW2_ENTRY_OFFSET,
+		.each = r->cluster_size,
+		.group = CV_GROUP_REFCOUNT_BLOCKS,
 	};
 
 	if (!r->cluster_known)
@@ -102,8 +108,9 @@ static bool parts(struct cv_dumping *d, uint64_t at, const struct part *list, si
 		  struct cv_err *err)
 {
 	for (size_t i = 0; i < count; at += list[i++].len) {
-		struct cv_dump_piece p = { .layout = list[i].layout, .at = { at, list[i].len }, .has_index = true,
-					   .index = index };
+		struct cv_dump_piece p = {
+			.layout = list[i].layout, .at = { at, list[i].len }, .has_index = true, .index = index
+		};
 
 		if (at < d->view->size && !cv_dump_piece(d, &p, err))
 			return false;
@@ -116,8 +123,12 @@ static bool snapshot(struct cv_dumping *d, const struct cv_qcow2_reading *r, con
 {
 	struct cv_dump_piece l1 = { .layout = CV_LAYOUT_QCOW2_SNAPSHOT_L1, .has_index = true, .index = index };
 	struct cv_qcow_tables_of t = {
-		.table = { cv_be64_get(s->l1_off), (uint64_t)cv_be32_get(s->l1_entries) * 8 }, .mask = QCOW2_ENTRY_OFFSET,
-		.each = r->cluster_size, .group = CV_GROUP_SNAPSHOT_L2, .has_index = true, .index = index,
+		.table = { cv_be64_get(s->l1_off), (uint64_t)cv_be32_get(s->l1_entries) * 8 },
+		.mask = QCOW2_ENTRY_OFFSET,
+		.each = r->cluster_size,
+		.group = CV_GROUP_SNAPSHOT_L2,
+		.has_index = true,
+		.index = index,
 	};
 
 	return !r->cluster_known || cv_be32_get(s->l1_entries) > QCOW2_MAX_L1_ENTRIES ||
@@ -132,8 +143,10 @@ bool cv_dump_qcow2_snapshots(struct cv_dumping *d, const struct cv_qcow2_reading
 
 	for (uint32_t i = 0; i < r->h.snapshot_count && i < QCOW2_MAX_SNAPSHOTS && d->left; i++) {
 		struct part list[] = {
-			{ CV_LAYOUT_QCOW2_SNAPSHOT, sizeof s }, { CV_LAYOUT_QCOW2_SNAPSHOT_EXTRA, 0 },
-			{ CV_LAYOUT_QCOW2_SNAPSHOT_ID, 0 }, { CV_LAYOUT_QCOW2_SNAPSHOT_NAME, 0 },
+			{ CV_LAYOUT_QCOW2_SNAPSHOT, sizeof s },
+			{ CV_LAYOUT_QCOW2_SNAPSHOT_EXTRA, 0 },
+			{ CV_LAYOUT_QCOW2_SNAPSHOT_ID, 0 },
+			{ CV_LAYOUT_QCOW2_SNAPSHOT_NAME, 0 },
 		};
 
 		if (!cv_range_inside((struct cv_range){ at, sizeof s }, d->view->size))
@@ -155,7 +168,9 @@ bool cv_dump_qcow2_snapshots(struct cv_dumping *d, const struct cv_qcow2_reading
 static bool bitmap_table(struct cv_dumping *d, const struct cv_qcow2_bitmap_disk *b, uint32_t index, struct cv_err *err)
 {
 	struct cv_dump_piece p = {
-		.layout = CV_LAYOUT_QCOW2_BITMAP_TABLE, .has_index = true, .index = index,
+		.layout = CV_LAYOUT_QCOW2_BITMAP_TABLE,
+		.has_index = true,
+		.index = index,
 		.at = { cv_be64_get(b->table_off), (uint64_t)cv_be32_get(b->table_entries) * 8 },
 	};
 
@@ -180,7 +195,8 @@ bool cv_dump_qcow2_bitmaps(struct cv_dumping *d, const struct cv_qcow2_reading *
 		end = d->view->size;
 	for (uint32_t i = 0; i < cv_be32_get(list.count) && at < end && end - at >= sizeof b && d->left; i++) {
 		struct part row[] = {
-			{ CV_LAYOUT_QCOW2_BITMAP, sizeof b }, { CV_LAYOUT_QCOW2_BITMAP_EXTRA, 0 },
+			{ CV_LAYOUT_QCOW2_BITMAP, sizeof b },
+			{ CV_LAYOUT_QCOW2_BITMAP_EXTRA, 0 },
 			{ CV_LAYOUT_QCOW2_BITMAP_NAME, 0 },
 		};
 

@@ -7,10 +7,16 @@
 
 static enum cv_layout_id layout_of(uint32_t type)
 {
-	static const struct { uint32_t type; enum cv_layout_id layout; } rows[] = {
-		{ QCOW2_EXTENSION_FORMAT, CV_LAYOUT_QCOW2_FORMAT }, { QCOW2_EXTENSION_FEATURES, CV_LAYOUT_QCOW2_FEATURES },
-		{ QCOW2_EXTENSION_BITMAPS, CV_LAYOUT_QCOW2_BITMAPS }, { QCOW2_EXTENSION_LUKS, CV_LAYOUT_QCOW2_LUKS },
-		{ QCOW2_EXTENSION_DATA_FILE, CV_LAYOUT_QCOW2_DATA_FILE }, { QCOW2_EXTENSION_MARK, CV_LAYOUT_QCOW2_MARK },
+	static const struct {
+		uint32_t type;
+		enum cv_layout_id layout;
+	} rows[] = {
+		{ QCOW2_EXTENSION_FORMAT, CV_LAYOUT_QCOW2_FORMAT },
+		{ QCOW2_EXTENSION_FEATURES, CV_LAYOUT_QCOW2_FEATURES },
+		{ QCOW2_EXTENSION_BITMAPS, CV_LAYOUT_QCOW2_BITMAPS },
+		{ QCOW2_EXTENSION_LUKS, CV_LAYOUT_QCOW2_LUKS },
+		{ QCOW2_EXTENSION_DATA_FILE, CV_LAYOUT_QCOW2_DATA_FILE },
+		{ QCOW2_EXTENSION_MARK, CV_LAYOUT_QCOW2_MARK },
 	};
 
 	for (size_t i = 0; i < CV_COUNT(rows); i++)
@@ -31,8 +37,9 @@ static bool extensions(struct cv_dumping *d, struct cv_qcow2_reading *r, struct 
 	if (end > d->source->size)
 		end = d->source->size;
 	for (uint32_t i = 0; i < MOST_EXTENSIONS && at < end && end - at >= sizeof head; i++) {
-		struct cv_dump_piece p = { .layout = CV_LAYOUT_QCOW2_EXTENSION, .at = { at, sizeof head },
-					   .has_index = true, .index = i };
+		struct cv_dump_piece p = {
+			.layout = CV_LAYOUT_QCOW2_EXTENSION, .at = { at, sizeof head }, .has_index = true, .index = i
+		};
 		struct cv_dump_piece data = { .has_index = true, .index = i };
 		uint32_t type;
 
@@ -63,7 +70,8 @@ static bool header(struct cv_dumping *d, const struct cv_qcow2_reading *r, struc
 {
 	bool old = r->h.version < 3;
 	struct cv_dump_piece p = {
-		.layout = old ? CV_LAYOUT_QCOW2_HEADER_V2 : CV_LAYOUT_QCOW2_HEADER, .used = true,
+		.layout = old ? CV_LAYOUT_QCOW2_HEADER_V2 : CV_LAYOUT_QCOW2_HEADER,
+		.used = true,
 		.at = { 0, old ? QCOW2_V2_HEADER : r->h.header_length },
 	};
 
@@ -75,8 +83,8 @@ static bool header(struct cv_dumping *d, const struct cv_qcow2_reading *r, struc
 static bool walk(struct cv_dumping *d, struct cv_qcow2_reading *r, struct cv_err *err)
 {
 	struct cv_err trouble = { .code = CV_OK };
-	bool usable = false, good = cv_qcow2_read_header(r, &usable, &trouble) &&
-				    (!usable || cv_qcow2_read_extensions(r, &trouble));
+	bool usable = false,
+	     good = cv_qcow2_read_header(r, &usable, &trouble) && (!usable || cv_qcow2_read_extensions(r, &trouble));
 
 	if (!good && !cv_dump_trouble(d, NULL, &trouble, err))
 		return false;
@@ -123,7 +131,8 @@ bool cv_dump_qcow(struct cv_dumping *d, struct cv_err *err)
 	if (h.cluster_bits < QCOW_MIN_CLUSTER_BITS || h.cluster_bits > QCOW_MAX_CLUSTER_BITS ||
 	    h.l2_bits < QCOW_MIN_L2_BITS || h.l2_bits > QCOW_MAX_L2_BITS)
 		return true;
-	l1.at = (struct cv_range){ cv_be64_get(h.l1_off), ((size >> shift) + !!(size & ((UINT64_C(1) << shift) - 1))) * 8 };
+	l1.at = (struct cv_range){ cv_be64_get(h.l1_off),
+				   ((size >> shift) + !!(size & ((UINT64_C(1) << shift) - 1))) * 8 };
 	if (l1.at.len / 8 > QCOW_MAX_L1_ENTRIES)
 		return true;
 	t.table = l1.at;

@@ -29,8 +29,9 @@ static void add_sum(struct cv_dump_scan *s, const uint8_t *bytes, size_t len, ui
 	for (size_t done = 0; done < len;) {
 		uint64_t pos = at + done;
 		bool own = s->sum_at != UINT32_MAX && pos >= s->sum_at && pos < (uint64_t)s->sum_at + 4;
-		uint64_t stop = own ? (uint64_t)s->sum_at + 4 : s->sum_at != UINT32_MAX && pos < s->sum_at ? s->sum_at
-														    : UINT64_MAX;
+		uint64_t stop = own                                          ? (uint64_t)s->sum_at + 4
+				: s->sum_at != UINT32_MAX && pos < s->sum_at ? s->sum_at
+									     : UINT64_MAX;
 		size_t n = stop - pos < len - done ? (size_t)(stop - pos) : len - done;
 
 		s->sum_computed = add_bytes(s, own ? zeros : bytes + done, n);
@@ -83,8 +84,10 @@ static bool take_hole(struct cv_dumping *d, struct cv_dump_scan *s, uint64_t len
 
 	if (s->hashed && len > d->zeros_left) {
 		s->hashed = false;
-		if (!cv_dump_limit(d, &d->said_zeros, "holes of the file are zeros; not all of them were summed, what "
-				   "has them has no SHA-256", err))
+		if (!cv_dump_limit(d, &d->said_zeros,
+				   "holes of the file are zeros; not all of them were summed, what "
+				   "has them has no SHA-256",
+				   err))
 			return false;
 	}
 	if (s->hashed)

@@ -13,7 +13,7 @@ struct cv_dump_side {
 	struct cv_digest *digest;
 	uint64_t bytes;
 	struct cv_text buffer;
-	struct cv_extent last;               /* of a map: not written yet; len 0: none */
+	struct cv_extent last; /* of a map: not written yet; len 0: none */
 };
 
 void cv_dump_side_drop(struct cv_dump *d)
@@ -85,7 +85,9 @@ static void add_image(const struct cv_dump *d, struct cv_text *t, uint32_t image
 static bool write_extent(struct cv_dump *d, const struct cv_map_info *info, struct cv_err *err)
 {
 	static const char *const kinds[] = {
-		[CV_EXTENT_PARENT] = "unallocated", [CV_EXTENT_DATA] = "data", [CV_EXTENT_ZERO] = "zero",
+		[CV_EXTENT_PARENT] = "unallocated",
+		[CV_EXTENT_DATA] = "data",
+		[CV_EXTENT_ZERO] = "zero",
 		[CV_EXTENT_BAD] = "bad",
 	};
 	const struct cv_extent *e = &d->side->last;

@@ -66,5 +66,6 @@ bool cv_dump_same(const struct cv_dump_stat *a, const struct cv_dump_stat *b)
 	 * its place. */
 	return a->known && b->known && a->mode == b->mode && a->owner == b->owner && a->group == b->group &&
 	       a->links == b->links && a->inode == b->inode && a->dev_major == b->dev_major &&
-	       a->dev_minor == b->dev_minor && a->size == b->size && same_time(&a->atime, &b->atime) && same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
+	       a->dev_minor == b->dev_minor && a->size == b->size && same_time(&a->atime, &b->atime) &&
+	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
 }

@@ -3,16 +3,20 @@
 #include "inspect/dump/layout.h"
 #include "inspect/vhd/vhd_disk.h"
 
-#define FOOTER(member) CV_AT(struct vhd_footer_disk, member)
-#define HEADER(member) CV_AT(struct vhd_header_disk, member)
+#define FOOTER(member)  CV_AT(struct vhd_footer_disk, member)
+#define HEADER(member)  CV_AT(struct vhd_header_disk, member)
 #define LOCATOR(member) CV_AT(struct vhd_locator_disk, member)
-#define BATMAP(member) CV_AT(struct vhd_batmap_disk, member)
+#define BATMAP(member)  CV_AT(struct vhd_batmap_disk, member)
 
 static const struct cv_layout_word features[] = {
-	{ VHD_FEATURE_TEMPORARY, "temporary" }, { VHD_FEATURE_RESERVED, "reserved" }, { 0, NULL },
+	{ VHD_FEATURE_TEMPORARY, "temporary" },
+	{ VHD_FEATURE_RESERVED, "reserved" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word types[] = {
-	{ VHD_TYPE_FIXED, "fixed" }, { VHD_TYPE_DYNAMIC, "dynamic" }, { VHD_TYPE_DIFFERENCING, "differencing" },
+	{ VHD_TYPE_FIXED, "fixed" },
+	{ VHD_TYPE_DYNAMIC, "dynamic" },
+	{ VHD_TYPE_DIFFERENCING, "differencing" },
 	{ 0, NULL },
 };
 static const struct cv_layout_word hidden[] = { { 0, "visible" }, { 1, "hidden" }, { 0, NULL } };
@@ -80,9 +84,13 @@ static const struct cv_layout_field text[] = { { "name", 0, 0, CV_FIELD_TEXT, fa
 
 const struct cv_layout cv_layout_VHD_FOOTER = { .name = "footer", CV_FIELDS(footer) };
 const struct cv_layout cv_layout_VHD_HEADER = {
-	.name = "dynamic_header", CV_FIELDS(header),
-	.each = { .name = "locators", CV_FIELDS(locator), .from = offsetof(struct vhd_header_disk, locators),
-		  .size = sizeof(struct vhd_locator_disk), .most = VHD_LOCATORS },
+	.name = "dynamic_header",
+	CV_FIELDS(header),
+	.each = { .name = "locators",
+		  CV_FIELDS(locator),
+		  .from = offsetof(struct vhd_header_disk, locators),
+		  .size = sizeof(struct vhd_locator_disk),
+		  .most = VHD_LOCATORS },
 };
 const struct cv_layout cv_layout_VHD_BAT = { .name = "bat", .is_table = true };
 const struct cv_layout cv_layout_VHD_BAT_PADDING = { .name = "bat_padding" };

@@ -4,13 +4,15 @@
 #include "inspect/vhd/vhd.h"
 
 #define UNALLOCATED UINT32_MAX
-#define CHUNK 8192u
+#define CHUNK       8192u
 
 static enum cv_dump_state state_of(const struct vhd_footer *f)
 {
 	static const enum cv_dump_state states[] = {
-		[VHD_FOOTER_ABSENT] = CV_STATE_ABSENT, [VHD_FOOTER_KILLED] = CV_STATE_KILLED,
-		[VHD_FOOTER_PLAIN] = CV_STATE_NONE, [VHD_FOOTER_POISONED] = CV_STATE_POISONED,
+		[VHD_FOOTER_ABSENT] = CV_STATE_ABSENT,
+		[VHD_FOOTER_KILLED] = CV_STATE_KILLED,
+		[VHD_FOOTER_PLAIN] = CV_STATE_NONE,
+		[VHD_FOOTER_POISONED] = CV_STATE_POISONED,
 	};
 
 	return states[f->state];
@@ -21,8 +23,13 @@ static bool footer(struct cv_dumping *d, const struct vhd_reader *r, const struc
 		   struct cv_err *err)
 {
 	struct cv_dump_piece p = {
-		.layout = CV_LAYOUT_VHD_FOOTER, .at = f->where, .copy = copy, .state = state_of(f), .used = r->used == f,
-		.sum = cv_vhd_has_cookie(f) ? CV_SUM_BYTES : CV_SUM_NONE, .sum_at = offsetof(struct vhd_footer_disk, checksum),
+		.layout = CV_LAYOUT_VHD_FOOTER,
+		.at = f->where,
+		.copy = copy,
+		.state = state_of(f),
+		.used = r->used == f,
+		.sum = cv_vhd_has_cookie(f) ? CV_SUM_BYTES : CV_SUM_NONE,
+		.sum_at = offsetof(struct vhd_footer_disk, checksum),
 	};
 
 	return cv_dump_piece(d, &p, err);
@@ -47,12 +54,16 @@ static bool locator(struct cv_dumping *d, const struct vhd_locator_disk *l, uint
 	uint64_t space = cv_vhd_locator_space(cv_be32_get(l->space)), len = cv_be32_get(l->length);
 	struct cv_dump_piece p = {
 		.layout = memcmp(l->code, "MacX", 4) && memcmp(l->code, "Wi2", 3) ? CV_LAYOUT_VHD_LOCATOR_BYTES
-										   : CV_LAYOUT_VHD_LOCATOR_TEXT,
-		.at = { cv_be64_get(l->offset), len }, .has_index = true, .index = slot,
+										  : CV_LAYOUT_VHD_LOCATOR_TEXT,
+		.at = { cv_be64_get(l->offset), len },
+		.has_index = true,
+		.index = slot,
 	};
 	struct cv_dump_piece rest = {
-		.layout = CV_LAYOUT_VHD_LOCATOR_REST, .at = { p.at.off + len, space > len ? space - len : 0 },
-		.has_index = true, .index = slot,
+		.layout = CV_LAYOUT_VHD_LOCATOR_REST,
+		.at = { p.at.off + len, space > len ? space - len : 0 },
+		.has_index = true,
+		.index = slot,
 	};
 
 	for (size_t i = 0; i < CV_COUNT(little); i++)
@@ -167,7 +178,7 @@ static bool bitmap_numbers(struct cv_dumping *d, const struct table *t, struct c
 
 	return t->bits_len != t->bitmap_len || !t->group.summary.complete ||
 	       (cv_dump_number(d, CV_COUNT_FULL, b->full, err) && cv_dump_number(d, CV_COUNT_EMPTY, b->empty, err) &&
-	       cv_dump_number(d, CV_COUNT_PARTIAL, b->partial, err));
+		cv_dump_number(d, CV_COUNT_PARTIAL, b->partial, err));
 }
 
 static bool bat(struct cv_dumping *d, const struct vhd_reader *r, struct cv_err *err)
@@ -187,8 +198,7 @@ static bool bat(struct cv_dumping *d, const struct vhd_reader *r, struct cv_err 
 	if (!cv_dump_group_begin(d, CV_GROUP_BLOCK_BITMAPS, &t.group, err))
 		return false;
 	return go_through_bat(&t, h->table_offset, err) && cv_dump_piece(d, &p, err) && bat_numbers(d, &t, err) &&
-	       cv_dump_piece(d, &padding, err) && cv_dump_group_end(&t.group, err) &&
-	       bitmap_numbers(d, &t, err);
+	       cv_dump_piece(d, &padding, err) && cv_dump_group_end(&t.group, err) && bitmap_numbers(d, &t, err);
 }
 
 /* libvhd sums as many whole sectors as a disk of this size has bits, counting in blocks of 2 MiB. */
@@ -203,7 +213,10 @@ static bool batmap(struct cv_dumping *d, struct vhd_reader *r, struct cv_err *er
 {
 	const struct cv_attr *where = cv_facts_attr(r->facts, CV_ATTR_VHD_BATMAP_OFFSET, 0);
 	struct cv_dump_piece head = { .layout = CV_LAYOUT_VHD_BATMAP_HEADER, .used = true }, map = {
-		.layout = CV_LAYOUT_VHD_BATMAP, .used = true, .sum_at = UINT32_MAX, .sum_given = true,
+		.layout = CV_LAYOUT_VHD_BATMAP,
+		.used = true,
+		.sum_at = UINT32_MAX,
+		.sum_given = true,
 	};
 	struct vhd_batmap_disk disk;
 	bool good;
@@ -215,11 +228,12 @@ static bool batmap(struct cv_dumping *d, struct vhd_reader *r, struct cv_err *er
 		return false;
 	if (!good)
 		return true;
-	map.at = (struct cv_range){ cv_be64_get(disk.map_offset), (uint64_t)cv_be32_get(disk.map_sectors) * VHD_SECTOR };
+	map.at =
+		(struct cv_range){ cv_be64_get(disk.map_offset), (uint64_t)cv_be32_get(disk.map_sectors) * VHD_SECTOR };
 	map.sum_len = summed(r);
-	map.sum = map.sum_len > map.at.len                                ? CV_SUM_NONE
+	map.sum = map.sum_len > map.at.len                         ? CV_SUM_NONE
 		  : cv_be32_get(disk.version) == VHD_VERSION(1, 1) ? CV_SUM_SIGNED_BYTES
-								      : CV_SUM_BYTES;
+								   : CV_SUM_BYTES;
 	map.sum_stored = cv_be32_get(disk.checksum);
 	return cv_dump_piece(d, &map, err);
 }
@@ -227,9 +241,12 @@ static bool batmap(struct cv_dumping *d, struct vhd_reader *r, struct cv_err *er
 static bool header(struct cv_dumping *d, struct vhd_reader *r, struct cv_err *err)
 {
 	struct cv_dump_piece p = {
-		.layout = CV_LAYOUT_VHD_HEADER, .at = r->header.where, .used = r->header.present,
+		.layout = CV_LAYOUT_VHD_HEADER,
+		.at = r->header.where,
+		.used = r->header.present,
 		.state = r->header.present ? CV_STATE_NONE : CV_STATE_ABSENT,
-		.sum = r->header.present ? CV_SUM_BYTES : CV_SUM_NONE, .sum_at = offsetof(struct vhd_header_disk, checksum),
+		.sum = r->header.present ? CV_SUM_BYTES : CV_SUM_NONE,
+		.sum_at = offsetof(struct vhd_header_disk, checksum),
 	};
 	struct cv_err trouble = { .code = CV_OK };
 

@@ -3,20 +3,23 @@
 #include "inspect/dump/layout.h"
 #include "inspect/vhdx/vhdx_log.h"
 
-#define ID(member) CV_AT(struct cv_vhdx_file_id_disk, member)
-#define HEADER(member) CV_AT(struct cv_vhdx_header_disk, member)
-#define TABLE(member) CV_AT(struct cv_vhdx_table_disk, member)
-#define REGION(member) CV_AT(struct cv_vhdx_region_disk, member)
-#define ENTRY(member) CV_AT(struct cv_vhdx_entry_disk, member)
+#define ID(member)         CV_AT(struct cv_vhdx_file_id_disk, member)
+#define HEADER(member)     CV_AT(struct cv_vhdx_header_disk, member)
+#define TABLE(member)      CV_AT(struct cv_vhdx_table_disk, member)
+#define REGION(member)     CV_AT(struct cv_vhdx_region_disk, member)
+#define ENTRY(member)      CV_AT(struct cv_vhdx_entry_disk, member)
 #define DESCRIPTOR(member) CV_AT(struct cv_vhdx_descriptor_disk, member)
-#define METADATA(member) CV_AT(struct cv_vhdx_metadata_disk, member)
-#define ITEM(member) CV_AT(struct cv_vhdx_item_disk, member)
-#define LOCATOR(member) CV_AT(struct cv_vhdx_locator_disk, member)
-#define KEY(member) CV_AT(struct cv_vhdx_locator_entry_disk, member)
+#define METADATA(member)   CV_AT(struct cv_vhdx_metadata_disk, member)
+#define ITEM(member)       CV_AT(struct cv_vhdx_item_disk, member)
+#define LOCATOR(member)    CV_AT(struct cv_vhdx_locator_disk, member)
+#define KEY(member)        CV_AT(struct cv_vhdx_locator_entry_disk, member)
 
 static const struct cv_layout_word required[] = { { 1, "required" }, { 0, NULL } };
 static const struct cv_layout_word item_flags[] = {
-	{ 1, "user" }, { 2, "virtual_disk" }, { CV_VHDX_REQUIRED, "required" }, { 0, NULL },
+	{ 1, "user" },
+	{ 2, "virtual_disk" },
+	{ CV_VHDX_REQUIRED, "required" },
+	{ 0, NULL },
 };
 static const struct cv_layout_word disk_flags[] = { { 1, "leave_blocks_allocated" }, { 2, "has_parent" }, { 0, NULL } };
 
@@ -108,26 +111,34 @@ static const struct cv_layout_field key[] = {
 static const struct cv_layout_field key_text[] = { { "key", 0, 0, CV_FIELD_UTF16_LITTLE, false, NULL } };
 static const struct cv_layout_field value_text[] = { { "value", 0, 0, CV_FIELD_UTF16_LITTLE, false, NULL } };
 
-#define EACH(what, table, disk, head, count_type, count_member) \
-	{ .name = what, CV_FIELDS(table), .from = sizeof(head), .size = sizeof(disk), \
-	  .number_at = offsetof(count_type, count_member), \
-	  .number_len = sizeof(((count_type *)0)->count_member), .most = UINT16_MAX }
+#define EACH(what, table, disk, head, count_type, count_member)                                                        \
+	{                                                                                                              \
+		.name = what, CV_FIELDS(table), .from = sizeof(head), .size = sizeof(disk),                            \
+		.number_at = offsetof(count_type, count_member),                                                       \
+		.number_len = sizeof(((count_type *)0)->count_member), .most = UINT16_MAX                              \
+	}
 
 const struct cv_layout cv_layout_VHDX_FILE_ID = { .name = "file_identifier", CV_FIELDS(file_id), .little = true };
 const struct cv_layout cv_layout_VHDX_HEADER = { .name = "header", CV_FIELDS(header), .little = true };
 const struct cv_layout cv_layout_VHDX_REGION_TABLE = {
-	.name = "region_table", CV_FIELDS(table), .little = true,
-	.each = EACH("entries", region, struct cv_vhdx_region_disk, struct cv_vhdx_table_disk, struct cv_vhdx_table_disk,
-		     count),
+	.name = "region_table",
+	CV_FIELDS(table),
+	.little = true,
+	.each = EACH("entries", region, struct cv_vhdx_region_disk, struct cv_vhdx_table_disk,
+		     struct cv_vhdx_table_disk, count),
 };
 const struct cv_layout cv_layout_VHDX_LOG_ENTRY = {
-	.name = "log_entry", CV_FIELDS(entry), .little = true,
+	.name = "log_entry",
+	CV_FIELDS(entry),
+	.little = true,
 	.each = EACH("descriptors", descriptor, struct cv_vhdx_descriptor_disk, struct cv_vhdx_entry_disk,
 		     struct cv_vhdx_entry_disk, count),
 };
 const struct cv_layout cv_layout_VHDX_LOG_REST = { .name = "log_unused", .little = true, .is_table = true };
 const struct cv_layout cv_layout_VHDX_METADATA_TABLE = {
-	.name = "metadata_table", CV_FIELDS(metadata), .little = true,
+	.name = "metadata_table",
+	CV_FIELDS(metadata),
+	.little = true,
 	.each = EACH("entries", item, struct cv_vhdx_item_disk, struct cv_vhdx_metadata_disk,
 		     struct cv_vhdx_metadata_disk, count),
 };
@@ -135,19 +146,29 @@ const struct cv_layout cv_layout_VHDX_PARAMETERS = { .name = "file_parameters", 
 const struct cv_layout cv_layout_VHDX_SIZE = { .name = "virtual_disk_size", CV_FIELDS(disk_size), .little = true };
 const struct cv_layout cv_layout_VHDX_DISK_ID = { .name = "virtual_disk_id", CV_FIELDS(disk_id), .little = true };
 const struct cv_layout cv_layout_VHDX_LOGICAL_SECTOR = {
-	.name = "logical_sector_size", CV_FIELDS(sector_size), .little = true,
+	.name = "logical_sector_size",
+	CV_FIELDS(sector_size),
+	.little = true,
 };
 const struct cv_layout cv_layout_VHDX_PHYSICAL_SECTOR = {
-	.name = "physical_sector_size", CV_FIELDS(sector_size), .little = true,
+	.name = "physical_sector_size",
+	CV_FIELDS(sector_size),
+	.little = true,
 };
 const struct cv_layout cv_layout_VHDX_LOCATOR = {
-	.name = "parent_locator", CV_FIELDS(locator), .little = true,
+	.name = "parent_locator",
+	CV_FIELDS(locator),
+	.little = true,
 	.each = EACH("entries", key, struct cv_vhdx_locator_entry_disk, struct cv_vhdx_locator_disk,
 		     struct cv_vhdx_locator_disk, count),
 };
-const struct cv_layout cv_layout_VHDX_LOCATOR_KEY = { .name = "parent_locator_key", CV_FIELDS(key_text), .little = true };
+const struct cv_layout cv_layout_VHDX_LOCATOR_KEY = { .name = "parent_locator_key",
+						      CV_FIELDS(key_text),
+						      .little = true };
 const struct cv_layout cv_layout_VHDX_LOCATOR_VALUE = {
-	.name = "parent_locator_value", CV_FIELDS(value_text), .little = true,
+	.name = "parent_locator_value",
+	CV_FIELDS(value_text),
+	.little = true,
 };
 const struct cv_layout cv_layout_VHDX_UNKNOWN_ITEM = { .name = "metadata_item", .little = true };
 const struct cv_layout cv_layout_VHDX_BAT = { .name = "bat", .little = true, .is_table = true };

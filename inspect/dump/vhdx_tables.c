@@ -3,17 +3,17 @@
 #include "inspect/dump/vhdx_walk.h"
 #include "inspect/vhdx/vhdx_log.h"
 
-#define CHUNK 8192u
+#define CHUNK  8192u
 #define STATES 8u
 
 struct log {
 	struct cv_dumping *d;
 	struct cv_range at;
 	bool pending;
-	struct cv_guid_disk guid;            /* of the header, if pending */
-	uint64_t first, last;                /* sequence numbers of the active entries */
+	struct cv_guid_disk guid; /* of the header, if pending */
+	uint64_t first, last;     /* sequence numbers of the active entries */
 	uint32_t entries;
-	uint64_t rest;                       /* where sectors begin that belong to no entry */
+	uint64_t rest; /* where sectors begin that belong to no entry */
 };
 
 /* Which entries count is the reader's business; if it finds no sequence none is active. */
@@ -54,8 +54,13 @@ static bool entry(struct log *l, uint64_t off, const struct cv_vhdx_entry_disk *
 	uint64_t len = cv_le32_get(e->length), end = l->at.off + l->at.len;
 	bool sane = len && len % CV_VHDX_PAGE == 0 && len <= l->at.len, wraps = sane && len > end - off;
 	struct cv_dump_piece p = {
-		.layout = CV_LAYOUT_VHDX_LOG_ENTRY, .at = { off, wraps ? end - off : sane ? len : CV_VHDX_PAGE },
-		.state = sane ? state_of(l, e) : CV_STATE_INVALID, .has_index = true, .index = l->entries++,
+		.layout = CV_LAYOUT_VHDX_LOG_ENTRY,
+		.at = { off, wraps  ? end - off
+			     : sane ? len
+				    : CV_VHDX_PAGE },
+		.state = sane ? state_of(l, e) : CV_STATE_INVALID,
+		.has_index = true,
+		.index = l->entries++,
 		.sum = sane && !wraps ? CV_SUM_CRC32C : CV_SUM_NONE,
 		.sum_at = offsetof(struct cv_vhdx_entry_disk, checksum),
 	};
@@ -93,7 +98,7 @@ bool cv_dump_vhdx_log(struct cv_dumping *d, const struct cv_facts *facts, struct
 
 struct bat {
 	struct cv_dumping *d;
-	uint64_t ratio, states[STATES], bitmaps, beyond;     /* ratio 0: payload and bitmap entries cannot be told apart */
+	uint64_t ratio, states[STATES], bitmaps, beyond; /* ratio 0: payload and bitmap entries cannot be told apart */
 	struct cv_dump_sum_up group;
 };
 
@@ -111,7 +116,8 @@ static bool bat_entry(struct bat *b, uint64_t index, uint64_t word, struct cv_er
 	if (!placed)
 		return true;
 	b->bitmaps++;
-	return off >= b->d->view->size || cv_dump_group_add(&b->group, (struct cv_range){ off, CV_VHDX_MIB }, NULL, NULL, err);
+	return off >= b->d->view->size ||
+	       cv_dump_group_add(&b->group, (struct cv_range){ off, CV_VHDX_MIB }, NULL, NULL, err);
 }
 
 /* Entries in a hole of the file, of which those of bitmaps point to nothing. */
@@ -151,8 +157,8 @@ static bool go_through(struct bat *b, const struct cv_vhdx *v, uint64_t entries,
 static bool say_states(struct bat *b, uint64_t entries, struct cv_err *err)
 {
 	static const enum cv_dump_number names[STATES] = {
-		CV_COUNT_NOT_PRESENT, CV_COUNT_UNDEFINED, CV_COUNT_ZERO, CV_COUNT_UNMAPPED, CV_COUNT_RESERVED_STATE,
-		CV_COUNT_UNMAPPED, CV_COUNT_FULL, CV_COUNT_PARTIAL,
+		CV_COUNT_NOT_PRESENT,    CV_COUNT_UNDEFINED, CV_COUNT_ZERO, CV_COUNT_UNMAPPED,
+		CV_COUNT_RESERVED_STATE, CV_COUNT_UNMAPPED,  CV_COUNT_FULL, CV_COUNT_PARTIAL,
 	};
 	uint64_t sums[CV_COUNT_NUMBERS] = { 0 };
 

@@ -23,16 +23,19 @@ static bool is_used(const struct cv_facts *f, enum cv_attr_id id, struct cv_rang
 
 static bool headers(struct cv_dumping *d, const struct cv_vhdx *v, struct cv_err *err)
 {
-	struct cv_dump_piece id = { .layout = CV_LAYOUT_VHDX_FILE_ID, .at = { 0, sizeof(struct cv_vhdx_file_id_disk) },
+	struct cv_dump_piece id = { .layout = CV_LAYOUT_VHDX_FILE_ID,
+				    .at = { 0, sizeof(struct cv_vhdx_file_id_disk) },
 				    .used = true };
 
 	if (!cv_dump_piece(d, &id, err))
 		return false;
 	for (int i = 0; i < 2; i++) {
 		struct cv_dump_piece p = {
-			.layout = CV_LAYOUT_VHDX_HEADER, .copy = i ? CV_COPY_SECOND : CV_COPY_FIRST,
+			.layout = CV_LAYOUT_VHDX_HEADER,
+			.copy = i ? CV_COPY_SECOND : CV_COPY_FIRST,
 			.at = { CV_VHDX_HEADER_OFFSET(i), sizeof(struct cv_vhdx_header_disk) },
-			.sum = CV_SUM_CRC32C, .sum_at = offsetof(struct cv_vhdx_header_disk, checksum),
+			.sum = CV_SUM_CRC32C,
+			.sum_at = offsetof(struct cv_vhdx_header_disk, checksum),
 		};
 
 		p.used = is_used(v->facts, CV_ATTR_VHDX_SEQUENCE, p.at);
@@ -46,9 +49,11 @@ static bool region_tables(struct cv_dumping *d, const struct cv_vhdx *v, struct 
 {
 	for (int i = 0; i < 2; i++) {
 		struct cv_dump_piece p = {
-			.layout = CV_LAYOUT_VHDX_REGION_TABLE, .copy = i ? CV_COPY_SECOND : CV_COPY_FIRST,
+			.layout = CV_LAYOUT_VHDX_REGION_TABLE,
+			.copy = i ? CV_COPY_SECOND : CV_COPY_FIRST,
 			.at = { CV_VHDX_REGION_OFFSET(i), CV_VHDX_TABLE_SIZE },
-			.sum = CV_SUM_CRC32C, .sum_at = offsetof(struct cv_vhdx_table_disk, checksum),
+			.sum = CV_SUM_CRC32C,
+			.sum_at = offsetof(struct cv_vhdx_table_disk, checksum),
 		};
 
 		p.used = is_used(v->facts, CV_ATTR_VHDX_BAT_OFFSET, p.at) ||
@@ -61,7 +66,10 @@ static bool region_tables(struct cv_dumping *d, const struct cv_vhdx *v, struct 
 
 static enum cv_layout_id layout_of_item(const struct cv_guid_disk *id)
 {
-	static const struct { const char *guid; enum cv_layout_id layout; } rows[] = {
+	static const struct {
+		const char *guid;
+		enum cv_layout_id layout;
+	} rows[] = {
 		{ "caa16737-fa36-4d43-b3b6-33f0aa44e76b", CV_LAYOUT_VHDX_PARAMETERS },
 		{ "2fa54224-cd1b-4876-b211-5dbed83bf4b8", CV_LAYOUT_VHDX_SIZE },
 		{ "beca12ab-b2e6-4523-93ef-c309e000c746", CV_LAYOUT_VHDX_DISK_ID },
@@ -116,7 +124,8 @@ static bool metadata(struct cv_dumping *d, const struct cv_vhdx *v, struct cv_er
 {
 	struct cv_vhdx_metadata_disk head;
 	struct cv_vhdx_item_disk item;
-	struct cv_dump_piece p = { .layout = CV_LAYOUT_VHDX_METADATA_TABLE, .used = true,
+	struct cv_dump_piece p = { .layout = CV_LAYOUT_VHDX_METADATA_TABLE,
+				   .used = true,
 				   .at = { v->metadata.offset, CV_VHDX_TABLE_SIZE } };
 	uint32_t count;
 	bool good;

@@ -4,10 +4,10 @@
 #include <chainview/bytes.h>
 #include "inspect/sandbox/confine.h"
 
-#define MOST_STRUCTURES 65536u               /* that are kept for finding gaps */
-#define MOST_ZEROS ((uint64_t)256 << 20)
-#define MORE_READS ((uint64_t)64 << 20)
-#define COST_OF_RECORD 160u                  /* of what the document may hold */
+#define MOST_STRUCTURES 65536u /* that are kept for finding gaps */
+#define MOST_ZEROS      ((uint64_t)256 << 20)
+#define MORE_READS      ((uint64_t)64 << 20)
+#define COST_OF_RECORD  160u /* of what the document may hold */
 
 static const char said_full[] = "the document holds no more structures, gaps and errors of this image (--max-bytes)";
 
@@ -119,11 +119,19 @@ static uint32_t stored_sum(const struct cv_dump_piece *p, const uint8_t *bytes)
 bool cv_dump_piece(struct cv_dumping *d, const struct cv_dump_piece *p, struct cv_err *err)
 {
 	struct cv_dump_structure s = {
-		.offset = p->at.off, .length = p->at.len, .layout = p->layout, .index = p->index, .copy = p->copy,
-		.state = p->state, .flags = flags_of(d, p),
+		.offset = p->at.off,
+		.length = p->at.len,
+		.layout = p->layout,
+		.index = p->index,
+		.copy = p->copy,
+		.state = p->state,
+		.flags = flags_of(d, p),
 	};
-	struct cv_dump_scan scan = { .sum = p->sum, .sum_at = p->sum_at, .sum_len = p->sum_len,
-				     .keep = d->shown + sizeof s, .keep_len = CV_DUMP_LARGEST_SHOWN };
+	struct cv_dump_scan scan = { .sum = p->sum,
+				     .sum_at = p->sum_at,
+				     .sum_len = p->sum_len,
+				     .keep = d->shown + sizeof s,
+				     .keep_len = CV_DUMP_LARGEST_SHOWN };
 	struct cv_range at = p->at;
 
 	if (!at.len)
@@ -133,8 +141,7 @@ bool cv_dump_piece(struct cv_dumping *d, const struct cv_dump_piece *p, struct c
 		at.len = at.off < d->view->size ? d->view->size - at.off : 0;
 	}
 	if (!cv_dump_take(d, COST_OF_RECORD))
-		return cv_dump_limit(d, &d->said_left, said_full, err) &&
-		       claim(d, p, at.len, err);
+		return cv_dump_limit(d, &d->said_left, said_full, err) && claim(d, p, at.len, err);
 	if (!cv_dump_scan(d, d->view, at, &scan, err))
 		return false;
 	s.present = scan.present;
@@ -149,8 +156,10 @@ bool cv_dump_piece(struct cv_dumping *d, const struct cv_dump_piece *p, struct c
 	choose_shown(d, &s, scan.nonzero);
 	memcpy(d->shown, &s, sizeof s);
 	return claim(d, p, at.len, err) &&
-	       (!d->is_short || cv_dump_limit(d, &d->said_shown, "not every structure is shown with its bytes "
-					      "(--max-bytes)", err)) &&
+	       (!d->is_short || cv_dump_limit(d, &d->said_shown,
+					      "not every structure is shown with its bytes "
+					      "(--max-bytes)",
+					      err)) &&
 	       cv_dump_send(d, CV_DUMP_STRUCTURE, d->shown, sizeof s + s.shown, err);
 }
 
@@ -178,8 +187,10 @@ bool cv_dump_group_add(struct cv_dump_sum_up *s, struct cv_range at, cv_dump_loo
 	if (!cv_range_inside(at, d->view->size) || at.len > d->reads_left) {
 		s->summary.complete = 0;
 		return cv_range_inside(at, d->view->size)
-			       ? cv_dump_limit(d, &d->said_reads, "tables point to more than the file holds: they were not "
-					       "all read", err)
+			       ? cv_dump_limit(d, &d->said_reads,
+					       "tables point to more than the file holds: they were not "
+					       "all read",
+					       err)
 			       : true;
 	}
 	d->reads_left -= at.len;
@@ -273,12 +284,18 @@ bool cv_dump_work(struct cv_source **sources, struct cv_source **data, const str
 		  const void *request, size_t request_len, struct cv_task_out *out, struct cv_err *err)
 {
 	static cv_dump_walk *const walks[CV_FORMAT_COUNT] = {
-		[CV_FORMAT_VHD] = cv_dump_vhd, [CV_FORMAT_VHDX] = cv_dump_vhdx, [CV_FORMAT_QCOW2] = cv_dump_qcow2,
+		[CV_FORMAT_VHD] = cv_dump_vhd,
+		[CV_FORMAT_VHDX] = cv_dump_vhdx,
+		[CV_FORMAT_QCOW2] = cv_dump_qcow2,
 		[CV_FORMAT_QCOW] = cv_dump_qcow,
 	};
 	/* Not given back: the process ends with the work. */
-	struct cv_dumping d = { .source = sources[0], .view = sources[0], .data = data[0], .format = images[0].format,
-				.out = out, .zeros_left = MOST_ZEROS };
+	struct cv_dumping d = { .source = sources[0],
+				.view = sources[0],
+				.data = data[0],
+				.format = images[0].format,
+				.out = out,
+				.zeros_left = MOST_ZEROS };
 
 	if (count != 1 || request_len != sizeof d.request)
 		return cv_fail(err, CV_EUSAGE, "a request of the wrong length");

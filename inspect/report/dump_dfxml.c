@@ -32,8 +32,11 @@ static void add_text(struct xml *x, struct cv_bytes raw)
 	cv_text_escape(&clean, raw);
 	x->ok = x->ok && !clean.failed;
 	for (at = cv_text_str(&clean); *at; at++) {
-		const char *entity = *at == '&' ? "&amp;" : *at == '<' ? "&lt;" : *at == '>' ? "&gt;"
-				   : *at == '"' ? "&quot;" : NULL;
+		const char *entity = *at == '&'   ? "&amp;"
+				     : *at == '<' ? "&lt;"
+				     : *at == '>' ? "&gt;"
+				     : *at == '"' ? "&quot;"
+						  : NULL;
 
 		if (entity)
 			cv_text_add(&x->t, entity);
@@ -71,7 +74,8 @@ static void add_creator(struct xml *x, const struct cv_report_head *head)
 
 static void add_run(struct xml *x, const char *name, uint64_t off, uint64_t len, const uint8_t *sha256)
 {
-	cv_text_addf(&x->t, "      <byte_runs type=\"%s\">\n        <byte_run img_offset=\"%" PRIu64 "\" len=\"%" PRIu64 "\"",
+	cv_text_addf(&x->t,
+		     "      <byte_runs type=\"%s\">\n        <byte_run img_offset=\"%" PRIu64 "\" len=\"%" PRIu64 "\"",
 		     name, off, len);
 	if (sha256)
 		cv_text_addf(&x->t, "><hashdigest type=\"sha256\">%s</hashdigest></byte_run>\n",
@@ -136,10 +140,12 @@ bool cv_dump_write_dfxml(const struct cv_dump *d, const struct cv_report_head *h
 {
 	struct xml x = { .d = d, .sink = sink, .ok = true };
 
-	cv_text_add(&x.t, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		    "<dfxml version=\"1.2.0\" xmlns=\"http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML\"\n"
-		    "       xmlns:dc=\"http://purl.org/dc/elements/1.1/\">\n"
-		    "  <metadata><dc:type>Disk Image</dc:type></metadata>\n");
+	cv_text_add(
+		&x.t,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<dfxml version=\"1.2.0\" xmlns=\"http://www.forensicswiki.org/wiki/Category:Digital_Forensics_XML\"\n"
+		"       xmlns:dc=\"http://purl.org/dc/elements/1.1/\">\n"
+		"  <metadata><dc:type>Disk Image</dc:type></metadata>\n");
 	add_creator(&x, head);
 	for (size_t n = 0; n < d->count && x.ok; n++)
 		add_image(&x, &d->images[n]);
@@ -160,7 +166,8 @@ static void add_body_line(struct cv_text *t, const struct cv_dump_source_of *s, 
 	const struct cv_dump_stat *b = &s->before;
 	size_t start;
 
-	cv_text_addf(t, "%s|", s->digested[CV_DIGEST_MD5] ? cv_digest_hex(CV_DIGEST_MD5, s->digest[CV_DIGEST_MD5]).s : "0");
+	cv_text_addf(t, "%s|",
+		     s->digested[CV_DIGEST_MD5] ? cv_digest_hex(CV_DIGEST_MD5, s->digest[CV_DIGEST_MD5]).s : "0");
 	start = t->len;
 	cv_text_escape(t, cv_bytes_of(s->file->path));
 	for (size_t i = start; i < t->len; i++)
@@ -169,9 +176,11 @@ static void add_body_line(struct cv_text *t, const struct cv_dump_source_of *s, 
 	if (reproducible)
 		cv_text_addf(t, "|0|0|0|0|%" PRIu64 "|0|%" PRId64 "|0|0\n", b->size, seconds_of(&b->mtime));
 	else
-		cv_text_addf(t, "|%" PRIu64 "|%c/%04o|%" PRIu32 "|%" PRIu32 "|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%" PRId64
-			     "|%" PRId64 "\n", b->inode, b->block_device ? 'b' : 'r', b->mode & 07777, b->owner, b->group,
-			     b->size, seconds_of(&b->atime), seconds_of(&b->mtime), seconds_of(&b->ctime),
+		cv_text_addf(t,
+			     "|%" PRIu64 "|%c/%04o|%" PRIu32 "|%" PRIu32 "|%" PRIu64 "|%" PRId64 "|%" PRId64 "|%" PRId64
+			     "|%" PRId64 "\n",
+			     b->inode, b->block_device ? 'b' : 'r', b->mode & 07777, b->owner, b->group, b->size,
+			     seconds_of(&b->atime), seconds_of(&b->mtime), seconds_of(&b->ctime),
 			     seconds_of(&b->btime));
 }
 

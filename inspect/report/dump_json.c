@@ -12,7 +12,7 @@ struct document {
 	const struct cv_dump *d;
 	const struct cv_report_head *head;
 	bool lines;
-	bool first;                          /* in the present list */
+	bool first; /* in the present list */
 };
 
 /* A record of a list. In lines it says what it is and whose. */
@@ -143,7 +143,7 @@ static void put_allocation(struct document *c, struct json_object *o, const stru
 		char key[32];
 
 		cv_json_bool(j, a, "data_located", m->coverage.mapped);
-		for (uint32_t class = 0; class < CV_RUN_CLASSES; class++) {
+		for (uint32_t class = 0; class < CV_RUN_CLASSES; class ++) {
 			snprintf(key, sizeof key, "%s_bytes", cv_dump_class_name(class));
 			cv_json_number(j, a, key, m->coverage.bytes[class]);
 		}
@@ -184,7 +184,7 @@ static void put_overlap(struct cv_json *j, struct json_object *o, const struct c
 	memcpy(&v, m->items.at[item].bytes, sizeof v);
 	cv_json_number(j, o, "offset", v.offset);
 	cv_json_number(j, o, "length", v.length);
-	for (uint32_t class = 0; class < CV_RUN_CLASSES; class++)
+	for (uint32_t class = 0; class < CV_RUN_CLASSES; class ++)
 		if (v.classes & 1u << class)
 			cv_json_push(j, list, json_object_new_string(cv_dump_class_name(class)));
 	cv_json_put(j, o, "claimed_as", list);
@@ -383,7 +383,8 @@ static void write_rest(struct document *c)
 		write_failure(c, n, m->trouble, m->trouble_errno);
 		write_failure(c, n, m->map_trouble, 0);
 		if (!c->d->sources[m->source].unchanged)
-			write_failure(c, n, "the file was changed while it was read, or could not be looked at again", 0);
+			write_failure(c, n, "the file was changed while it was read, or could not be looked at again",
+				      0);
 	}
 	close_list(c);
 	open_list(c, "limits");
@@ -391,7 +392,8 @@ static void write_rest(struct document *c)
 	close_list(c);
 }
 
-static bool write_document(const struct cv_dump *d, const struct cv_report_head *head, const struct cv_sink *sink, bool lines)
+static bool write_document(const struct cv_dump *d, const struct cv_report_head *head, const struct cv_sink *sink,
+			   bool lines)
 {
 	struct document c = { .j = { .sink = sink, .ok = true }, .d = d, .head = head, .lines = lines };
 
@@ -418,8 +420,8 @@ bool cv_report_dump(const struct cv_dump *d, enum cv_dump_form form, const struc
 		    const struct cv_sink *sink)
 {
 	static cv_dump_write *const forms[CV_DUMP_FORMS] = {
-		[CV_DUMP_JSON] = cv_dump_write_json, [CV_DUMP_NDJSON] = cv_dump_write_lines,
-		[CV_DUMP_TEXT] = cv_dump_write_text, [CV_DUMP_DFXML] = cv_dump_write_dfxml,
+		[CV_DUMP_JSON] = cv_dump_write_json,         [CV_DUMP_NDJSON] = cv_dump_write_lines,
+		[CV_DUMP_TEXT] = cv_dump_write_text,         [CV_DUMP_DFXML] = cv_dump_write_dfxml,
 		[CV_DUMP_BODYFILE] = cv_dump_write_bodyfile,
 	};
 

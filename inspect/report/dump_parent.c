@@ -7,7 +7,8 @@
 
 #define MOST_CANDIDATES 16u
 
-void cv_dump_put_image(struct cv_json *j, struct json_object *o, const char *key, const struct cv_dump *d, uint32_t image)
+void cv_dump_put_image(struct cv_json *j, struct json_object *o, const char *key, const struct cv_dump *d,
+		       uint32_t image)
 {
 	size_t n = cv_dump_index(d, image);
 
@@ -55,8 +56,11 @@ static void put_by_uuid(struct cv_json *j, struct json_object *o, const struct c
 static const char *found_word(enum cv_found found)
 {
 	static const char *const words[] = {
-		[CV_FOUND_FILE] = "file", [CV_FOUND_MISSING] = "missing", [CV_FOUND_OUTSIDE] = "outside",
-		[CV_FOUND_NOT_REGULAR] = "not_regular", [CV_FOUND_UNREADABLE] = "unreadable",
+		[CV_FOUND_FILE] = "file",
+		[CV_FOUND_MISSING] = "missing",
+		[CV_FOUND_OUTSIDE] = "outside",
+		[CV_FOUND_NOT_REGULAR] = "not_regular",
+		[CV_FOUND_UNREADABLE] = "unreadable",
 	};
 
 	return words[found];
@@ -64,8 +68,8 @@ static const char *found_word(enum cv_found found)
 
 static bool is_followed(const struct cv_name *n)
 {
-	return n->path.len && (n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE || n->kind == CV_NAME_BASENAME ||
-			       n->kind == CV_NAME_WINDOWS);
+	return n->path.len && (n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE ||
+			       n->kind == CV_NAME_BASENAME || n->kind == CV_NAME_WINDOWS);
 }
 
 /* As it would be looked up; of a Windows path only the last component can mean anything here. */
@@ -85,7 +89,7 @@ static struct json_object *by_name(struct cv_json *j, const struct cv_dump *d, c
 				   const struct cv_name *n)
 {
 	static const char *const kinds[] = {
-		[CV_NAME_OPAQUE] = "opaque", [CV_NAME_RELATIVE] = "relative", [CV_NAME_ABSOLUTE] = "absolute",
+		[CV_NAME_OPAQUE] = "opaque",   [CV_NAME_RELATIVE] = "relative", [CV_NAME_ABSOLUTE] = "absolute",
 		[CV_NAME_WINDOWS] = "windows", [CV_NAME_BASENAME] = "basename", [CV_NAME_EXTERNAL] = "external",
 	};
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };

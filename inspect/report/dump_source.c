@@ -13,7 +13,9 @@
 #define MOUNTS_MAX ((size_t)4 << 20)
 #define SMALL_FILE 4096u
 
-struct stamp { char s[48]; };
+struct stamp {
+	char s[48];
+};
 
 static struct stamp stamp_of(int64_t seconds, uint32_t fraction, int digits)
 {
@@ -74,11 +76,16 @@ static void put_moment(struct cv_json *j, struct json_object *o, const char *key
 	cv_json_text(j, o, key, stamp_of(ms / 1000, (uint32_t)(ms % 1000), 3).s);
 }
 
-void cv_dump_put_run(struct cv_json *j, struct json_object *o, const struct cv_dump *d, const struct cv_report_head *head)
+void cv_dump_put_run(struct cv_json *j, struct json_object *o, const struct cv_dump *d,
+		     const struct cv_report_head *head)
 {
-	const struct { const char *key, *value; } given[] = {
-		{ "case", d->options.case_number }, { "evidence", d->options.evidence },
-		{ "examiner", d->options.examiner }, { "note", d->options.note },
+	const struct {
+		const char *key, *value;
+	} given[] = {
+		{ "case", d->options.case_number },
+		{ "evidence", d->options.evidence },
+		{ "examiner", d->options.examiner },
+		{ "note", d->options.note },
 	};
 	struct json_object *argv = cv_json_array(j);
 
@@ -130,7 +137,8 @@ static void put_mount(struct cv_json *j, struct json_object *o, const struct cv_
 	char *line, *save = NULL, wanted[32];
 
 	snprintf(wanted, sizeof wanted, "%u:%u", s->dev_major, s->dev_minor);
-	if (s->block_device || !cv_system_read_all("/proc/self/mountinfo", MOUNTS_MAX, &mounts, &ignored) || !mounts.len)
+	if (s->block_device || !cv_system_read_all("/proc/self/mountinfo", MOUNTS_MAX, &mounts, &ignored) ||
+	    !mounts.len)
 		return;
 	for (line = strtok_r(mounts.at, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char device[32], point[1024], options[512], kind[64];

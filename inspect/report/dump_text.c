@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "inspect/report/dump_forms.h"
 
-#define FLUSH_AT 32768u
+#define FLUSH_AT  32768u
 #define HEX_SHOWN 16u
 
 struct page {
@@ -132,8 +132,9 @@ static void add_summary(struct page *p, const void *bytes)
 	struct cv_dump_summary s;
 
 	memcpy(&s, bytes, sizeof s);
-	cv_text_addf(&p->t, "  %" PRIu64 " %s, %" PRIu64 " B%s\n    sha256 %s\n", s.structures, cv_dump_group_name(s.group),
-		     s.bytes, s.complete ? "" : ", NOT all", cv_digest_hex(CV_DIGEST_SHA256, s.sha256).s);
+	cv_text_addf(&p->t, "  %" PRIu64 " %s, %" PRIu64 " B%s\n    sha256 %s\n", s.structures,
+		     cv_dump_group_name(s.group), s.bytes, s.complete ? "" : ", NOT all",
+		     cv_digest_hex(CV_DIGEST_SHA256, s.sha256).s);
 }
 
 static void add_gap(struct page *p, const void *bytes)
@@ -157,7 +158,7 @@ static void add_overlap(struct page *p, const void *bytes)
 
 	memcpy(&o, bytes, sizeof o);
 	cv_text_addf(&p->t, "  0x%012" PRIx64 " %8" PRIu64 " B  OVERLAP of", o.offset, o.length);
-	for (uint32_t class = 0; class < CV_RUN_CLASSES; class++)
+	for (uint32_t class = 0; class < CV_RUN_CLASSES; class ++)
 		if (o.classes & 1u << class)
 			cv_text_addf(&p->t, " %s", cv_dump_class_name(class));
 	cv_text_add(&p->t, "\n");
@@ -259,7 +260,7 @@ static void add_image(struct page *p, size_t n)
 	for (size_t i = 0; i < m->items.len && p->ok; i++)
 		add_item(p, &m->items.at[i]);
 	if (m->covered)
-		for (uint32_t class = 0; class < CV_RUN_CLASSES; class++)
+		for (uint32_t class = 0; class < CV_RUN_CLASSES; class ++)
 			cv_text_addf(&p->t, "%s%" PRIu64 " B %s", class ? ", " : "  in all: ", m->coverage.bytes[class],
 				     cv_dump_class_name(class));
 	cv_text_add(&p->t, "\n");
@@ -274,7 +275,8 @@ bool cv_dump_write_text(const struct cv_dump *d, const struct cv_report_head *he
 	struct page p = { .d = d, .sink = sink, .ok = true };
 
 	(void)head;
-	cv_text_addf(&p.t, "chainview %s dump: all times are UTC, offsets are from the start of each image\n", cv_version());
+	cv_text_addf(&p.t, "chainview %s dump: all times are UTC, offsets are from the start of each image\n",
+		     cv_version());
 	for (size_t n = 0; n < d->count && !d->options.reproducible; n++)
 		if (d->images[n].sandbox_line) {
 			cv_text_addf(&p.t, "read in processes with %s\n", d->images[n].sandbox_line);

@@ -20,8 +20,12 @@ static int set_up(void **state)
 {
 	struct ear *e = calloc(1, sizeof *e);
 
-	e->d = (struct cv_dump){ .arena = cv_arena_new(SIZE_MAX), .sources = &e->source, .source_count = 1,
-				 .images = &e->image, .count = 1, .options = { .max_bytes = 4096 } };
+	e->d = (struct cv_dump){ .arena = cv_arena_new(SIZE_MAX),
+				 .sources = &e->source,
+				 .source_count = 1,
+				 .images = &e->image,
+				 .count = 1,
+				 .options = { .max_bytes = 4096 } };
 	e->image.data_source = SIZE_MAX;
 	*state = e;
 	return 0;
@@ -54,7 +58,11 @@ struct message {
 
 static struct message footer(void)
 {
-	return (struct message){ .s = { .offset = 0, .length = 512, .present = 512, .shown = 64, .zero_tail = 448,
+	return (struct message){ .s = { .offset = 0,
+					.length = 512,
+					.present = 512,
+					.shown = 64,
+					.zero_tail = 448,
 					.layout = CV_LAYOUT_VHD_FOOTER },
 				 .shown = "conectix" };
 }
@@ -130,7 +138,10 @@ static void more_than_was_asked_for_ends_it(void **state)
 static void texts_become_one_escaped_line(void **state)
 {
 	struct ear *e = *state;
-	struct { struct cv_dump_trouble t; char text[16]; } m = { .text = "a\033[31m\nb" };
+	struct {
+		struct cv_dump_trouble t;
+		char text[16];
+	} m = { .text = "a\033[31m\nb" };
 
 	assert_true(hears(e, CV_DUMP_TROUBLE, &m, sizeof m.t + 8));
 	assert_string_equal((const char *)e->image.items.at[0].bytes + sizeof m.t, "a\\x1b[31m\\x0ab");
@@ -168,8 +179,9 @@ static void numbers_are_read_in_the_order_of_their_format(void **state)
 {
 	uint8_t bytes[512] = { [8] = 1, [11] = 2 };
 	struct cv_dump_structure big = { .length = 512, .present = 512, .shown = 512, .layout = CV_LAYOUT_VHD_FOOTER };
-	struct cv_dump_structure little = { .length = 4096, .present = 4096, .shown = 512, .zero_tail = 3584,
-					    .layout = CV_LAYOUT_VHDX_HEADER };
+	struct cv_dump_structure little = {
+		.length = 4096, .present = 4096, .shown = 512, .zero_tail = 3584, .layout = CV_LAYOUT_VHDX_HEADER
+	};
 
 	(void)state;
 	assert_int_equal(find(&big, bytes, "features", 0).field.number, 0x01000002);
@@ -179,8 +191,9 @@ static void numbers_are_read_in_the_order_of_their_format(void **state)
 static void zeros_that_are_not_shown_are_fields_too(void **state)
 {
 	uint8_t bytes[9] = "head";
-	struct cv_dump_structure s = { .length = 4096, .present = 4096, .shown = 9, .zero_tail = 4087,
-				       .layout = CV_LAYOUT_VHDX_HEADER };
+	struct cv_dump_structure s = {
+		.length = 4096, .present = 4096, .shown = 9, .zero_tail = 4087, .layout = CV_LAYOUT_VHDX_HEADER
+	};
 	struct seen half, whole;
 
 	(void)state;
@@ -196,7 +209,9 @@ static void zeros_that_are_not_shown_are_fields_too(void **state)
 static void a_list_is_never_longer_than_its_bytes(void **state)
 {
 	uint8_t bytes[80] = "regi";
-	struct cv_dump_structure s = { .length = 80, .present = 80, .shown = 80, .layout = CV_LAYOUT_VHDX_REGION_TABLE };
+	struct cv_dump_structure s = {
+		.length = 80, .present = 80, .shown = 80, .layout = CV_LAYOUT_VHDX_REGION_TABLE
+	};
 
 	(void)state;
 	memset(bytes + 8, 0xff, 4);
@@ -228,9 +243,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(a_structure_that_cannot_be_is_not_kept), T(records_of_no_kind_or_length_are_refused),
-		T(names_for_numbers_must_exist), T(a_layout_that_nobody_asked_for_is_refused),
-		T(more_than_was_asked_for_ends_it), T(texts_become_one_escaped_line),
+		T(a_structure_that_cannot_be_is_not_kept),
+		T(records_of_no_kind_or_length_are_refused),
+		T(names_for_numbers_must_exist),
+		T(a_layout_that_nobody_asked_for_is_refused),
+		T(more_than_was_asked_for_ends_it),
+		T(texts_become_one_escaped_line),
 		cmocka_unit_test(numbers_are_read_in_the_order_of_their_format),
 		cmocka_unit_test(zeros_that_are_not_shown_are_fields_too),
 		cmocka_unit_test(a_list_is_never_longer_than_its_bytes),

@@ -15,13 +15,13 @@
 #include "tui/command/target.h"
 
 #define STEP_MS 100
-#define LOG_MS 2000
+#define LOG_MS  2000
 
 static bool set_form(struct cv_settings *s, const char *value, struct cv_err *err)
 {
 	static const char *const names[CV_DUMP_FORMS] = {
-		[CV_DUMP_JSON] = "json", [CV_DUMP_NDJSON] = "ndjson", [CV_DUMP_TEXT] = "text", [CV_DUMP_DFXML] = "dfxml",
-		[CV_DUMP_BODYFILE] = "bodyfile",
+		[CV_DUMP_JSON] = "json",   [CV_DUMP_NDJSON] = "ndjson",     [CV_DUMP_TEXT] = "text",
+		[CV_DUMP_DFXML] = "dfxml", [CV_DUMP_BODYFILE] = "bodyfile",
 	};
 
 	for (size_t i = 0; i < CV_DUMP_FORMS; i++)
@@ -64,10 +64,10 @@ static bool set_word(const char **slot, const char *option, const char *value, s
 	return *value || cv_fail(err, CV_EUSAGE, "%s needs a value", option);
 }
 
-#define WORD(name, member) \
-	static bool set_##member(struct cv_settings *s, const char *value, struct cv_err *err) \
-	{ \
-		return set_word(&s->dump.member, name, value, err); \
+#define WORD(name, member)                                                                                             \
+	static bool set_##member(struct cv_settings *s, const char *value, struct cv_err *err)                         \
+	{                                                                                                              \
+		return set_word(&s->dump.member, name, value, err);                                                    \
 	}
 WORD("--file", file)
 WORD("--maps", maps)
@@ -78,7 +78,7 @@ WORD("--note", note)
 
 static const struct cv_option_row options[] = {
 	{ "output", 0, "FORM", NULL, "json, ndjson, text, dfxml or bodyfile", set_form, 0 },
-	{ "file", 0, "FILE", NULL, "write into a new file, and its SHA-256 into FILE.sha256", set_file, 0 },
+	{ "file", 0, "FILE", NULL, "write a new file, and its SHA-256 into FILE.sha256", set_file, 0 },
 	{ "maps", 0, "DIR", NULL, "also a layout of each file and a map of each disk", set_maps, 0 },
 	{ "hash", 0, "KIND,...", "sha256 sha1 md5", "sums of the whole files, in one pass", set_hash, 0 },
 	{ "max-bytes", 0, "SIZE", NULL, "of structures and gaps of an image (default 1M)", set_max, 0 },
@@ -95,9 +95,9 @@ CV_VEC(image_vec, uint32_t);
 
 struct job {
 	struct cv_session *s;
-	struct cv_target *targets;           /* of the words that are images */
+	struct cv_target *targets; /* of the words that are images */
 	size_t target_count;
-	struct stat *folders;                /* of those that are repositories */
+	struct stat *folders; /* of those that are repositories */
 	size_t folder_count;
 	struct image_vec images;
 	struct cv_dump *dump;
@@ -258,8 +258,13 @@ static bool dump(struct job *j, const struct cv_dump_files *files, struct cv_err
 {
 	const struct cv_dump_settings *d = &j->s->settings.dump;
 	struct cv_dump_options o = {
-		.max_bytes = d->max_bytes, .digests = d->digests, .reproducible = d->reproducible,
-		.case_number = d->case_number, .evidence = d->evidence, .examiner = d->examiner, .note = d->note,
+		.max_bytes = d->max_bytes,
+		.digests = d->digests,
+		.reproducible = d->reproducible,
+		.case_number = d->case_number,
+		.evidence = d->evidence,
+		.examiner = d->examiner,
+		.note = d->note,
 		.files = files,
 	};
 

@@ -80,8 +80,8 @@ bool cv_dump_file_is_free(const char *path, struct cv_err *err)
 	CV_AUTO(cv_text_fini) struct cv_text sum = { 0 }, shown = { 0 };
 	struct stat st;
 	const char *there = !sum_name(&sum, path) || !lstat(path, &st) ? path
-			    : !lstat(cv_text_str(&sum), &st)	   ? cv_text_str(&sum)
-								   : NULL;
+			    : !lstat(cv_text_str(&sum), &st)           ? cv_text_str(&sum)
+								       : NULL;
 
 	cv_text_escape(&shown, cv_bytes_of(there));
 	return !there || cv_fail(err, CV_EREFUSED, "%s is there already and is not written over", cv_text_str(&shown));
