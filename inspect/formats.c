@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The list of formats, and how one is chosen for an image. Adding a format: its folder, and a line here. */
 #include <chainview/format.h>
+#include "inspect/beside/beside.h"
 #include "inspect/raw/raw.h"
 
 #define FORMATS(F) F(vhd) F(vhdx) F(qcow2) F(qcow) F(raw)
@@ -70,6 +71,8 @@ static void note_remains(struct cv_source *source, struct cv_facts *facts)
 	facts->lookalike = cv_raw_remains(source);
 	if (facts->lookalike != CV_FORMAT_NONE)
 		facts->flags |= CV_FACT_REMAINS;
+	else
+		cv_beside_read(source, facts);
 }
 
 bool cv_image_read(struct cv_source *source, enum cv_format_id declared, struct cv_facts *facts, struct cv_err *err)

@@ -52,9 +52,10 @@ struct cv_finding {
 	uint32_t repository, image; /* indexes in the graph; CV_NO_IMAGE when it concerns no single image. Format
 				     * code leaves both alone, the graph fills them in */
 	bool has_where;
+	bool advisory;              /* of an image in use: it may be true of a moment only, and is never repaired */
 	struct cv_range where;      /* bytes in the image file */
 	uint64_t bytes;             /* space concerned; 0 = does not apply */
-	struct cv_arg arg[CV_FINDING_ARGS];
+	struct cv_arg arg[CV_FINDING_ARGS];   /* texts that the title leaves out are evidence */
 };
 
 /* A finding with the usual severity and no arguments yet. */
@@ -85,10 +86,17 @@ CV_API const struct cv_problem *cv_problem_by_id(enum cv_problem_id id);
 /* By name or by code, in any case; NULL if there is none. */
 CV_API const struct cv_problem *cv_problem_find(const char *name_or_code);
 
+/* The kind of repair that applies to a problem (fixes.def), or NULL. safe: it loses nothing and asks nobody. */
+CV_API const char *cv_problem_fix(enum cv_problem_id id, bool *safe);
+/* The same for one finding: an image in use is never repaired. */
+CV_API const char *cv_finding_fix(const struct cv_finding *f, bool *safe);
+
 /* "error", "warning", "info"; one letter E W i. */
 CV_API const char *cv_severity_name(enum cv_severity severity);
 CV_API char cv_severity_letter(enum cv_severity severity);
 
+/* True if the title shows the argument. */
+CV_API bool cv_finding_title_has(const struct cv_finding *f, unsigned arg);
 /* Appends the title with the arguments put in and everything from images escaped. */
 CV_API void cv_finding_title(struct cv_text *t, const struct cv_finding *f);
 

@@ -53,6 +53,8 @@ struct cv_repository {
 	uint64_t device;
 	uint64_t size_bytes, free_bytes;   /* of its file system; free as an unprivileged user sees it */
 	uint64_t offset;
+	const char *const *operations;     /* paths of journals of our own operations that are not finished */
+	size_t operation_count;
 };
 
 enum cv_file_state { CV_FILE_WAITING, CV_FILE_READ, CV_FILE_FAILED };

@@ -108,8 +108,8 @@ static cv_build_step *const resolve_steps[] = {
 };
 static cv_build_step *const image_steps[] = {
 	cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state,
-	cv_check_images, cv_check_parents, cv_check_identities, cv_check_references, cv_check_leftovers,
-	cv_judge, cv_check_policy,
+	cv_check_images, cv_check_parents, cv_check_collector, cv_check_identities, cv_check_references, cv_check_leftovers,
+	cv_check_operations, cv_check_metadata, cv_judge, cv_check_policy,
 };
 
 static bool run(struct cv_build *b, cv_build_step *const *steps, size_t count)
@@ -119,10 +119,21 @@ static bool run(struct cv_build *b, cv_build_step *const *steps, size_t count)
 	return !b->failed;
 }
 
+/* What was read of an image in use may have been half written. That it is in use is certain. */
+static void mark_advisory(struct cv_build *b)
+{
+	for (size_t i = 0; i < b->findings.len; i++) {
+		struct cv_finding *f = &b->findings.at[i];
+
+		f->advisory = f->image != CV_NO_IMAGE && f->id != CV_GEN_IMAGE_IN_USE &&
+			      b->notes[f->image].busy == f->image;
+	}
+}
+
 static bool build(struct cv_build *b, struct cv_graph_full *full)
 {
 	return cv_nodes_make(b) && run(b, resolve_steps, CV_COUNT(resolve_steps)) && cv_images_make(b) &&
-	       run(b, image_steps, CV_COUNT(image_steps)) && sort_findings(b) && index_files(full);
+	       run(b, image_steps, CV_COUNT(image_steps)) && (mark_advisory(b), sort_findings(b)) && index_files(full);
 }
 
 struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,

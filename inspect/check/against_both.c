@@ -7,6 +7,20 @@ bool cv_not_finished(struct cv_question *q)
 	return q->b->g->partial && cv_say(q, "the scan is not finished");
 }
 
+/* An operation of our own may have changed half of what it was to change. */
+bool cv_operation_pending(struct cv_question *q)
+{
+	const struct cv_repository *r = cv_scan_repository(q->b->scan, q->image->repository);
+	const char *name;
+
+	if (!r || !r->operation_count)
+		return false;
+	name = strrchr(r->operations[0], '/');
+	cv_text_addf(&q->why, "an operation of chainview in its repository is not finished: %s",
+		     name ? name + 1 : r->operations[0]);
+	return true;
+}
+
 /* Somebody was seen using it, or only the image itself says so. */
 static void add_use(struct cv_question *q, uint32_t image)
 {

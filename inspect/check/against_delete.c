@@ -36,7 +36,7 @@ static bool references_open(struct cv_question *q)
 bool cv_needs(struct cv_question *q)
 {
 	static cv_objection *const needs[] = {
-		cv_not_finished, stood_on, cv_named, cv_in_use, cv_referred, cv_foreign, cv_not_understood, cv_unread,
+		cv_not_finished, cv_operation_pending, stood_on, cv_named, cv_in_use, cv_referred, cv_foreign, cv_not_understood, cv_unread,
 	};
 
 	return cv_objects(q, needs, CV_COUNT(needs));

@@ -186,7 +186,7 @@ static bool referred_base(struct cv_question *q)
 bool cv_objects_to_merge(struct cv_question *q)
 {
 	static cv_objection *const against_merge[] = {
-		cv_not_finished, no_parent, cv_not_understood, cv_in_use, cv_foreign, siblings, parent_needed, facts_forbid,
+		cv_not_finished, no_parent, cv_operation_pending, cv_not_understood, cv_in_use, cv_foreign, siblings, parent_needed, facts_forbid,
 		read_only_format, disputed, has_errors, referred_base, cv_named, visible_base, orphaned, cv_unread, cv_reference_lost,
 		elsewhere, leaf,
 	};

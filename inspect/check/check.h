@@ -42,6 +42,12 @@ void cv_check_names_agree(struct cv_build *b, uint32_t image);   /* agree.c: a r
 void cv_check_identities(struct cv_build *b);  /* identities.c: duplicates */
 void cv_check_references(struct cv_build *b);  /* references.c: sources, targets, use */
 void cv_check_leftovers(struct cv_build *b);   /* leftovers.c: what other tools left behind */
+void cv_check_operations(struct cv_build *b);  /* leftovers.c: our own operations that are not finished */
+/* collector.c: what a garbage collector would delete although it is somebody's; what it does to a hidden leaf. */
+void cv_check_collector(struct cv_build *b);
+struct cv_arg cv_collector_takes(const struct cv_build *b, uint32_t image);
+bool cv_collector_endangers(const struct cv_build *b, uint32_t image);
+void cv_check_metadata(struct cv_build *b);    /* metadata.c: files that management programs keep beside images */
 void cv_judge(struct cv_build *b);             /* verdicts.c: what may be merged or deleted, and why not */
 /* policy.c: orphans, unreferenced leaves, long chains. After the verdicts, which it must not contradict. */
 void cv_check_policy(struct cv_build *b);

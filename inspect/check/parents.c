@@ -308,11 +308,6 @@ static void base_marks(struct cv_build *b, uint32_t i)
 		return;
 	f.arg[0] = cv_arg_number(image->child_count);
 	cv_found(b, i, f);
-	if (!b->notes[i].garbage)
-		return;
-	f = cv_finding_of(CV_CHN_VISIBLE_BASE_WITH_HIDDEN_CHILDREN);
-	f.arg[0] = cv_arg_number(image->child_count);
-	cv_found(b, i, f);
 }
 
 void cv_check_parents(struct cv_build *b)

@@ -15,9 +15,13 @@ static struct cv_finding with_size(enum cv_problem_id id, const struct cv_image 
 static void orphan(struct cv_build *b, uint32_t i)
 {
 	const struct cv_image *image = &b->g->images[i];
+	struct cv_finding f;
 
-	if (image->role == CV_ROLE_ORPHAN && !b->notes[i].needed)
-		cv_found(b, i, with_size(CV_SPC_ORPHANED_BASE_COPY, image));
+	if (image->role != CV_ROLE_ORPHAN || (b->notes[i].needed && !cv_collector_endangers(b, i)))
+		return;
+	f = with_size(CV_SPC_ORPHANED_BASE_COPY, image);
+	f.arg[1] = cv_collector_takes(b, i);
+	cv_found(b, i, f);
 }
 
 static void unreferenced(struct cv_build *b, uint32_t i)

@@ -43,6 +43,29 @@ const struct cv_problem *cv_problem_find(const char *name_or_code)
 	return NULL;
 }
 
+#define SAFE true
+#define ASKS false
+static const struct { enum cv_problem_id id; const char *kind; bool safe; } fixes[] = {
+#define F(class, tag, kind, safe) { CV_##class##_##tag, kind, safe },
+#include <chainview/fixes.def>
+#undef F
+};
+
+const char *cv_problem_fix(enum cv_problem_id id, bool *safe)
+{
+	for (size_t i = 0; i < CV_COUNT(fixes); i++)
+		if (fixes[i].id == id) {
+			*safe = fixes[i].safe;
+			return fixes[i].kind;
+		}
+	return NULL;
+}
+
+const char *cv_finding_fix(const struct cv_finding *f, bool *safe)
+{
+	return f->advisory ? NULL : cv_problem_fix(f->id, safe);
+}
+
 struct cv_finding cv_finding_of(enum cv_problem_id id)
 {
 	const struct cv_problem *p = cv_problem_by_id(id);

@@ -61,3 +61,15 @@ void cv_finding_title(struct cv_text *t, const struct cv_finding *f)
 		at += len ? len : 1;
 	}
 }
+
+bool cv_finding_title_has(const struct cv_finding *f, unsigned arg)
+{
+	const struct cv_problem *p = cv_problem_by_id(f->id);
+	enum look look;
+	unsigned n;
+
+	for (const char *at = p ? strchr(p->title, '{') : NULL; at; at = strchr(at + 1, '{'))
+		if (read_placeholder(at, &n, &look) && n == arg)
+			return true;
+	return false;
+}

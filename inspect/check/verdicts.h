@@ -37,7 +37,7 @@ static inline bool cv_objects(struct cv_question *q, cv_objection *const *rules,
 }
 
 /* against_both.c: rules for either verdict. */
-cv_objection cv_not_finished, cv_in_use, cv_referred, cv_foreign, cv_named, cv_unread, cv_not_understood,
+cv_objection cv_not_finished, cv_operation_pending, cv_in_use, cv_referred, cv_foreign, cv_named, cv_unread, cv_not_understood,
 	cv_reference_lost;
 /* Where a hidden mark exists, a visible image is somebody's disk. */
 bool cv_counts_as_visible(const struct cv_question *q);

@@ -21,6 +21,19 @@ static bool place(struct cv_text *t, const struct cv_graph *g, const struct cv_f
 	return true;
 }
 
+/* Texts that go with a finding and that its title leaves out. */
+static bool said_besides(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
+{
+	(void)g;
+	for (unsigned i = 0; i < CV_FINDING_ARGS; i++) {
+		if (f->arg[i].kind != CV_ARG_TEXT || cv_finding_title_has(f, i) || n--)
+			continue;
+		cv_text_escape(t, f->arg[i].text);
+		return true;
+	}
+	return false;
+}
+
 /* A VHD says everything about itself twice: where the other copy is, for findings about one of them. */
 static bool other_footer(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
@@ -82,7 +95,7 @@ static bool sources(struct cv_text *t, const struct cv_graph *g, const struct cv
 bool cv_evidence_piece(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	static bool (*const kinds[])(struct cv_text *, const struct cv_graph *, const struct cv_finding *, size_t) = {
-		place, other_footer, recorded_name, recorded_identity, trouble, sources,
+		said_besides, place, other_footer, recorded_name, recorded_identity, trouble, sources,
 	};
 
 	for (size_t kind = 0; kind < CV_COUNT(kinds); kind++) {

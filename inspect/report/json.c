@@ -191,11 +191,26 @@ static void put_evidence(struct cv_json *j, struct json_object *o, const struct 
 	cv_json_put(j, o, "evidence", evidence);
 }
 
+/* No command is named as long as there is none. */
+static void put_fix(struct cv_json *j, struct json_object *o, const char *kind, bool safe)
+{
+	struct json_object *fix;
+
+	if (!kind)
+		return;
+	fix = cv_json_object(j);
+	cv_json_text(j, fix, "kind", kind);
+	cv_json_bool(j, fix, "safe", safe);
+	cv_json_put(j, o, "fix", fix);
+}
+
 struct json_object *cv_json_finding(struct cv_json *j, const struct cv_graph *g, const struct cv_finding *f)
 {
 	const struct cv_problem *p = cv_problem_by_id(f->id);
 	struct json_object *o = cv_json_object(j);
 	CV_AUTO(cv_text_fini) struct cv_text title = { 0 };
+	bool safe = false;
+	const char *fix = cv_finding_fix(f, &safe);
 
 	cv_json_text(j, o, "code", p ? p->code : "");
 	cv_json_text(j, o, "name", p ? p->name : "");
@@ -213,6 +228,9 @@ struct json_object *cv_json_finding(struct cv_json *j, const struct cv_graph *g,
 	put_evidence(j, o, g, f);
 	if (f->bytes)
 		cv_json_number(j, o, "bytes", f->bytes);
+	if (f->advisory)
+		cv_json_bool(j, o, "advisory", true);
+	put_fix(j, o, fix, safe);
 	return o;
 }
 
@@ -320,12 +338,16 @@ bool cv_report_explain_json(const struct cv_problem *const *problems, size_t cou
 	cv_json_raw(&j, ",\n\"problems\":[");
 	for (size_t i = 0; i < count && j.ok; i++) {
 		struct json_object *o = cv_json_object(&j);
+		const char *fix;
+		bool safe = false;
 
 		cv_json_text(&j, o, "code", problems[i]->code);
 		cv_json_text(&j, o, "name", problems[i]->name);
 		cv_json_text(&j, o, "severity", cv_severity_name(problems[i]->severity));
 		cv_json_text(&j, o, "title", problems[i]->title);
 		put_paragraphs(&j, o, problems[i]->explanation);
+		fix = cv_problem_fix(problems[i]->id, &safe);
+		put_fix(&j, o, fix, safe);
 		cv_json_raw(&j, i ? ",\n" : "\n");
 		cv_json_record(&j, o, false);
 	}

@@ -34,6 +34,8 @@ void cv_findings_line(struct cv_page *o, const struct cv_graph *g, const struct 
 		cv_text_addf(&t, " @0x%" PRIx64, f->where.off);
 		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&t)), 6);
 	}
+	if (f->advisory)
+		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(" (advisory: the image is in use)"), 6);
 	cv_page_end(o);
 	if (o->style.verbose)
 		draw_evidence(o, g, f);
@@ -182,8 +184,10 @@ static struct cv_bytes next_paragraph(const char **text)
 bool cv_report_explain(const struct cv_problem *problem, const struct cv_style *style, const struct cv_sink *sink)
 {
 	struct cv_page out;
-	const char *rest = problem->explanation ? problem->explanation : "";
+	const char *rest = problem->explanation ? problem->explanation : "", *fix;
+	bool safe = false;
 
+	fix = cv_problem_fix(problem->id, &safe);
 	cv_page_init(&out, style, sink);
 	cv_page_str(&out, CV_PAINT_BOLD, problem->name);
 	cv_page_addf(&out, CV_PAINT_PLAIN, "  %s  ", problem->code);
@@ -195,6 +199,11 @@ bool cv_report_explain(const struct cv_problem *problem, const struct cv_style *
 	while (*rest && out.ok) {
 		cv_page_end(&out);
 		cv_page_wrapped(&out, CV_PAINT_PLAIN, next_paragraph(&rest), 0);
+		cv_page_end(&out);
+	}
+	if (fix) {
+		cv_page_end(&out);
+		cv_page_addf(&out, CV_PAINT_DIM, "Kind of repair: %s (%s)", fix, safe ? "loses nothing" : "is asked about");
 		cv_page_end(&out);
 	}
 	return cv_page_fini(&out);

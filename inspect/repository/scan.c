@@ -57,8 +57,10 @@ void cv_scan_free(struct cv_scan *s)
 		return;
 	cv_pool_free(s->pool);
 	cv_walk_stop(s);
-	for (size_t i = 0; i < s->territory_count; i++)
+	for (size_t i = 0; i < s->territory_count; i++) {
 		cv_root_close(&s->territories[i].root);
+		free(s->territories[i].operations.at);
+	}
 	free(s->territories);
 	for (size_t i = 0; i < s->enclave_count; i++)
 		free(s->enclaves[i]);
@@ -100,8 +102,10 @@ static void finish(struct cv_scan *s)
 	s->pool = NULL;
 	cv_files_sort(&s->files);
 	cv_kinds_decide(s);
-	for (size_t i = 0; i < s->territory_count; i++)
+	for (size_t i = 0; i < s->territory_count; i++) {
+		cv_own_sort(&s->territories[i]);
 		s->territories[i].pub.complete = !s->territories[i].pub.failed && !s->territories[i].left_alone;
+	}
 	s->done = true;
 }
 

@@ -12,6 +12,10 @@
 
 /* Our own folder in a repository: journal and trash, never part of what is scanned. */
 #define CV_OWN_FOLDER ".chainview"
+/* What the name of the journal of an operation ends in. */
+#define CV_OWN_JOURNAL_END ".cvj"
+
+CV_VEC(cv_name_vec, const char *);
 
 /* One repository. */
 struct cv_territory {
@@ -19,6 +23,7 @@ struct cv_territory {
 	struct cv_root root;        /* directories only; all zero and dirfd -1 for an image */
 	bool is_directory;
 	bool left_alone;            /* something in it was not looked at on purpose */
+	struct cv_name_vec operations;
 };
 
 /* Something still to be looked at. */
@@ -70,6 +75,10 @@ const char *cv_path_below(const char *path, const char *base);
 /* walk.c: takes the next entry of the directories, if there is one. */
 void cv_walk_next(struct cv_scan *s);
 void cv_walk_stop(struct cv_scan *s);
+
+/* own.c: notes the operations whose journals lie in our own folder rel; in order, when all are known. */
+void cv_own_folder(struct cv_scan *s, uint32_t territory, const char *rel);
+void cv_own_sort(struct cv_territory *t);
 
 /* candidates.c: from a name to a cv_file that a worker reads. inode: as the directory says, 0 if it did not. */
 void cv_candidate(struct cv_scan *s, uint32_t territory, const char *rel, const char *path, uint64_t device,

@@ -76,9 +76,11 @@ static void take_entry(struct cv_scan *s, const struct dirent *entry)
 		kind = CV_ERRAND_LINK;
 	else
 		wanted = entry->d_type == DT_REG;
-	if (!wanted || (kind == CV_ERRAND_DIRECTORY && !strcmp(entry->d_name, CV_OWN_FOLDER)))
+	if (!wanted)
 		return;
-	if (kind == CV_ERRAND_DIRECTORY && !is_enclave(s, t, s->scratch_rel.at))
+	if (kind == CV_ERRAND_DIRECTORY && !strcmp(entry->d_name, CV_OWN_FOLDER))
+		cv_own_folder(s, l->territory, s->scratch_rel.at);
+	else if (kind == CV_ERRAND_DIRECTORY && !is_enclave(s, t, s->scratch_rel.at))
 		put_off(s, &s->todo, l->territory, kind, s->scratch_rel.at);
 	else if (kind == CV_ERRAND_LINK)
 		put_off(s, &s->links, l->territory, kind, s->scratch_rel.at);
