@@ -97,11 +97,13 @@ const char *cv_content_of(const struct cv_question *q, uint32_t image)
 void cv_add_perhaps(struct cv_question *q, const struct cv_note *note)
 {
 	const struct cv_name *name = note->perhaps_name;
+	bool missing = (cv_name_is_path(name) || cv_name_is_hint(name)) &&
+		       q->b->g->images[note->perhaps].status == CV_PARENT_MISSING;
 
 	cv_text_addf(&q->why, "%s%s names ", cv_content_of(q, note->perhaps), cv_label(q, note->perhaps));
 	cv_text_add_bytes(&q->why, name->text.at, name->text.len);
 	cv_text_add(&q->why, name->source == CV_NAME_DATA_FILE ? " as its data file" : "");
-	cv_text_add(&q->why, ", which cannot be followed");
+	cv_text_add(&q->why, missing ? ", which is not there" : ", which cannot be followed");
 }
 
 bool cv_named(struct cv_question *q)

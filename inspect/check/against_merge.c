@@ -99,9 +99,11 @@ static const char *hint_at_elsewhere(const struct cv_question *q, uint32_t image
 {
 	if (cv_scan_links_elsewhere(q->b->scan, q->b->g->images[image].file))
 		return "has another name (a hard link) outside the places that were searched";
-	if (!looks_elsewhere(q->b) && has_absolute_names_only(q, image))
-		return "is named by absolute names only";
-	return NULL;
+	if (looks_elsewhere(q->b))
+		return NULL;
+	if (cv_scan_mounted_elsewhere(q->b->scan, q->b->g->images[image].file))
+		return "can also be reached by another path (a bind mount of its folder)";
+	return has_absolute_names_only(q, image) ? "is named by absolute names only" : NULL;
 }
 
 static bool elsewhere(struct cv_question *q)

@@ -44,7 +44,7 @@ static void unreadable(struct cv_build *b, uint32_t i)
 		return;
 	if (image->file->state == CV_FILE_FAILED)
 		add_trouble(&text, image->file);
-	else if (!image->file->size)
+	else if (!image->file->size && image->format != CV_FORMAT_RAW)   /* a raw disk may have no bytes */
 		cv_text_add(&text, "the file is empty");
 	else if (image->format == CV_FORMAT_NONE)
 		add_unknown_content(b, i, &text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Names that cannot be followed, and whom they may mean. A name that leads out of the repositories can come back
+ * Names that lead to nothing or cannot be followed, and whom they may mean. A name that leads out of the repositories can come back
  * through a link or a mount under any name (a place given with --with settles it), a description like json: can
  * hold the path of an image: so each image that is called what such a name ends in, or has in it, or that has the
  * format expected there, is perhaps needed. Where a name does lead is found in inspect/chain.
@@ -34,6 +34,9 @@ struct search {
 	struct namers escaped;      /* images with a description that has escapes in it and may stand for anything */
 	struct namers outside[CV_FORMAT_COUNT]; /* images with a name that leads out of the repositories, by the format
 						 * that they expect there; NONE: any. A link may lead back from there */
+	struct namers renamed[CV_FORMAT_COUNT]; /* images whose parent is not there and has no identity: it may lie here
+						 * under another name, as an image that nobody claims */
+	bool *claimed;              /* of each image: it is somebody's parent or data already */
 };
 
 static void add_namer(struct namers *to, struct namer n)
@@ -172,6 +175,35 @@ static void outside_may_mean(struct search *s, const struct cv_facts *own, struc
 		add_namer(&s->outside[data ? CV_FORMAT_RAW : own->parent_format], n);
 }
 
+/* No name of the parent led anywhere, and it has no identity by which it could be recognised. */
+static bool may_be_renamed(const struct cv_image *image, const struct cv_facts *own, const struct cv_name *name)
+{
+	if (!cv_name_is_path(name) && !cv_name_is_hint(name))
+		return false;
+	return name->source == CV_NAME_DATA_FILE ||
+	       (image->status == CV_PARENT_MISSING && !cv_has(own, CV_FACT_PARENT_UUID));
+}
+
+static void renamed_may_mean(struct search *s, const struct cv_facts *own, struct namer n)
+{
+	bool raw = n.name->source == CV_NAME_DATA_FILE || cv_has(own, CV_FACT_PARENT_RAW);
+
+	add_namer(&s->renamed[raw ? CV_FORMAT_RAW : own->parent_format], n);
+}
+
+static void note_claimed(struct search *s)
+{
+	const struct cv_graph *g = s->b->g;
+
+	for (uint32_t i = 0; s->claimed && i < g->image_count; i++) {
+		const struct cv_image *image = &g->images[i];
+
+		if (image->parent != CV_NO_IMAGE && image->status != CV_PARENT_MISMATCH)
+			s->claimed[image->parent] = true;
+		s->claimed[i] |= s->b->notes[i].data_of != CV_NO_IMAGE;
+	}
+}
+
 static bool is_called(const struct cv_file *f, struct cv_bytes word)
 {
 	for (uint32_t i = 0; i <= f->alias_count; i++) {
@@ -209,6 +241,8 @@ static void search_names_of(struct search *s, uint32_t image)
 			name_may_mean(s, cv_name_last(namer.name), namer);
 		if (leads_outside(s->b, n, i))
 			outside_may_mean(s, own, namer);
+		else if (!leads_to_file(s->b, n, i) && may_be_renamed(&s->b->g->images[image], own, namer.name))
+			renamed_may_mean(s, own, namer);
 	}
 }
 
@@ -223,9 +257,11 @@ static void note(struct cv_build *b, uint32_t image, const struct namers *namers
 
 void cv_notes_perhaps(struct cv_build *b)
 {
-	struct search s = { .b = b };
+	struct search s = { .b = b, .claimed = calloc(b->g->image_count + 1, sizeof *s.claimed) };
 	size_t first = 0;
 
+	b->failed |= !s.claimed;
+	note_claimed(&s);
 	index_names(&s);
 	for (uint32_t i = 0; i < b->g->image_count && !b->failed; i++)
 		search_names_of(&s, i);
@@ -238,6 +274,11 @@ void cv_notes_perhaps(struct cv_build *b)
 		note(b, c->image, &s.escaped);
 		note(b, c->image, &s.outside[CV_FORMAT_NONE]);
 		note(b, c->image, &s.outside[b->g->images[c->image].format]);
+		if (s.claimed[c->image])
+			continue;
+		note(b, c->image, &s.renamed[CV_FORMAT_NONE]);
+		note(b, c->image, &s.renamed[b->g->images[c->image].format]);
 	}
+	free(s.claimed);
 	free(s.called.at);
 }

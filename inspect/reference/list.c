@@ -106,13 +106,16 @@ static bool claim_relative(struct cv_gather *g, const struct cv_claim *claim, st
 	return (!another && !entry.os_errno) || cv_gather_claim(g, inside);
 }
 
-static bool claim_line(struct cv_gather *g, struct cv_bytes line, size_t number)
+static bool claim_line(struct cv_gather *g, const char *file, struct cv_bytes line, size_t number)
 {
 	struct cv_claim claim = { .kind = CV_CLAIM_PATH, .confidence = CV_DEFINITE };
+	CV_AUTO(cv_text_fini) struct cv_text who = { 0 };
 	struct cv_entry entry;
-	char who[40];
 
-	claim.who = (struct cv_bytes){ who, (size_t)snprintf(who, sizeof who, "line %zu", number) };
+	cv_text_addf(&who, "line %zu of %s", number, file);
+	if (who.failed)
+		return false;
+	claim.who = (struct cv_bytes){ who.at, who.len };
 	if (read_uuid(line, claim.uuid)) {
 		claim.kind = CV_CLAIM_UUID;
 		claim.text = line;
@@ -153,7 +156,7 @@ static struct cv_bytes plain_line(struct cv_bytes line)
 }
 
 /* The lines of the list; *claims counts those that say something. */
-static bool claim_lines(struct cv_gather *g, struct cv_bytes all, size_t *claims)
+static bool claim_lines(struct cv_gather *g, const char *file, struct cv_bytes all, size_t *claims)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";
 	size_t number = 0, pos = starts_with(all, byte_order_mark) ? strlen(byte_order_mark) : 0;
@@ -167,7 +170,7 @@ static bool claim_lines(struct cv_gather *g, struct cv_bytes all, size_t *claims
 		if (!line.len || line.at[0] == '#')
 			continue;
 		++*claims;
-		if (!claim_line(g, line, number + 1))
+		if (!claim_line(g, file, line, number + 1))
 			return false;
 	}
 	return true;
@@ -184,7 +187,7 @@ bool cv_list_read(struct cv_gather *g, const char *file, struct cv_claim_source 
 		cv_gather_trouble(g, source, cv_text_str(&shown));
 		return true;
 	}
-	if (!claim_lines(g, (struct cv_bytes){ cv_text_str(&text), text.len }, &claims))
+	if (!claim_lines(g, file, (struct cv_bytes){ cv_text_str(&text), text.len }, &claims))
 		return cv_fail(err, CV_ENOMEM, "not enough memory for the references");
 	if (!claims) {
 		cv_text_escape(&shown, cv_bytes_of(file));

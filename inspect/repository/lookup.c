@@ -216,7 +216,41 @@ static struct cv_lookup look(const struct cv_scan *s, const struct cv_territory 
 	return l;
 }
 
-struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
+/* A name that climbs out of the root leads to where the root really lies; from there it may lead back. */
+static bool climb_out(const struct cv_territory *t, const char *rel, struct cv_text *path)
+{
+	size_t len = strlen(t->root.real);
+
+	while (rel[0] == '.' && rel[1] == '.' && (!rel[2] || rel[2] == '/')) {
+		while (len && t->root.real[len - 1] != '/')
+			len--;
+		len -= len > 0;
+		rel += rel[2] ? 3 : 2;
+	}
+	cv_text_add_bytes(path, t->root.real, len);
+	cv_text_add(path, "/");
+	cv_text_add(path, rel);
+	return !path->failed && *rel;
+}
+
+/* So often a name may leave a repository and come back, or be another name of a place by a mount. */
+#define MOST_TURNS 4
+
+/* Where else the path leads, by the kernel's rules and without a look outside; false if nowhere that is known. */
+static bool turn(const struct cv_scan *s, const char *path, struct cv_text *next)
+{
+	CV_AUTO(cv_text_fini) struct cv_text rel = { 0 };
+	const char *below = "";
+	const struct cv_territory *t = find_territory(s, path, &below);
+
+	if (!t)
+		return cv_mounts_translate(s, path, next);
+	cv_text_add(&rel, below);
+	return straighten(&t->root, &rel) == CV_ENTRY_OUTSIDE && !strncmp(cv_text_str(&rel), "..", 2) &&
+	       climb_out(t, rel.at, next);
+}
+
+static struct cv_lookup look_at(const struct cv_scan *s, const char *path)
 {
 	size_t known = cv_files_by_path(&s->files, path);
 	const struct cv_territory *t;
@@ -228,6 +262,25 @@ struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
 	if (!t)
 		return (struct cv_lookup){ .found = CV_FOUND_OUTSIDE, .file = SIZE_MAX };
 	return look(s, t, rel);
+}
+
+struct cv_lookup cv_scan_lookup(const struct cv_scan *s, const char *path)
+{
+	struct cv_lookup l = look_at(s, path);
+	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
+
+	for (int turns = 0; l.found == CV_FOUND_OUTSIDE && turns < MOST_TURNS; turns++) {
+		CV_AUTO(cv_text_fini) struct cv_text next = { 0 };
+
+		if (!turn(s, turns ? now.at : path, &next))
+			break;
+		cv_text_clear(&now);
+		cv_text_add(&now, next.at);
+		if (now.failed)
+			break;
+		l = look_at(s, now.at);
+	}
+	return l;
 }
 
 static bool is_name_of(const char *path, const struct cv_file *file)

@@ -34,7 +34,10 @@ static bool start(struct cv_scan *s, const struct cv_scan_options *options, stru
 	s->sandbox = strdup(cv_pool_sandbox_text(s->pool));
 	if (!s->sandbox || !cv_files_init(&s->files))
 		return cv_fail(err, CV_ENOMEM, "not enough memory to scan");
-	return cv_places_open(s, options, err);
+	if (!cv_places_open(s, options, err))
+		return false;
+	cv_mounts_note(s);
+	return true;
 }
 
 struct cv_scan *cv_scan_new(const struct cv_scan_options *options, struct cv_err *err)
@@ -60,6 +63,7 @@ void cv_scan_free(struct cv_scan *s)
 	for (size_t i = 0; i < s->territory_count; i++) {
 		cv_root_close(&s->territories[i].root);
 		free(s->territories[i].operations.at);
+		free(s->territories[i].elsewhere.at);
 	}
 	free(s->territories);
 	for (size_t i = 0; i < s->enclave_count; i++)

@@ -17,6 +17,12 @@
 
 CV_VEC(cv_name_vec, const char *);
 
+/* Another path that leads into a repository by a mount, and what it leads to: below the root, "" for all of it. */
+struct cv_elsewhere {
+	const char *path, *rel;
+};
+CV_VEC(cv_elsewhere_vec, struct cv_elsewhere);
+
 /* One repository. */
 struct cv_territory {
 	struct cv_repository pub;
@@ -24,6 +30,7 @@ struct cv_territory {
 	bool is_directory;
 	bool left_alone;            /* something in it was not looked at on purpose */
 	struct cv_name_vec operations;
+	struct cv_elsewhere_vec elsewhere;
 };
 
 /* Something still to be looked at. */
@@ -79,6 +86,10 @@ void cv_walk_stop(struct cv_scan *s);
 /* own.c: notes the operations whose journals lie in our own folder rel; in order, when all are known. */
 void cv_own_folder(struct cv_scan *s, uint32_t territory, const char *rel);
 void cv_own_sort(struct cv_territory *t);
+
+/* mounts.c: finds the other paths of all repositories; the path in a repository that such a path means. */
+void cv_mounts_note(struct cv_scan *s);
+bool cv_mounts_translate(const struct cv_scan *s, const char *path, struct cv_text *out);
 
 /* candidates.c: from a name to a cv_file that a worker reads. inode: as the directory says, 0 if it did not. */
 void cv_candidate(struct cv_scan *s, uint32_t territory, const char *rel, const char *path, uint64_t device,

@@ -221,6 +221,12 @@ uint32_t cv_scan_links_elsewhere(const struct cv_scan *s, const struct cv_file *
 	return file->links - 1 - file->alias_count;
 }
 
+const char *cv_scan_mounted_elsewhere(const struct cv_scan *s, const struct cv_file *file)
+{
+	(void)s, (void)file;
+	return NULL;
+}
+
 size_t cv_scan_by_inode(const struct cv_scan *s, uint64_t device, uint64_t inode)
 {
 	return device == 1 && inode >= 100 && inode - 100 < s->file_count ? inode - 100 : SIZE_MAX;

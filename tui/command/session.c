@@ -82,6 +82,18 @@ const char *cv_session_stat(const char *word, struct cv_text *unescaped, struct 
 	return NULL;
 }
 
+/* The folder of an image that is a repository by itself: its relatives are looked for there, as they are when the
+ * image is asked about, but only the image is reported on. */
+static bool add_folder_of(struct cv_session *s, const char *path, const struct stat *st, struct cv_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	CV_AUTO(cv_auto_free) char *folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+
+	if (!S_ISREG(st->st_mode) || s->settings.has_offset)
+		return true;
+	return folder ? cv_session_add(s, folder, true, err) : cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
 bool cv_session_add(struct cv_session *s, const char *repository, bool other, struct cv_err *err)
 {
 	const struct cv_config_repository *named = cv_config_named(&s->config, repository);
@@ -105,7 +117,7 @@ bool cv_session_add(struct cv_session *s, const char *repository, bool other, st
 	}
 	p.path = strdup(path);
 	if (p.path && cv_session_places_push(&s->places, p))
-		return true;
+		return other || add_folder_of(s, path, &st, err);
 	free(p.path);
 	return cv_fail(err, CV_ENOMEM, "out of memory");
 }
