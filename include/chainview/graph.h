@@ -79,6 +79,11 @@ struct cv_ignore {
 
 struct cv_graph_policy {
 	uint32_t depth_warn, depth_limit;  /* images in a chain; 0 = 25 and 30 */
+	uint32_t leak_percent;             /* leaks below this share of what a file takes up are not reported; 0: all are */
+	uint32_t growth_percent;           /* so much of what thin images may still grow by should fit; 0: not asked for */
+	bool reserve_set;                  /* false: 1% of the file system, at most 16 GiB */
+	uint64_t space_reserve;            /* bytes of a file system that should stay free */
+	uint64_t unclaimed_bytes;          /* from so many on they are reported; 0 = 64 MiB */
 	const struct cv_ignore *ignores;   /* must outlive the graph */
 	size_t ignore_count;
 	int64_t now;                       /* Unix seconds; decides which rules have ended */

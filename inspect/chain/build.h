@@ -54,6 +54,7 @@ struct cv_node {
 	bool said_raw;                      /* an image that is followed declares it raw */
 	bool relied_on;                     /* an image that is followed needs it to be what it looks like */
 	bool chosen;                        /* parent, data file or target of a reference: an image whatever it holds */
+	bool recorded;                      /* known as something that another program keeps or has left here */
 	uint32_t image;                     /* CV_NO_IMAGE if it is none */
 };
 

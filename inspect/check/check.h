@@ -51,5 +51,8 @@ void cv_check_metadata(struct cv_build *b);    /* metadata.c: files that managem
 void cv_judge(struct cv_build *b);             /* verdicts.c: what may be merged or deleted, and why not */
 /* policy.c: orphans, unreferenced leaves, long chains. After the verdicts, which it must not contradict. */
 void cv_check_policy(struct cv_build *b);
+/* space.c: file systems that are too full; files that belong to nothing. After leftovers and verdicts. */
+void cv_check_exhaustion(struct cv_build *b);
+void cv_check_unclaimed(struct cv_build *b);
 
 #endif

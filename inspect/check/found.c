@@ -16,11 +16,17 @@ static bool is_ignored(struct cv_build *b, const struct cv_finding *f)
 	return ignored;
 }
 
+/* A leak that is smaller than what the user wants to hear of. */
+static bool is_too_small(const struct cv_build *b, const struct cv_image *i, const struct cv_finding *f)
+{
+	return f->id == CV_SPC_LEAKED_CLUSTERS && f->bytes && f->bytes < i->file->allocated / 100 * b->policy.leak_percent;
+}
+
 void cv_found(struct cv_build *b, uint32_t image, struct cv_finding f)
 {
 	struct cv_image *i = &b->g->images[image];
 
-	if (!is_reported(b, i->repository))
+	if (!is_reported(b, i->repository) || is_too_small(b, i, &f))
 		return;
 	f.repository = i->repository;
 	f.image = image;

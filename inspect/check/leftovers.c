@@ -163,6 +163,7 @@ static void find_match(struct cv_build *b, uint32_t node, struct match_vec *foun
 			if (!fits(b, &m))
 				continue;
 			b->failed |= !match_vec_push(found, m);
+			b->nodes[node].recorded = true;
 			return;
 		}
 }

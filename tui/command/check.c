@@ -7,6 +7,7 @@
 #include "tui/command/clock.h"
 #include "tui/command/command.h"
 #include "tui/command/monitor.h"
+#include "tui/command/policy.h"
 
 static bool set_fail_on(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
@@ -16,9 +17,24 @@ static bool set_fail_on(struct cv_settings *settings, const char *value, struct 
 	       cv_fail(err, CV_EUSAGE, "--fail-on takes error, warning or never");
 }
 
+#define THRESHOLD(key) \
+	static bool set_##key(struct cv_settings *settings, const char *value, struct cv_err *err) \
+	{ \
+		return cv_policy_set(&settings->policy, #key, value, err); \
+	}
+THRESHOLD(depth_warn)
+THRESHOLD(leak_percent)
+THRESHOLD(growth_percent)
+THRESHOLD(space_reserve)
+#undef THRESHOLD
+
 static const struct cv_option_row options[] = {
 	{ "fail-on", 0, "SEVERITY", "error warning never", "what makes the status 4: error, warning or never", set_fail_on, 0 },
 	CV_MONITOR_OPTIONS,
+	{ "depth-warn", 0, "N", NULL, "chains of so many images are too deep", set_depth_warn, 0 },
+	{ "leak-percent", 0, "N", NULL, "report leaks from this share of an image on", set_leak_percent, 0 },
+	{ "space-reserve", 0, "SIZE", NULL, "warn when less is free on a file system", set_space_reserve, 0 },
+	{ "growth-percent", 0, "N", NULL, "how much of what images may still grow by has to fit", set_growth_percent, 0 },
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 

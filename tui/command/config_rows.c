@@ -5,19 +5,7 @@
  */
 #include "tui/command/clock.h"
 #include "tui/command/config.h"
-
-static bool parse_count(uint32_t *n, const char *key, const char *value, struct cv_err *err)
-{
-	char *end = NULL;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || errno || v < 1 || v > 100000)
-		return cv_fail(err, CV_EUSAGE, "%s takes a number from 1 to 100000", key);
-	*n = (uint32_t)v;
-	return true;
-}
+#include "tui/command/policy.h"
 
 static bool keep(char **slot, const char *value, struct cv_err *err)
 {
@@ -30,17 +18,19 @@ static bool keep(char **slot, const char *value, struct cv_err *err)
 	return true;
 }
 
-static bool set_depth_warn(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	(void)section;
-	return parse_count(&c->policy.depth_warn, "depth_warn", value, err);
-}
-
-static bool set_depth_limit(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
-{
-	(void)section;
-	return parse_count(&c->policy.depth_limit, "depth_limit", value, err);
-}
+#define THRESHOLD(key) \
+	static bool set_##key(struct cv_config *c, const char *section, const char *value, struct cv_err *err) \
+	{ \
+		(void)section; \
+		return cv_policy_set(&c->policy, #key, value, err); \
+	}
+THRESHOLD(depth_warn)
+THRESHOLD(depth_limit)
+THRESHOLD(leak_percent)
+THRESHOLD(growth_percent)
+THRESHOLD(space_reserve)
+THRESHOLD(unclaimed_bytes)
+#undef THRESHOLD
 
 static bool set_refs(struct cv_config *c, const char *section, const char *value, struct cv_err *err)
 {
@@ -119,6 +109,10 @@ static bool set_path(struct cv_config *c, const char *section, const char *value
 const struct cv_config_row cv_config_rows[] = {
 	{ "defaults", "depth_warn", "NUMBER", "25", "images in a chain from which chain-too-deep warns", set_depth_warn },
 	{ "defaults", "depth_limit", "NUMBER", "30", "images in a chain that the hypervisor can take", set_depth_limit },
+	{ "defaults", "leak_percent", "NUMBER", "0", "leaks below this share of an image are not reported", set_leak_percent },
+	{ "defaults", "growth_percent", "NUMBER", "0", "how much of what images may still grow by has to fit", set_growth_percent },
+	{ "defaults", "space_reserve", "SIZE", NULL, "warn when less is free on a file system", set_space_reserve },
+	{ "defaults", "unclaimed_bytes", "SIZE", "64M", "files that belong to nothing are reported from so many bytes on", set_unclaimed_bytes },
 	{ "defaults", "refs", "SOURCE,...", "auto", "who says which images are needed, as --refs", set_refs },
 	{ "defaults", "reserve", "SIZE", "0", "bytes of a file system that plans leave free, as --reserve", set_reserve },
 	{ "defaults", "remind", "TIME", "7d", "after this time check --cron repeats what has not changed", set_remind },

@@ -8,7 +8,7 @@
 
 #include <chainview/dump.h>
 #include <chainview/error.h>
-#include <chainview/finding.h>
+#include <chainview/graph.h>
 #include <chainview/result.h>
 #include <chainview/vec.h>
 
@@ -79,6 +79,7 @@ struct cv_settings {
 	struct cv_monitor_settings monitor;   /* check */
 	bool origins, zabbix;        /* config */
 	int progress_fd;             /* --progress=fd:N; 0 = none */
+	struct cv_graph_policy policy; /* check: thresholds that go before the configured ones */
 	bool deletable;              /* info */
 	bool own_reader;             /* verify */
 	bool deep;                   /* space */

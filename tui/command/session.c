@@ -7,6 +7,7 @@
 
 #include "tui/command/exit.h"
 #include "tui/command/output.h"
+#include "tui/command/policy.h"
 #include "tui/command/progress.h"
 #include "tui/command/session.h"
 #include "tui/command/signals.h"
@@ -252,6 +253,9 @@ const char *cv_session_refs(const struct cv_session *s)
 
 bool cv_session_run(struct cv_session *s, struct cv_err *err)
 {
+	struct cv_graph_policy policy = s->config.policy;
+
+	cv_policy_over(&policy, &s->settings.policy);
 	cv_signals_catch();
 	s->scan = new_scan(s, err);
 	if (!s->scan)
@@ -266,7 +270,7 @@ bool cv_session_run(struct cv_session *s, struct cv_err *err)
 	do {
 		notice_signal(s);
 		cv_graph_free(s->graph);
-		s->graph = cv_graph_build(s->scan, s->refs, s->checks, &s->config.policy, err);
+		s->graph = cv_graph_build(s->scan, s->refs, s->checks, &policy, err);
 	} while (s->graph && !s->cancelled && cv_signals_stop());
 	return s->graph != NULL;
 }
