@@ -120,6 +120,10 @@ struct cv_graph {
 CV_API struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,
 				       const struct cv_check *checks, const struct cv_graph_policy *policy,
 				       struct cv_err *err);
+/* The same graph once more with findings that were made of it (fingerprints, space): they count like its own, also for
+ * verdicts. Their image and repository are those of the graph; their texts are copied. */
+CV_API struct cv_graph *cv_graph_rebuild(const struct cv_graph *g, const struct cv_finding *findings, size_t count,
+					 struct cv_err *err);
 CV_API void cv_graph_free(struct cv_graph *g);
 
 /* The i-th child of an image (i < child_count). */

@@ -107,7 +107,7 @@ static cv_build_step *const resolve_steps[] = {
 	cv_resolve_by_identity, cv_claims_match,
 };
 static cv_build_step *const image_steps[] = {
-	cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state,
+	cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state, cv_check_given,
 	cv_check_images, cv_check_parents, cv_check_collector, cv_check_identities, cv_check_references, cv_check_leftovers,
 	cv_check_operations, cv_check_metadata, cv_judge, cv_check_policy,
 	cv_check_exhaustion, cv_check_unclaimed,
@@ -137,34 +137,50 @@ static bool build(struct cv_build *b, struct cv_graph_full *full)
 	       run(b, image_steps, CV_COUNT(image_steps)) && (mark_advisory(b), sort_findings(b)) && index_files(full);
 }
 
-struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,
-				const struct cv_check *checks, const struct cv_graph_policy *policy, struct cv_err *err)
+static struct cv_graph *make(struct cv_build *b, const struct cv_graph_policy *policy, const struct cv_check *checks,
+			     struct cv_err *err)
 {
 	struct cv_graph_full *full = calloc(1, sizeof *full);
-	struct cv_build b = { .scan = scan, .refs = refs, .incomplete = UINT32_MAX };
-	struct cv_scan_progress progress = cv_scan_progress(scan);
+	struct cv_scan_progress progress = cv_scan_progress(b->scan);
 	bool ok = false;
 
 	if (full) {
-		b.g = &full->pub;
-		if (policy)
-			b.policy = *policy;
-		b.policy.depth_warn = b.policy.depth_warn ? b.policy.depth_warn : 25;
-		b.policy.depth_limit = b.policy.depth_limit ? b.policy.depth_limit : 30;
-		full->pub.policy = b.policy;
-		full->pub.scan = scan;
-		full->pub.refs = refs;
+		b->g = &full->pub;
+		b->policy = policy ? *policy : b->policy;
+		b->policy.depth_warn = b->policy.depth_warn ? b->policy.depth_warn : 25;
+		b->policy.depth_limit = b->policy.depth_limit ? b->policy.depth_limit : 30;
+		full->pub.policy = b->policy;
+		full->pub.scan = b->scan;
+		full->pub.refs = b->refs;
 		full->pub.checks = checks;
 		full->pub.partial = !progress.done || progress.cancelled;
 		full->pub.arena = cv_arena_new(TEXT_CAP);
-		ok = full->pub.arena && build(&b, full);
+		ok = full->pub.arena && build(b, full);
 	}
-	free_build(&b);
+	free_build(b);
 	if (ok)
 		return &full->pub;
 	cv_graph_free(full ? &full->pub : NULL);
-	cv_fail(err, CV_ENOMEM, "not enough memory for the graph of %zu files", cv_scan_file_count(scan));
+	cv_fail(err, CV_ENOMEM, "not enough memory for the graph of %zu files", cv_scan_file_count(b->scan));
 	return NULL;
+}
+
+struct cv_graph *cv_graph_build(const struct cv_scan *scan, const struct cv_references *refs,
+				const struct cv_check *checks, const struct cv_graph_policy *policy, struct cv_err *err)
+{
+	struct cv_build b = { .scan = scan, .refs = refs, .incomplete = UINT32_MAX };
+
+	return make(&b, policy, checks, err);
+}
+
+struct cv_graph *cv_graph_rebuild(const struct cv_graph *g, const struct cv_finding *findings, size_t count,
+				  struct cv_err *err)
+{
+	struct cv_build b = {
+		.scan = g->scan, .refs = g->refs, .incomplete = UINT32_MAX, .given = findings, .given_count = count,
+	};
+
+	return make(&b, &g->policy, g->checks, err);
 }
 
 void cv_graph_free(struct cv_graph *g)

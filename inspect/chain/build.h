@@ -17,6 +17,7 @@
 struct cv_graph_full {
 	struct cv_graph pub;
 	uint32_t *by_file;          /* image indexes, sorted by the address of their file */
+	struct cv_graph_policy policy;
 };
 
 /* What became of one recorded name, tried from one path of the image that holds it. */
@@ -91,6 +92,8 @@ struct cv_build {
 	const struct cv_scan *scan;
 	const struct cv_references *refs;
 	struct cv_graph_policy policy;
+	const struct cv_finding *given;     /* made of an earlier graph of the same scan */
+	size_t given_count;
 	struct cv_node *nodes;
 	uint32_t node_count;
 	struct cv_target_vec targets;

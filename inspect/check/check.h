@@ -36,6 +36,7 @@ void cv_notes_names(struct cv_build *b);
 void cv_notes_perhaps(struct cv_build *b);     /* perhaps.c: names that cannot be followed, and whom they may mean */
 void cv_notes_state(struct cv_build *b);
 
+void cv_check_given(struct cv_build *b);       /* found.c: findings made of an earlier graph */
 void cv_check_images(struct cv_build *b);      /* images.c: each image by itself */
 void cv_check_parents(struct cv_build *b);     /* parents.c: the edge to the parent, cycles, marks */
 void cv_check_names_agree(struct cv_build *b, uint32_t image);   /* agree.c: a rule of parents.c */

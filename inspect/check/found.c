@@ -49,6 +49,23 @@ void cv_found_in(struct cv_build *b, uint32_t repository, struct cv_finding f)
 	b->failed |= !cv_finding_vec_push(&b->findings, f);
 }
 
+void cv_check_given(struct cv_build *b)
+{
+	for (size_t i = 0; i < b->given_count; i++) {
+		struct cv_finding f = b->given[i];
+
+		for (unsigned k = 0; k < CV_FINDING_ARGS; k++)
+			if (f.arg[k].kind == CV_ARG_TEXT) {
+				f.arg[k].text.at = cv_arena_dup(b->g->arena, f.arg[k].text.at, f.arg[k].text.len);
+				b->failed |= !f.arg[k].text.at;
+			}
+		if (f.image < b->g->image_count)
+			cv_found(b, f.image, f);
+		else
+			cv_found_in(b, f.repository, f);
+	}
+}
+
 const char *cv_keep(struct cv_build *b, struct cv_text *t)
 {
 	const char *kept = t->failed ? NULL : cv_arena_dup(b->g->arena, cv_text_str(t), t->len);
