@@ -81,6 +81,7 @@ struct cv_space {
 
 struct cv_space_options {
 	bool deep;               /* read the data too, for zero_bytes */
+	bool chains_only;        /* leave out images that stand alone */
 	uint64_t reserve;        /* bytes that plans leave free */
 	unsigned processes;      /* at once; 0 = as the machine has processors, at most CV_SPACE_PROCESSES */
 };

@@ -107,7 +107,7 @@ static cv_build_step *const resolve_steps[] = {
 	cv_resolve_by_identity, cv_claims_match,
 };
 static cv_build_step *const image_steps[] = {
-	cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state, cv_check_given,
+	cv_check_given, cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state,
 	cv_check_images, cv_check_parents, cv_check_collector, cv_check_identities, cv_check_references, cv_check_leftovers,
 	cv_check_operations, cv_check_metadata, cv_judge, cv_check_policy,
 	cv_check_exhaustion, cv_check_unclaimed,

@@ -76,6 +76,7 @@ struct cv_note {
 	uint32_t busy;              /* an image that is in use: itself or one that stands on it; or CV_NO_IMAGE */
 	bool garbage;               /* hidden without children, or all that stands on it is */
 	bool foreign;               /* another tool's unfinished work concerns it */
+	bool changed;               /* its parent no longer holds what it was made on */
 	bool unread;                /* it might name any image as its parent */
 	bool needed;                /* something stands against its deletion, whatever its mark and references say */
 };

@@ -103,7 +103,10 @@ void cv_add_perhaps(struct cv_question *q, const struct cv_note *note)
 	cv_text_addf(&q->why, "%s%s names ", cv_content_of(q, note->perhaps), cv_label(q, note->perhaps));
 	cv_text_add_bytes(&q->why, name->text.at, name->text.len);
 	cv_text_add(&q->why, name->source == CV_NAME_DATA_FILE ? " as its data file" : "");
-	cv_text_add(&q->why, missing ? ", which is not there" : ", which cannot be followed");
+	if (q->b->notes[note->perhaps].changed)
+		cv_text_add(&q->why, ", where something else lies by now");
+	else
+		cv_text_add(&q->why, missing ? ", which is not there" : ", which cannot be followed");
 }
 
 bool cv_named(struct cv_question *q)

@@ -59,10 +59,12 @@ void cv_check_given(struct cv_build *b)
 				f.arg[k].text.at = cv_arena_dup(b->g->arena, f.arg[k].text.at, f.arg[k].text.len);
 				b->failed |= !f.arg[k].text.at;
 			}
-		if (f.image < b->g->image_count)
-			cv_found(b, f.image, f);
-		else
+		if (f.image >= b->g->image_count) {
 			cv_found_in(b, f.repository, f);
+			continue;
+		}
+		b->notes[f.image].changed |= f.id == CV_CHN_PARENT_CONTENT_CHANGED;
+		cv_found(b, f.image, f);
 	}
 }
 

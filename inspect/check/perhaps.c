@@ -34,8 +34,9 @@ struct search {
 	struct namers escaped;      /* images with a description that has escapes in it and may stand for anything */
 	struct namers outside[CV_FORMAT_COUNT]; /* images with a name that leads out of the repositories, by the format
 						 * that they expect there; NONE: any. A link may lead back from there */
-	struct namers renamed[CV_FORMAT_COUNT]; /* images whose parent is not there and has no identity: it may lie here
-						 * under another name, as an image that nobody claims */
+	struct namers renamed[CV_FORMAT_COUNT]; /* images whose parent is not there and has no identity, or is not what
+						 * it was: the true one may lie here under another name, as an
+						 * image that nobody claims */
 	bool *claimed;              /* of each image: it is somebody's parent or data already */
 };
 
@@ -233,6 +234,8 @@ static void search_names_of(struct search *s, uint32_t image)
 	for (uint32_t i = 0; own && i < own->name_count; i++) {
 		struct namer namer = { image, &own->names[i] };
 
+		if (s->b->notes[image].changed && namer.name->source != CV_NAME_DATA_FILE)
+			renamed_may_mean(s, own, namer);
 		if (is_settled(s->b, &s->b->g->images[image], namer.name))
 			continue;
 		if (namer.name->kind == CV_NAME_EXTERNAL || namer.name->kind == CV_NAME_OPAQUE)

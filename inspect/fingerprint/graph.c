@@ -185,6 +185,28 @@ static bool conclude(struct comparing *c, const struct cv_link *link)
 	return keep(c, &again);
 }
 
+static int compare_images(const void *a, const void *b)
+{
+	const struct cv_finding *x = a, *y = b;
+
+	return (x->image > y->image) - (x->image < y->image);
+}
+
+/* What has changed is seen by all that stand on it: where it begins, it is told. */
+static void point_down(struct comparing *c)
+{
+	struct cv_fingerprinted *out = c->out;
+
+	qsort(out->findings, out->finding_count, sizeof *out->findings, compare_images);
+	for (size_t i = 0; i < out->finding_count; i++) {
+		struct cv_finding key = { .image = c->g->images[out->findings[i].image].parent };
+
+		if (bsearch(&key, out->findings, out->finding_count, sizeof key, compare_images))
+			out->findings[i].arg[2] =
+				cv_arg_text("the parent's own parent has changed for it too: look there first");
+	}
+}
+
 static bool look_at_all(struct comparing *c, struct cv_err *err)
 {
 	struct cv_fingerprinted *out = c->out;
@@ -207,6 +229,7 @@ static bool look_at_all(struct comparing *c, struct cv_err *err)
 				return cv_fail(err, CV_ENOMEM, "out of memory");
 		out->cancelled = c->options->stop && c->options->stop();
 	}
+	point_down(c);
 	return true;
 }
 

@@ -150,7 +150,7 @@ static size_t wanted_from(const struct cv_survey *v, size_t first)
 	while (first < g->image_count) {
 		size_t end = end_of_tree(v, first);
 
-		if (is_wanted(g, v->roles, v->order + first, end - first))
+		if (!(v->options.chains_only && end - first == 1) && is_wanted(g, v->roles, v->order + first, end - first))
 			break;
 		first = end;
 	}

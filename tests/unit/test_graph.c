@@ -316,7 +316,7 @@ static void images_say_what_is_wrong_with_them_and_their_parents(void **state)
 		  "b.AVHDX none d0 ^b.AVHDX +0 leaf image-unreadable\n"
 		  "e.vhd unreadable d1 ^e.vhd +0 leaf image-unreadable\n"
 		  "f.raw none d0 ^f.raw +0 leaf\n"
-		  "g.raw none d0 ^g.raw +0 leaf image-unreadable\n" },
+		  "g.raw none d0 ^g.raw +0 leaf\n" },
 		{ "sizes", "vhd a.vhd id=1 size=10M\nvhd b.vhd id=2 on=1 size=20M\nvhd c.vhd id=3 on=2 size=19M",
 		  "a.vhd none d0 ^a.vhd +2 base\n"
 		  "b.vhd found:a.vhd/id d1 ^a.vhd +1 base parent-smaller\n"

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <chainview/finding.h>
 
 /* What users, scripts and reports rely on. A row may be added here and never changed. */
@@ -22,6 +23,7 @@ static const struct { const char *code, *name; enum cv_severity severity; } prom
 	{ "CV-CHN-0010", "parent-locators-disagree", CV_WARNING },
 	{ "CV-CHN-0011", "parent-format-unrecorded", CV_WARNING },
 	{ "CV-CHN-0012", "parent-newer-than-child", CV_INFO },
+	{ "CV-CHN-0013", "parent-content-changed", CV_ERROR },
 	{ "CV-CHN-0014", "duplicate-identity", CV_ERROR },
 	{ "CV-CHN-0015", "visible-base-with-hidden-children", CV_ERROR },
 	{ "CV-CHN-0016", "base-not-hidden", CV_WARNING },
@@ -30,8 +32,10 @@ static const struct { const char *code, *name; enum cv_severity severity; } prom
 	{ "CV-SPC-0003", "leaked-clusters", CV_WARNING },
 	{ "CV-SPC-0004", "leftover-file", CV_WARNING },
 	{ "CV-SPC-0005", "chain-too-deep", CV_WARNING },
+	{ "CV-SPC-0006", "expected-space-exhaustion", CV_WARNING },
 	{ "CV-SPC-0007", "coalescable", CV_INFO },
 	{ "CV-SPC-0008", "shadowed-data", CV_INFO },
+	{ "CV-SPC-0009", "unclaimed-space", CV_INFO },
 	{ "CV-VHD-0001", "vhd-footer-missing", CV_ERROR },
 	{ "CV-VHD-0002", "vhd-footer-copy-missing", CV_WARNING },
 	{ "CV-VHD-0003", "vhd-footers-differ", CV_WARNING },
@@ -58,10 +62,12 @@ static const struct { const char *code, *name; enum cv_severity severity; } prom
 	{ "CV-QCO-0002", "qcow-table-out-of-range", CV_ERROR },
 	{ "CV-REF-0001", "reference-target-missing", CV_WARNING },
 	{ "CV-REF-0002", "reference-source-unreadable", CV_WARNING },
+	{ "CV-REF-0003", "metadata-link-disagrees", CV_WARNING },
 	{ "CV-GEN-0001", "image-truncated", CV_ERROR },
 	{ "CV-GEN-0002", "image-unreadable", CV_ERROR },
 	{ "CV-GEN-0003", "unsupported-feature", CV_WARNING },
 	{ "CV-GEN-0004", "image-in-use", CV_INFO },
+	{ "CV-GEN-0005", "operation-pending", CV_WARNING },
 	{ "CV-GEN-0006", "foreign-operation-pending", CV_WARNING },
 	{ "CV-GEN-0007", "hostile-value", CV_ERROR },
 	{ "CV-GEN-0008", "raw-looks-like-format", CV_WARNING },
@@ -79,6 +85,58 @@ static void codes_names_and_severities_are_those_that_were_promised(void **state
 		assert_string_equal(p->name, promised[i].name);
 		assert_int_equal(p->severity, promised[i].severity);
 	}
+}
+
+/* The order of the contract's list gives the numbers of chains, space and policy, references and everything else. */
+static void every_problem_of_chains_and_repositories_exists_in_its_order(void **state)
+{
+	static const struct { const char *class, *names[20]; } lists[] = {
+		{ "CHN", { "parent-missing", "parent-identity-mismatch", "parent-ambiguous", "parent-path-stale",
+			   "parent-outside-repository", "parent-external", "parent-cycle", "parent-smaller", "parent-larger",
+			   "parent-locators-disagree", "parent-format-unrecorded", "parent-newer-than-child",
+			   "parent-content-changed", "duplicate-identity", "visible-base-with-hidden-children",
+			   "base-not-hidden" } },
+		{ "SPC", { "orphaned-base-copy", "unreferenced-leaf", "leaked-clusters", "leftover-file", "chain-too-deep",
+			   "expected-space-exhaustion", "coalescable", "shadowed-data", "unclaimed-space" } },
+		{ "REF", { "reference-target-missing", "reference-source-unreadable", "metadata-link-disagrees" } },
+		{ "GEN", { "image-truncated", "image-unreadable", "unsupported-feature", "image-in-use", "operation-pending",
+			   "foreign-operation-pending", "hostile-value", "raw-looks-like-format" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(lists); i++)
+		for (unsigned k = 0; k < CV_COUNT(lists[i].names) && lists[i].names[k]; k++) {
+			const struct cv_problem *p = cv_problem_find(lists[i].names[k]);
+			char code[16];
+
+			if (!p)
+				fail_msg("there is no %s", lists[i].names[k]);
+			snprintf(code, sizeof code, "CV-%s-%04u", lists[i].class, k + 1);
+			assert_string_equal(p->code, code);
+		}
+}
+
+static void repairs_belong_to_problems_and_never_to_images_in_use(void **state)
+{
+	struct cv_finding f = cv_finding_of(CV_VHD_FOOTER_MISSING);
+	size_t count = 0;
+	bool safe = false;
+
+	(void)state;
+	assert_string_equal(cv_finding_fix(&f, &safe), "restore-footer");
+	assert_true(safe);
+	f.advisory = true;
+	assert_null(cv_finding_fix(&f, &safe));
+	assert_null(cv_problem_fix(CV_GEN_IMAGE_IN_USE, &safe));
+	assert_null(cv_problem_fix(CV_CHN_PARENT_CONTENT_CHANGED, &safe));
+	for (size_t i = 0; i < cv_problem_count; i++) {
+		const char *kind = cv_problem_fix(cv_problems[i].id, &safe);
+
+		for (const char *at = kind; at && *at; at++)
+			assert_true(islower((unsigned char)*at) || *at == '-');
+		count += kind != NULL;
+	}
+	assert_true(count > 20);
 }
 
 static void codes_names_and_ids_are_unique(void **state)
@@ -241,6 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(codes_names_and_severities_are_those_that_were_promised),
+		cmocka_unit_test(every_problem_of_chains_and_repositories_exists_in_its_order),
+		cmocka_unit_test(repairs_belong_to_problems_and_never_to_images_in_use),
 		cmocka_unit_test(codes_names_and_ids_are_unique),
 		cmocka_unit_test(ids_hold_class_and_number),
 		cmocka_unit_test(problems_are_found_by_name_or_code_in_any_case),

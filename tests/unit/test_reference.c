@@ -121,7 +121,7 @@ static void a_list_gives_paths_uuids_and_names(void **state)
 	expect_text(&refs->claims[4], CV_CLAIM_PATH, in(s, "r/sub/deep"));
 	expect_text(&refs->claims[5], CV_CLAIM_PATH, "not there");
 	expect_text(&refs->claims[6], CV_CLAIM_PATH, "/blank first");
-	assert_true(cv_bytes_equal(refs->claims[1].who, cv_bytes_of("line 4")));
+	assert_memory_equal(refs->claims[1].who.at, "line 4 of /", strlen("line 4 of /"));
 	assert_int_equal(refs->claims[0].confidence, CV_DEFINITE);
 	assert_false(refs->claims[0].in_use);
 	assert_int_equal(refs->source_count, 1);

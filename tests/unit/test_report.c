@@ -714,7 +714,7 @@ static void json_keys_come_in_their_order(void **state)
 					     "file_size_bytes", "allocated_bytes", "depth", "hidden", "role", "parent",
 					     "children", "references", "coalesce", "state", NULL };
 	static const char *const finding[] = { "code", "name", "severity", "repository", "image", "offset", "length",
-					       "title", "evidence", NULL };
+					       "title", "evidence", "fix", NULL };
 	struct house h;
 	struct json_object *o = document(build(&h), "check", NULL, 0);
 

@@ -253,8 +253,10 @@ static bool expects(const char *recipe, enum cv_problem_id id)
 /* Problems that depend on the moment or on other programs; their tests are named here. */
 static const struct { enum cv_problem_id id; const char *tested_in; } fixtures[] = {
 	{ CV_GEN_IMAGE_IN_USE, "unit/test_reference.c" },
+	{ CV_CHN_PARENT_CONTENT_CHANGED, "unit/test_fingerprint.c, cli/test_fingerprints.sh: it takes two looks" },
+	{ CV_SPC_EXPECTED_SPACE_EXHAUSTION, "unit/test_graph_space.c: it depends on the file system" },
 	{ CV_SPC_LEAKED_CLUSTERS, "unit/test_space.c: only the command space gives it" },
-	{ CV_SPC_SHADOWED_DATA, "unit/test_space.c: only the command space gives it" },
+	{ CV_SPC_SHADOWED_DATA, "unit/test_space.c, cli/test_fingerprints.sh: it takes a look into the images" },
 	{ CV_REF_REFERENCE_SOURCE_UNREADABLE, "unit/test_graph.c" },
 };
 

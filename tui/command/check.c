@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tui/command/clock.h"
+#include "tui/command/closer.h"
 #include "tui/command/command.h"
 #include "tui/command/monitor.h"
 #include "tui/command/policy.h"
@@ -28,9 +29,25 @@ THRESHOLD(growth_percent)
 THRESHOLD(space_reserve)
 #undef THRESHOLD
 
+static bool set_fingerprints(struct cv_settings *settings, const char *value, struct cv_err *err)
+{
+	static const char *const words[] = {
+		[CV_FINGERPRINTS_AUTO] = "auto", [CV_FINGERPRINTS_OFF] = "off", [CV_FINGERPRINTS_RENEW] = "renew",
+	};
+
+	for (size_t i = 0; i < CV_COUNT(words); i++)
+		if (!strcmp(value, words[i])) {
+			settings->fingerprints = (enum cv_fingerprints_how)i;
+			return true;
+		}
+	return cv_fail(err, CV_EUSAGE, "--fingerprints takes auto, off or renew");
+}
+
 static const struct cv_option_row options[] = {
 	{ "fail-on", 0, "SEVERITY", "error warning never", "what makes the status 4: error, warning or never", set_fail_on, 0 },
 	CV_MONITOR_OPTIONS,
+	{ "fingerprints", 0, "HOW", "auto off renew", "compare parents with what was recorded: auto, off or renew",
+	  set_fingerprints, 0 },
 	{ "depth-warn", 0, "N", NULL, "chains of so many images are too deep", set_depth_warn, 0 },
 	{ "leak-percent", 0, "N", NULL, "report leaks from this share of an image on", set_leak_percent, 0 },
 	{ "space-reserve", 0, "SIZE", NULL, "warn when less is free on a file system", set_space_reserve, 0 },
@@ -92,7 +109,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_fail(s, &err);
 	if (m->cron && !cv_monitor_lock(s))
 		return CV_EXIT_OK;
-	if (!cv_session_run(s, &err))
+	if (!cv_session_run(s, &err) || !cv_session_look_closer(s, &err))
 		return cv_command_fail(s, &err);
 	status = status_of(s);
 	if (cv_monitor_wanted(s))

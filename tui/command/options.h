@@ -17,6 +17,8 @@ enum cv_when { CV_WHEN_AUTO, CV_WHEN_ALWAYS, CV_WHEN_NEVER };
 /* option: its name, for the message. */
 bool cv_when_parse(enum cv_when *when, const char *option, const char *value, struct cv_err *err);
 
+enum cv_fingerprints_how { CV_FINGERPRINTS_AUTO, CV_FINGERPRINTS_OFF, CV_FINGERPRINTS_RENEW };
+
 CV_VEC(cv_string_vec, const char *);
 
 /* Of the command map. */
@@ -80,6 +82,7 @@ struct cv_settings {
 	bool origins, zabbix;        /* config */
 	int progress_fd;             /* --progress=fd:N; 0 = none */
 	struct cv_graph_policy policy; /* check: thresholds that go before the configured ones */
+	enum cv_fingerprints_how fingerprints;   /* check */
 	bool deletable;              /* info */
 	bool own_reader;             /* verify */
 	bool deep;                   /* space */

@@ -7,6 +7,7 @@
 #include <chainview/space.h>
 
 #include "tui/command/command.h"
+#include "tui/command/survey.h"
 #include "tui/command/progress.h"
 #include "tui/command/signals.h"
 
@@ -46,44 +47,19 @@ static bool write_json(const struct cv_sink *sink, void *ctx)
 	return cv_report_space_json(r->space, &head, sink);
 }
 
-static void show(struct cv_progress_line *line, const struct cv_survey *survey)
-{
-	struct cv_survey_progress p = cv_survey_progress(survey);
-	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-
-	if (!cv_progress_due(line))
-		return;
-	cv_text_addf(&t, "looking at blocks: %u%%, %zu of %zu trees, %zu of %zu images", p.permille / 10, p.trees_done,
-		     p.trees, p.images_done, p.images);
-	if (!t.failed)
-		cv_progress_text(line, cv_text_str(&t));
-}
-
-/* What was done before a signal came is reported all the same. */
-static struct cv_space *compute(struct cv_session *s, struct cv_err *err)
-{
-	const struct cv_space_options how = { .deep = s->settings.deep, .reserve = s->settings.reserve ? s->settings.reserve : s->config.reserve,
-					      .processes = s->settings.workers };
-	struct cv_survey *survey = cv_survey_new(s->graph, &how, err);
-	struct cv_progress_line line = cv_progress_begin(&s->settings);
-
-	if (!survey)
-		return NULL;
-	while (!cv_signals_stop() && cv_survey_step(survey, STEP_MS))
-		show(&line, survey);
-	cv_progress_end(&line);
-	return cv_survey_take(survey, err);
-}
-
 static int run(struct cv_session *s, int argc, char **argv)
 {
+	const struct cv_space_options how = {
+		.deep = s->settings.deep, .processes = s->settings.workers,
+		.reserve = s->settings.reserve ? s->settings.reserve : s->config.reserve,
+	};
 	struct cv_err err = { .code = CV_OK };
 	struct cv_space *space;
 	struct report r = { .s = s };
 
 	if (!cv_session_add_all(s, argv, (size_t)argc, &err) || !cv_session_run(s, &err))
 		return cv_command_fail(s, &err);
-	r.space = space = compute(s, &err);
+	r.space = space = cv_session_survey(s, &how, &err);
 	if (!space)
 		return cv_command_fail(s, &err);
 	s->cancelled |= space->cancelled;
