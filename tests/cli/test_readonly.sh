@@ -40,7 +40,8 @@ for command in "tree $repo" "info $repo/good.qcow2" "info $repo/absolute.qcow2" 
 	ASAN_OPTIONS=detect_leaks=0 strace -f -yy -s 256 -o "$work/trace.$n" "$CHAINVIEW" $command >"$work/out.$n" 2>&1
 done
 
-cat "$work"/trace.* >"$work/all"
+# Asking where the extents of a file lie changes nothing.
+cat "$work"/trace.* | grep -v 'ioctl(.*, FS_IOC_FIEMAP, ' >"$work/all"
 # What an image could be changed by, with the descriptor resolved, or by a name in the repository.
 lacks "no open of the repository for writing" "open(at|at2)?\(.*$repo.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC)" "$work/all"
 lacks "no write-class call on anything in the repository" \
