@@ -157,11 +157,10 @@ const char *cv_scan_mounted_elsewhere(const struct cv_scan *s, const struct cv_f
 {
 	const struct cv_territory *t = &s->territories[file->repository];
 
-	for (size_t k = 0; k < t->elsewhere.len; k++) {
-		const char *rel = cv_path_below(file->path, t->root.path);
+	const char *rel = t->is_directory ? cv_path_below(file->path, t->root.path) : NULL;
 
-		if (rel && cv_path_below(rel, t->elsewhere.at[k].rel))
+	for (size_t k = 0; rel && k < t->elsewhere.len; k++)
+		if (!*t->elsewhere.at[k].rel || cv_path_below(rel, t->elsewhere.at[k].rel))
 			return t->elsewhere.at[k].path;
-	}
 	return NULL;
 }
