@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Opens the images of several links and has their samples taken in one process. */
+#include <chainview/digest.h>
 #include "inspect/fingerprint/links.h"
 #include "inspect/map/files.h"
 #include "inspect/reader2/tasks.h"

@@ -8,6 +8,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "tui/command/survey.h"
 #include "tui/command/clock.h"
 #include "tui/command/exit.h"
 #include "tui/command/monitor.h"
@@ -330,12 +331,12 @@ static int report(struct work *w)
 
 int cv_monitor_report(struct cv_session *s, int status, uint64_t milliseconds)
 {
-	struct cv_space_options how = { .reserve = s->config.reserve, .stop = cv_signals_stop };
+	struct cv_space_options how = { .reserve = s->config.reserve, .processes = s->settings.workers };
 	struct work w = { .s = s, .status = status, .milliseconds = milliseconds };
 	struct cv_err err = { .code = CV_OK };
 
 	if (!s->cancelled)
-		w.space = cv_space_compute(s->graph, &how, &err);
+		w.space = cv_session_survey(s, &how, &err);
 	if (s->cancelled || cv_signals_stop()) {
 		/* Half a result would hide or invent changes. */
 		cv_complain("stopped before the end: nothing was kept");

@@ -8,10 +8,6 @@
 
 #include "tui/command/command.h"
 #include "tui/command/survey.h"
-#include "tui/command/progress.h"
-#include "tui/command/signals.h"
-
-#define STEP_MS 100
 
 static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
