@@ -117,6 +117,15 @@ static void data_file(struct cv_build *b, uint32_t i)
 	cv_found(b, i, f);
 }
 
+/* Did its reader find why nobody can go through its tables? */
+static bool says_why(const struct cv_facts *f)
+{
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		if (f->findings[i].severity == CV_ERROR)
+			return true;
+	return cv_facts_report(f, CV_GEN_UNSUPPORTED_FEATURE);
+}
+
 /* What its tables say. Content that is somebody's raw data was looked at in vain. */
 static void tables(struct cv_build *b, uint32_t i)
 {
@@ -127,10 +136,14 @@ static void tables(struct cv_build *b, uint32_t i)
 
 	if (!c || image->format != image->file->facts->format)
 		return;
+	/* A block device ends where it ends. */
 	for (uint32_t k = 0; c->facts && k < c->facts->finding_count; k++)
-		cv_found(b, i, c->facts->findings[k]);
+		if (!image->file->block_device || c->facts->findings[k].id != CV_QCW_UNMAPPED_TAIL)
+			cv_found(b, i, c->facts->findings[k]);
 	if (!c->trouble)
 		return;
+	if (says_why(image->facts))
+		f.severity = CV_INFO;
 	cv_text_add(&text, "its tables were not looked at to their end: ");
 	cv_text_unescape(&text, cv_bytes_of(c->trouble));
 	f.arg[0] = cv_arg_kept(b, &text);

@@ -24,12 +24,14 @@ bool cv_qcow2_table(struct cv_qcow2_reading *r, const char *what, struct cv_rang
 	}
 	if (r->cluster_known && table.off % r->cluster_size) {
 		struct cv_finding finding = cv_finding_of(CV_QCW_ENTRY_UNALIGNED);
+		char why[64];
 
 		finding.has_where = true;
 		finding.where = where;
 		finding.arg[0] = cv_arg_text(what);
 		finding.arg[1] = cv_arg_number(table.off);
-		finding.arg[2] = cv_arg_number(r->cluster_size);
+		snprintf(why, sizeof why, "not aligned to the cluster size of %" PRIu64, r->cluster_size);
+		finding.arg[2] = cv_arg_text(why);
 		cv_facts_find(r->facts, finding);
 	}
 	return cv_qcow_table_inside(r->facts, CV_QCW_TABLE_OUT_OF_RANGE, what, table, r->source->size, where);

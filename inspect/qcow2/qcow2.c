@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * The QCOW2 format: probe, and the order in which the parts of the metadata are read. Each part goes on
- * whatever the others found; mapping tables and refcounts are not read here.
+ * whatever the others found; mapping tables and refcounts are the check's.
  */
 #include "inspect/qcow2/reading.h"
-#include <chainview/format.h>
+#include "inspect/qcow2/qcow2_check.h"
 
 /* Sure for the versions that exist; others are still nearer to QCOW2 than to anything else. */
 static unsigned probe(struct cv_source *source)
@@ -67,4 +67,5 @@ static bool read_image(struct cv_source *source, struct cv_facts *facts, struct 
 	return ok;
 }
 
-const struct cv_format cv_format_qcow2 = { .id = CV_FORMAT_QCOW2, .probe = probe, .read = read_image };
+const struct cv_format cv_format_qcow2 = { .id = CV_FORMAT_QCOW2, .probe = probe, .read = read_image,
+					    .check = cv_qcow2_check };

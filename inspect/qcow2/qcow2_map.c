@@ -13,8 +13,8 @@ static void auto_facts(struct cv_facts **f)
 	cv_facts_free(*f);
 }
 
-/* Why nothing can be mapped; NULL if it can. QEMU refuses all of these too. */
-static const char *unusable(const struct cv_qcow2_reading *r)
+/* QEMU refuses all of these too. */
+const char *cv_qcow2_unusable(const struct cv_qcow2_reading *r)
 {
 	const struct cv_qcow2_header *h = &r->h;
 	bool extended = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2;
@@ -46,11 +46,11 @@ static bool read_header(struct cv_qcow2_reading *r, struct cv_err *err)
 	if (!cv_qcow2_read_header(r, &usable, err))
 		return false;
 	r->facts = NULL;
-	why = usable ? unusable(r) : "its header is not one of QCOW2";
+	why = usable ? cv_qcow2_unusable(r) : "its header is not one of QCOW2";
 	return !why || cv_fail(err, CV_EFORMAT, "the clusters cannot be mapped: %s", why);
 }
 
-static void set_tables(struct cv_qcow2_map *m, const struct cv_qcow2_header *h, struct cv_source *source)
+void cv_qcow2_map_set(struct cv_qcow2_map *m, const struct cv_qcow2_header *h, struct cv_source *source)
 {
 	bool extended = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2;
 
@@ -99,7 +99,7 @@ static bool open_map(struct cv_layer *layer, struct cv_err *err)
 	layer->block_size = (uint32_t)(r.cluster_size / (r.h.incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2
 							 ? QCOW2_SUBCLUSTERS : 1));
 	layer->encrypted = r.h.crypt_method != QCOW2_CRYPT_NONE;
-	set_tables(m, &r.h, layer->source);
+	cv_qcow2_map_set(m, &r.h, layer->source);
 	m->cluster = r.cluster_size;
 	m->data_file = layer->data_file;
 	m->limit = layer->data_file ? layer->data_file->size : layer->source->size;

@@ -27,6 +27,14 @@ struct cv_qcow2_map {
 	struct cv_qcow_inflater *inflater;   /* made for the first compressed cluster that is read */
 };
 
+struct cv_qcow2_reading;
+struct cv_qcow2_header;
+
+/* Why nothing can be mapped; NULL if it can. */
+const char *cv_qcow2_unusable(const struct cv_qcow2_reading *r);
+/* What the tables of an image with this header are; they are not opened. */
+void cv_qcow2_map_set(struct cv_qcow2_map *m, const struct cv_qcow2_header *h, struct cv_source *source);
+
 /* The L2 entries without and with subclusters; format is a struct cv_qcow2_map. */
 cv_qcow_add cv_qcow2_add_standard, cv_qcow2_add_extended;
 

@@ -26,9 +26,17 @@ static bool borrowed_hole(struct cv_source *self, uint64_t off, uint64_t *start_
 	return owner->ops->hole && owner->ops->hole(owner, off, start_of_data, end_of_data);
 }
 
+static void borrowed_expect(struct cv_source *self, uint64_t off, uint64_t len)
+{
+	struct cv_source *owner = ((struct borrowed *)self)->owner;
+
+	if (owner->ops->expect)
+		owner->ops->expect(owner, off, len);
+}
+
 struct cv_source *cv_source_borrow(struct cv_source *owner, struct cv_err *err)
 {
-	static const struct cv_source_ops ops = { borrowed_pread, borrowed_close, borrowed_hole };
+	static const struct cv_source_ops ops = { borrowed_pread, borrowed_close, borrowed_hole, borrowed_expect };
 	struct borrowed *b = malloc(sizeof *b);
 
 	if (!b) {

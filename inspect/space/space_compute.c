@@ -95,7 +95,8 @@ static void find(struct cv_space *s, uint32_t image, enum cv_problem_id id, uint
 	f.bytes = bytes;
 	f.arg[0] = cv_arg_number(bytes);
 	if (id == CV_SPC_LEAKED_CLUSTERS) {
-		f.arg[1] = cv_arg_number(s->images[image].leaked_pieces);
+		f.arg[1] = cv_arg_text("that nothing in the image points to");
+		f.arg[2] = cv_arg_number(s->images[image].leaked_pieces);
 		f.has_where = true;
 		f.where = (struct cv_range){ s->images[image].leaked_at, 0 };
 	}

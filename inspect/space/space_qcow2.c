@@ -6,7 +6,8 @@
  */
 #include "inspect/space/space_qcow2.h"
 
-#define CHUNK 4096u                          /* entries that are read at once */
+/* Numbers in all tables of one image; 2 GiB of them. */
+#define MOST_WORDS (UINT64_C(1) << 28)
 
 static struct cv_space_qcow2 *state_of(struct cv_space_host *h)
 {
@@ -31,115 +32,69 @@ static bool claim(struct cv_space_host *h, enum cv_claim_class class, uint64_t o
 	return cv_space_claim(&h->account, class, h->exact ? r : whole_clusters(state_of(h)->map, r), err);
 }
 
-/* One run of reading a table of 64-bit numbers. What the file does not have reads as zero. */
-struct table {
-	uint64_t off, entries, first;
-	size_t have;
-	uint64_t word[CHUNK];
-	cv_be64 raw[CHUNK];
-};
-
-static bool next_chunk(struct cv_space_host *h, struct table *t, struct cv_err *err)
-{
-	uint64_t at = t->off + t->first * 8, left = t->entries - t->first, size = h->layer->source->size;
-	uint64_t room = at < size ? (size - at) / 8 : 0;
-
-	t->have = (size_t)(left < CHUNK ? left : CHUNK);
-	if (room < t->have)
-		t->have = (size_t)room;
-	if (!t->have)
-		return true;
-	if (!cv_source_read(h->layer->source, t->raw, t->have * 8, at, err))
-		return cv_wrap(err, "while reading a table at 0x%" PRIx64, at);
-	for (size_t i = 0; i < t->have; i++)
-		t->word[i] = cv_be64_get(t->raw[i]);
-	return true;
-}
-
-/* Goes through a table; each is called for every entry that is not zero. */
-typedef bool each_entry(struct cv_space_host *h, uint64_t index, uint64_t word, void *ctx, struct cv_err *err);
-
-static bool for_table(struct cv_space_host *h, uint64_t off, uint64_t entries, each_entry *each, void *ctx,
-		      struct cv_err *err)
-{
-	CV_AUTO(cv_auto_free) struct table *t = malloc(sizeof *t);
-
-	if (!t)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	t->off = off;
-	t->entries = entries;
-	for (t->first = 0; t->first < entries; t->first += t->have) {
-		if (!next_chunk(h, t, err))
-			return false;
-		if (!t->have)
-			break;
-		for (size_t i = 0; i < t->have; i++)
-			if (t->word[i] && !each(h, t->first + i, t->word[i], ctx, err))
-				return false;
-	}
-	return true;
-}
-
 /* One walk of the tables of the disk or of a snapshot. */
 struct walk {
+	struct cv_space_host *h;
 	enum cv_claim_class tables, data;
 	uint64_t left;           /* L2 tables that may still be read: more than are on disk cannot be different ones */
+	uint64_t words;
 };
 
-static bool l2_entry(struct cv_space_host *h, uint64_t index, uint64_t word, void *ctx, struct cv_err *err)
+static bool l2_entry(void *ctx, uint64_t index, uint64_t word, struct cv_err *err)
 {
-	const struct cv_qcow2_map *m = state_of(h)->map;
 	const struct walk *w = ctx;
+	const struct cv_qcow2_map *m = state_of(w->h)->map;
 	struct cv_range packed;
 
 	if (m->tables.words_per_entry == 2 && index % 2)
 		return true;
 	if (word & QCOW2_L2_COMPRESSED) {
 		packed = cv_qcow2_packed(m, word);
-		return claim(h, w->data, packed.off, packed.len, err);
+		return claim(w->h, w->data, packed.off, packed.len, err);
 	}
 	if (m->data_file || !(word & QCOW2_ENTRY_OFFSET) || word & QCOW2_ENTRY_OFFSET & (m->cluster - 1))
 		return true;
-	return claim(h, w->data, word & QCOW2_ENTRY_OFFSET, m->cluster, err);
+	return claim(w->h, w->data, word & QCOW2_ENTRY_OFFSET, m->cluster, err);
 }
 
-static bool l1_entry(struct cv_space_host *h, uint64_t index, uint64_t word, void *ctx, struct cv_err *err)
+static bool l1_entry(void *ctx, uint64_t index, uint64_t word, struct cv_err *err)
 {
-	const struct cv_qcow2_map *m = state_of(h)->map;
-	uint64_t off = word & QCOW2_ENTRY_OFFSET;
 	struct walk *w = ctx;
+	const struct cv_qcow2_map *m = state_of(w->h)->map;
+	struct cv_source *source = w->h->layer->source;
+	uint64_t off = word & QCOW2_ENTRY_OFFSET;
 
 	(void)index;
-	if (!off || off & (m->cluster - 1) || off >= h->layer->source->size)
+	if (!off || off & (m->cluster - 1) || off >= source->size)
 		return true;
-	if (!claim(h, w->tables, off, m->cluster, err))
+	if (!claim(w->h, w->tables, off, m->cluster, err))
 		return false;
 	/* A table of which nothing is on disk holds zeros only. */
-	if (!cv_space_on_disk(&h->disk, (struct cv_range){ off, m->cluster }))
+	if (!cv_space_on_disk(&w->h->disk, (struct cv_range){ off, m->cluster }))
 		return true;
 	if (!w->left--)
 		return cv_fail(err, CV_EFORMAT, "more L2 tables than the file can hold");
-	return for_table(h, off, m->cluster / 8, l2_entry, w, err);
+	return cv_qcow2_words(source, off, m->cluster / 8, &w->words, l2_entry, w, err);
 }
 
 static bool claim_tables(struct cv_space_host *h, uint64_t l1_off, uint64_t l1_entries, enum cv_claim_class tables,
 			 enum cv_claim_class data, struct cv_err *err)
 {
-	struct walk w = { tables, data, 0 };
+	struct walk w = { h, tables, data, 0, UINT64_MAX };
 	uint64_t cluster = state_of(h)->map->cluster;
 
 	if (l1_off % cluster || l1_entries > QCOW2_MAX_L1_ENTRIES)
 		return true;
 	w.left = cv_space_on_disk(&h->disk, (struct cv_range){ 0, h->layer->source->size }) / 512 + 1;
 	return claim(h, tables, l1_off, l1_entries * 8, err) &&
-	       for_table(h, l1_off, l1_entries, l1_entry, &w, err);
+	       cv_qcow2_words(h->layer->source, l1_off, l1_entries, &w.words, l1_entry, &w, err);
 }
 
-static bool refcount_block(struct cv_space_host *h, uint64_t index, uint64_t word, void *ctx, struct cv_err *err)
+static bool refcount_block(void *ctx, uint64_t index, uint64_t word, struct cv_err *err)
 {
+	struct cv_space_host *h = ctx;
 	struct cv_space_qcow2 *q = state_of(h);
 
-	(void)ctx;
 	if (!(word & QCOW2_ENTRY_OFFSET))
 		return true;
 	q->blocks++;
@@ -150,84 +105,60 @@ static bool refcount_block(struct cv_space_host *h, uint64_t index, uint64_t wor
 static bool claim_refcounts(struct cv_space_host *h, struct cv_err *err)
 {
 	struct cv_space_qcow2 *q = state_of(h);
-	uint64_t bytes = q->h.refcount_clusters * q->map->cluster;
+	uint64_t bytes = q->h.refcount_clusters * q->map->cluster, words = MOST_WORDS;
 
 	q->blocks = q->last_block = 0;
 	if (bytes > QCOW2_MAX_REFCOUNT_TABLE)
 		return true;
 	return claim(h, CV_CLAIM_METADATA, q->h.refcount_off, bytes, err) &&
-	       for_table(h, q->h.refcount_off, bytes / 8, refcount_block, NULL, err);
+	       cv_qcow2_words(h->layer->source, q->h.refcount_off, bytes / 8, &words, refcount_block, h, err);
+}
+
+static bool claim_snapshot(void *ctx, const struct cv_qcow2_snapshot *s, struct cv_err *err)
+{
+	return claim_tables(ctx, s->l1_off, s->l1_entries, CV_CLAIM_SNAPSHOT, CV_CLAIM_SNAPSHOT, err);
 }
 
 static bool claim_snapshots(struct cv_space_host *h, struct cv_err *err)
 {
-	const struct cv_space_qcow2 *q = state_of(h);
-	struct cv_source *s = h->layer->source;
-	uint64_t at = q->h.snapshot_off, first = at;
-	struct cv_qcow2_snapshot_disk d;
+	struct cv_range table;
 
-	for (uint32_t i = 0; i < q->h.snapshot_count && i < QCOW2_MAX_SNAPSHOTS; i++) {
-		if (!cv_range_inside((struct cv_range){ at, sizeof d }, s->size))
-			break;
-		if (!cv_source_read(s, &d, sizeof d, at, err))
-			return cv_wrap(err, "while reading the snapshot table");
-		if (!claim_tables(h, cv_be64_get(d.l1_off), cv_be32_get(d.l1_entries), CV_CLAIM_SNAPSHOT,
-				  CV_CLAIM_SNAPSHOT, err))
-			return cv_wrap(err, "internal snapshot %" PRIu32, i);
-		at += sizeof d + cv_be32_get(d.extra_len) + cv_be16_get(d.id_len) + cv_be16_get(d.name_len);
-		at = (at + 7) / 8 * 8;
-	}
-	return claim(h, CV_CLAIM_METADATA, first, at - first, err);
+	return cv_qcow2_snapshots(h->layer->source, &state_of(h)->h, claim_snapshot, h, &table, err) &&
+	       claim(h, CV_CLAIM_METADATA, table.off, table.len, err);
 }
 
-static bool bitmap_cluster(struct cv_space_host *h, uint64_t index, uint64_t word, void *ctx, struct cv_err *err)
+static bool bitmap_cluster(void *ctx, uint64_t index, uint64_t word, struct cv_err *err)
 {
+	struct cv_space_host *h = ctx;
+
 	(void)index;
-	(void)ctx;
 	return !(word & QCOW2_ENTRY_OFFSET) ||
 	       claim(h, CV_CLAIM_METADATA, word & QCOW2_ENTRY_OFFSET, state_of(h)->map->cluster, err);
 }
 
+static bool claim_bitmap(void *ctx, const struct cv_qcow2_bitmap *b, struct cv_err *err)
+{
+	struct cv_space_host *h = ctx;
+	uint64_t words = MOST_WORDS;
+
+	return claim(h, CV_CLAIM_METADATA, b->table_off, b->table_entries * 8, err) &&
+	       cv_qcow2_words(h->layer->source, b->table_off, b->table_entries, &words, bitmap_cluster, h, err);
+}
+
 static bool claim_bitmaps(struct cv_space_host *h, struct cv_err *err)
 {
-	const struct cv_space_qcow2 *q = state_of(h);
-	struct cv_source *s = h->layer->source;
-	struct cv_qcow2_bitmaps_disk list;
-	struct cv_qcow2_bitmap_disk d;
-	uint64_t at, end;
+	struct cv_range directory;
 
-	if (q->ext.bitmaps.len < sizeof list)
-		return true;
-	if (!cv_source_read(s, &list, sizeof list, q->ext.bitmaps.off, err))
-		return cv_wrap(err, "while reading the bitmaps extension");
-	at = cv_be64_get(list.directory_off);
-	if (__builtin_add_overflow(at, cv_be64_get(list.directory_size), &end) || end > s->size ||
-	    end - at > QCOW2_MAX_BITMAP_DIRECTORY)
-		return true;
-	if (!claim(h, CV_CLAIM_METADATA, at, end - at, err))
-		return false;
-	for (uint32_t i = 0; i < cv_be32_get(list.count) && end - at >= sizeof d && at < end; i++) {
-		if (!cv_source_read(s, &d, sizeof d, at, err))
-			return cv_wrap(err, "while reading the bitmap directory");
-		if (!claim(h, CV_CLAIM_METADATA, cv_be64_get(d.table_off), (uint64_t)cv_be32_get(d.table_entries) * 8,
-			   err) ||
-		    !for_table(h, cv_be64_get(d.table_off), cv_be32_get(d.table_entries), bitmap_cluster, NULL, err))
-			return false;
-		at += (sizeof d + (uint64_t)cv_be32_get(d.extra_len) + cv_be16_get(d.name_len) + 7) / 8 * 8;
-	}
-	return true;
+	return cv_qcow2_bitmaps(h->layer->source, &state_of(h)->ext, claim_bitmap, h, &directory, err) &&
+	       claim(h, CV_CLAIM_METADATA, directory.off, directory.len, err);
 }
 
 static bool claim_luks(struct cv_space_host *h, struct cv_err *err)
 {
-	const struct cv_space_qcow2 *q = state_of(h);
-	struct cv_qcow2_luks_disk d;
+	struct cv_range area;
 
-	if (q->ext.luks.len < sizeof d)
-		return true;
-	if (!cv_source_read(h->layer->source, &d, sizeof d, q->ext.luks.off, err))
-		return cv_wrap(err, "while reading the LUKS extension");
-	return claim(h, CV_CLAIM_METADATA, cv_be64_get(d.off), cv_be64_get(d.length), err);
+	return cv_qcow2_luks(h->layer->source, &state_of(h)->ext, &area, err) &&
+	       claim(h, CV_CLAIM_METADATA, area.off, area.len, err);
 }
 
 static bool read_header(struct cv_space_qcow2 *q, struct cv_source *source, struct cv_err *err)
@@ -315,24 +246,16 @@ static bool hold_block(struct cv_space_host *h, uint64_t index, struct cv_err *e
 	return true;
 }
 
-/* Counters of less than a byte begin at its lowest bits, wider ones are big-endian. */
 bool cv_space_qcow2_refcount(struct cv_space_host *h, uint64_t cluster, uint64_t *count, struct cv_err *err)
 {
 	struct cv_space_qcow2 *q = state_of(h);
-	uint64_t covers = cv_space_qcow2_covers(q), i = cluster % covers;
-	unsigned bits = 1u << q->h.refcount_order;
+	uint64_t covers = cv_space_qcow2_covers(q);
 
 	*count = 0;
 	if (!hold_block(h, cluster / covers, err))
 		return false;
-	if (!q->block_at)
-		return true;
-	if (bits < 8) {
-		*count = q->block[i * bits / 8] >> i * bits % 8 & ((1u << bits) - 1);
-		return true;
-	}
-	for (unsigned b = 0; b < bits / 8; b++)
-		*count = *count << 8 | q->block[i * (bits / 8) + b];
+	if (q->block_at)
+		*count = cv_qcow2_counter(q->block, q->h.refcount_order, cluster % covers);
 	return true;
 }
 

@@ -4,7 +4,7 @@
 #define CV_INSPECT_SPACE_QCOW2_H
 
 #include "inspect/qcow2/qcow2_map.h"
-#include "inspect/qcow2/reading.h"
+#include "inspect/qcow2/qcow2_words.h"
 #include "inspect/space/space_host.h"
 
 struct cv_space_qcow2 {

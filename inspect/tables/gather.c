@@ -50,7 +50,8 @@ static void settle(struct cv_gather *g, struct cv_gather_kind *kind)
 
 	if (!last->count)
 		return;
-	if (!rest->count && listed(g, last->finding.id) < CV_GATHER_LISTED) {
+	if (!kind->listed || (!rest->count && listed(g, last->finding.id) < CV_GATHER_LISTED)) {
+		kind->listed = true;
 		give(g, last, "");
 	} else if (!rest->count) {
 		*rest = *last;

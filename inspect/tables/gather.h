@@ -9,8 +9,8 @@
 
 #include <chainview/facts.h>
 
-/* The most findings of one problem that are listed one by one. */
-#define CV_GATHER_LISTED 16
+/* The most findings of one problem that are listed one by one; the first of each kind always is. */
+#define CV_GATHER_LISTED 8
 /* Kinds (problem and what it is about) that are told apart. */
 #define CV_GATHER_KINDS 64
 
@@ -26,6 +26,7 @@ struct cv_gathered {
 struct cv_gather_kind {
 	struct cv_gathered last; /* may still grow; count 0: none */
 	struct cv_gathered rest;
+	bool listed;                 /* at least one of them */
 };
 
 struct cv_gather {
