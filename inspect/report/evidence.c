@@ -73,16 +73,6 @@ static bool recorded_identity(struct cv_text *t, const struct cv_graph *g, const
 	return true;
 }
 
-/* What the check of tables has to say besides: where leaked clusters lie and what they look like. */
-static bool leaked(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
-{
-	(void)g;
-	if (n || f->id != CV_SPC_LEAKED_CLUSTERS || f->arg[2].kind != CV_ARG_TEXT)
-		return false;
-	cv_text_escape(t, f->arg[2].text);
-	return true;
-}
-
 static bool trouble(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	const struct cv_file *file = f->image == CV_NO_IMAGE ? NULL : g->images[f->image].file;
@@ -105,7 +95,7 @@ static bool sources(struct cv_text *t, const struct cv_graph *g, const struct cv
 bool cv_evidence_piece(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	static bool (*const kinds[])(struct cv_text *, const struct cv_graph *, const struct cv_finding *, size_t) = {
-		said_besides, place, other_footer, leaked, recorded_name, recorded_identity, trouble, sources,
+		said_besides, place, other_footer, recorded_name, recorded_identity, trouble, sources,
 	};
 
 	for (size_t kind = 0; kind < CV_COUNT(kinds); kind++) {
