@@ -37,44 +37,6 @@ struct check {
 	struct cv_few out_of_range, overlap;
 };
 
-/* A source that is not ours to close. */
-struct borrowed {
-	struct cv_source source;
-	struct cv_source *from;
-};
-
-static ssize_t borrowed_pread(struct cv_source *self, void *buf, size_t len, uint64_t off)
-{
-	struct borrowed *b = (struct borrowed *)self;
-
-	return b->from->ops->pread(b->from, buf, len, off);
-}
-
-static void borrowed_close(struct cv_source *self)
-{
-	free(self);
-}
-
-static bool borrowed_hole(struct cv_source *self, uint64_t off, uint64_t *start, uint64_t *end)
-{
-	struct borrowed *b = (struct borrowed *)self;
-
-	return b->from->ops->hole && b->from->ops->hole(b->from, off, start, end);
-}
-
-static struct cv_source *borrow(struct cv_source *from, struct cv_err *err)
-{
-	static const struct cv_source_ops ops = { borrowed_pread, borrowed_close, borrowed_hole };
-	struct borrowed *b = malloc(sizeof *b);
-
-	if (!b) {
-		cv_fail(err, CV_ENOMEM, "out of memory");
-		return NULL;
-	}
-	*b = (struct borrowed){ { &ops, from->size }, from };
-	return &b->source;
-}
-
 static bool is_bitmap(const struct check *k, uint64_t entry)
 {
 	return entry % (k->m.ratio + 1) == k->m.ratio;
@@ -231,21 +193,22 @@ typedef void see_fn(struct check *k, uint64_t entry, uint64_t word);
 /* All entries, window by window; those in holes are zero and say nothing. */
 static bool each_entry(struct check *k, see_fn *fn, struct cv_err *err)
 {
-	const struct vhdx_map *m = &k->m;
+	struct vhdx_map *m = &k->m;
 	uint64_t last = k->needed < m->bat_entries ? k->needed : m->bat_entries, n;
 
 	for (uint64_t first = 0; first < last; first += n) {
-		uint64_t off = m->bat_off + first * 8;
+		uint64_t most = m->bat.held / 8;
+		const cv_le64 *entries = m->bat.entries;
 
-		n = last - first < VHDX_MAP_WINDOW ? last - first : VHDX_MAP_WINDOW;
+		n = last - first < most ? last - first : most;
 		if (first * 8 % MIB == 0 && !k->c->tick(k->c, first * 8, last * 8, err))
 			return false;
-		if (k->partial == NONE && cv_source_is_hole(m->source, (struct cv_range){ off, n * 8 }))
+		if (k->partial == NONE && cv_source_is_hole(m->source, (struct cv_range){ m->bat_off + first * 8, n * 8 }))
 			continue;
-		if (!cv_source_read(m->source, m->bat, (size_t)n * 8, off, err))
-			return cv_wrap(err, "while reading the BAT");
+		if (!cv_bat_hold(&m->bat, m->source, m->bat_off, m->bat_entries, first, err))
+			return false;
 		for (uint64_t i = 0; i < n; i++)
-			fn(k, first + i, cv_le64_get(m->bat[i]));
+			fn(k, first + i, cv_le64_get(entries[i]));
 	}
 	return true;
 }
@@ -380,7 +343,7 @@ static bool explain(struct check *k, const struct cv_facts *read, struct cv_err 
 
 static bool check(struct check *k, const struct cv_facts *read, struct cv_err *err)
 {
-	k->layer.source = borrow(k->c->source, err);
+	k->layer.source = cv_source_borrow(k->c->source, err);
 	if (!k->layer.source)
 		return false;
 	if (!cv_vhdx_map_init(&k->m, &k->layer, err))
