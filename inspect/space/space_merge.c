@@ -82,12 +82,12 @@ static bool make_ops(struct cv_merge_job *j, struct cv_range window, struct cv_e
 	return true;
 }
 
-/* The target's extent at pos, which only goes forward; NULL behind its end. */
+/* The target's extent at pos, looked for from the last one on; NULL behind its end. */
 static const struct cv_extent *extent_at(struct cv_merge_job *j, uint64_t pos)
 {
 	const struct cv_extents *list = &j->target->list;
 
-	while (j->extent && list->at[j->extent].at.off > pos)
+	while (j->extent && (j->extent == list->len || list->at[j->extent].at.off > pos))
 		j->extent--;
 	while (j->extent < list->len && list->at[j->extent].at.off + list->at[j->extent].at.len <= pos)
 		j->extent++;
