@@ -31,8 +31,12 @@ void cv_few_tell(struct cv_few *few, struct cv_facts *facts)
 		snprintf(text, sizeof text, "; %" PRIu64 " more like it", more);
 	for (uint64_t i = 0; i < kept; i++) {
 		bool last = i + 1 == kept;
+		size_t unused = 0;
 
-		few->kept[i].arg[CV_FINDING_ARGS - 1] = last && more ? cv_arg_text(text) : (struct cv_arg){ 0 };
+		while (unused + 1 < CV_FINDING_ARGS && few->kept[i].arg[unused].kind != CV_ARG_NONE)
+			unused++;
+		if (last && more)
+			few->kept[i].arg[unused] = cv_arg_text(text);
 		few->kept[i].bytes += last ? few->more_bytes : 0;
 		cv_facts_find(facts, few->kept[i]);
 	}

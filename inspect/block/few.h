@@ -11,7 +11,7 @@
 #define CV_FEW 8
 #define CV_FEW_TEXT 80
 
-/* One kind of finding. The last argument of its title is for "and N more"; the others may be used. */
+/* One kind of finding. The first argument that it does not use is for "; N more like it", and it uses three at most. */
 struct cv_few {
 	struct cv_finding kept[CV_FEW];
 	char text[CV_FEW][CV_FINDING_ARGS - 1][CV_FEW_TEXT];
@@ -28,7 +28,7 @@ static inline bool cv_few_counts(struct cv_few *few, uint64_t bytes)
 	return true;
 }
 
-/* Copies text arguments, cut if they are too long. arg[CV_FINDING_ARGS - 1] is not looked at. */
+/* Copies text arguments, cut if they are too long. */
 void cv_few_add(struct cv_few *few, struct cv_finding finding);
 /* Adds what was kept to the facts. */
 void cv_few_tell(struct cv_few *few, struct cv_facts *facts);
