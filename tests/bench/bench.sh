@@ -163,7 +163,7 @@ measure_memory()
 		run=$("$work/measure" "$chainview" $what "$([ "${what%% *}" = map ] && echo "$3" || echo "$2")")
 		kib=$(field "$run" 2)
 		awk -v n="$1" -v w="${what%% *}" -v k="$kib" -v s="$(field "$run" 1)" \
-			'BEGIN { printf "%-35s %.1f MiB at most, %s s%s\n", w " of " n ":", k / 1024, s, k > 65536 ? "  MORE THAN 64 MiB" : "" }'
+			'BEGIN { printf "%-35s %.1f MiB at most, %s s%s\n", w " of " n ":", k / 1024, s, (k > 65536 ? "  MORE THAN 64 MiB" : "") }'
 	done
 }
 
