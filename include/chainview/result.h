@@ -40,7 +40,7 @@ struct cv_result {
 	const char *name, *path;
 	int64_t finished;                  /* Unix seconds */
 	int exit_status;
-	bool complete;                     /* everything was looked at */
+	bool complete;                     /* everything that was to be looked at was */
 	uint64_t figure[CV_FIGURE_COUNT];
 	bool known[CV_FIGURE_COUNT];
 	struct cv_result_finding *findings;   /* errors and warnings first, notes last */

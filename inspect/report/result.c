@@ -122,9 +122,10 @@ static bool keep_trouble(struct cv_result *r, const struct cv_trouble *trouble)
 	return (r->not_looked_at[r->not_looked_at_count++] = cv_result_keep(r, &t));
 }
 
+/* What was left alone on purpose (a file system that is mounted inside) is no trouble to anybody. */
 static bool keep_troubles(struct cv_result *r, const struct cv_graph *g, uint32_t repository)
 {
-	size_t count = cv_scan_trouble_count(g->scan);
+	size_t count = cv_scan_repository(g->scan, repository)->failed ? cv_scan_trouble_count(g->scan) : 0;
 
 	r->not_looked_at = cv_arena_alloc(r->arena, (count + 1) * sizeof *r->not_looked_at);
 	for (size_t i = 0; r->not_looked_at && i < count; i++) {
@@ -222,6 +223,21 @@ static void count_space(struct cv_result *r, const struct cv_space *space, uint3
 		count_bytes(r, &space->graph->images[i], &space->images[i]);
 }
 
+/* Nothing that was to be looked at is missing: the same as decides about exit status 8, for one repository. */
+static bool is_complete(const struct cv_graph *g, uint32_t repository)
+{
+	if (g->partial || cv_scan_repository(g->scan, repository)->failed)
+		return false;
+	for (size_t i = 0; i < cv_scan_file_count(g->scan); i++) {
+		const struct cv_file *file = cv_scan_file(g->scan, i);
+		const struct cv_checked *c = g->checks ? cv_check_of(g->checks, i) : NULL;
+
+		if (file->repository == repository && (file->state == CV_FILE_FAILED || (c && c->trouble)))
+			return false;
+	}
+	return true;
+}
+
 static bool fill(struct cv_result *r, const struct cv_graph *g, uint32_t repository, const struct cv_result_head *head)
 {
 	const struct cv_repository *place = cv_scan_repository(g->scan, repository);
@@ -230,7 +246,7 @@ static bool fill(struct cv_result *r, const struct cv_graph *g, uint32_t reposit
 	r->name = head->name ? keep_raw(r, cv_bytes_of(head->name)) : r->path;
 	r->finished = head->finished;
 	r->exit_status = head->exit_status;
-	r->complete = place->complete && !g->partial;
+	r->complete = is_complete(g, repository);
 	cv_figure_set(r, CV_FIGURE_SIZE, place->size_bytes);
 	cv_figure_set(r, CV_FIGURE_FREE, place->free_bytes);
 	cv_figure_set(r, CV_FIGURE_CHECK_TIME, head->milliseconds);

@@ -124,6 +124,32 @@ if [ -c /dev/full ]; then
 	says "and is said in the next run"
 fi
 
+# --- what was left alone, and what could not be looked at -----------------------------------------------------
+
+mkdir -p "$work/calm/inside"
+qemu-img create -q -f qcow2 "$work/calm/x.qcow2" 1M
+calm() { status=0; CHAINVIEW_NOW=$start "$CHAINVIEW" check --cron --syslog=never --refs=none "$work/calm" >"$out" 2>"$err" || status=$?; }
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs tmpfs "$work/calm/inside" 2>/dev/null; then
+	calm
+	verdict "a file system that is mounted inside is no trouble" "$([ "$status" -eq 0 ] && [ ! -s "$out" ]; echo $?)"
+	umount "$work/calm/inside"
+	chmod 0 "$work/calm/inside"
+	chmod 755 "$work"
+	cp "$CHAINVIEW" "$work/chainview"
+	mkdir -m 777 "$work/theirs"
+	status=0
+	CHAINVIEW_STATE_DIR=$work/theirs CHAINVIEW_NOW=$start setpriv --reuid=65534 --regid=65534 --clear-groups \
+		"$work/chainview" check --cron --syslog=never --refs=none "$work/calm" >"$out" 2>"$err" || status=$?
+	verdict "a folder that may not be read is" "$([ "$status" -eq 8 ]; echo $?)"
+	has "and is said" '^\? not looked at: .*/calm/inside: cannot open:' "$out"
+	status=0
+	CHAINVIEW_STATE_DIR=$work/theirs CHAINVIEW_NOW=$start "$CHAINVIEW" check --output=nagios "$work/calm" >"$out" || status=$?
+	verdict "and makes monitoring say UNKNOWN" "$([ "$status" -eq 3 ]; echo $?)"
+	chmod 755 "$work/calm/inside"
+else
+	skip "what was left alone" "needs root and mounts"
+fi
+
 # --- two runs at once ---------------------------------------------------------------------------------------
 
 exec 9>"$CHAINVIEW_STATE_DIR/lock/$(echo "$repo" | tr / +)"
