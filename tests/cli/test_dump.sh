@@ -26,7 +26,7 @@ set --
 while read -r name; do
 	"$SAMPLE" sample --recipe "$name" "s/$name" >/dev/null
 	status=0
-	timeout 60 "$CHAINVIEW" dump --json --refs=none --hash=sha256,sha1,md5 --maps "m/$name" "s/$name" >"j/$name" 2>err || status=$?
+	timeout 300 "$CHAINVIEW" dump --json --refs=none --hash=sha256,sha1,md5 --maps "m/$name" "s/$name" >"j/$name" 2>err || status=$?
 	echo "$name $status" >>statuses
 	set -- "$@" "j/$name" "m/$name"
 done <recipes

@@ -268,13 +268,31 @@ def check_map(image, lines):
         bad(image["id"], "map ends at", pos)
 
 
+shapes = set()
+
+
+def thinned(d):
+    """The document with one of all fields that look alike: the schema is slow, and they are many."""
+    for image in d["images"]:
+        for s in image["structures"]:
+            new = []
+            for f in s.get("fields", []):
+                shape = (s["name"], re.sub("[0-9]+", "0", f["name"]), tuple(f), type(f.get("value")))
+                if shape not in shapes or not new:
+                    new.append(f)
+                shapes.add(shape)
+            if new:
+                s["fields"] = new
+    return d
+
+
 def check(validator, path, folder):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     if re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text):
         bad(path, "control characters")
     d = json.loads(text)
-    for e in list(validator.iter_errors(d))[:5]:
+    for e in list(validator.iter_errors(thinned(json.loads(text))))[:5]:
         bad(path, "schema:", list(e.absolute_path), e.message[:200])
     paths = [base64.b64decode(s["path"]["bytes_b64"]) for s in d["sources"]]
     files = {s["id"]: File(p, s.get("image_offset_bytes", 0)) for s, p in zip(d["sources"], paths)}
