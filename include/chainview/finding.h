@@ -88,7 +88,9 @@ CV_API const struct cv_problem *cv_problem_find(const char *name_or_code);
 
 /* The kind of repair that applies to a problem (fixes.def), or NULL. safe: it loses nothing and asks nobody. */
 CV_API const char *cv_problem_fix(enum cv_problem_id id, bool *safe);
-/* The same for one finding: an image in use is never repaired. */
+/* The command of chainview that does it for a whole repository ("gc"), or NULL. */
+CV_API const char *cv_problem_fix_command(enum cv_problem_id id);
+/* The kind of repair for one finding: an image in use is never repaired. */
 CV_API const char *cv_finding_fix(const struct cv_finding *f, bool *safe);
 
 /* "error", "warning", "info"; one letter E W i. */

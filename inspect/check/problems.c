@@ -45,20 +45,38 @@ const struct cv_problem *cv_problem_find(const char *name_or_code)
 
 #define SAFE true
 #define ASKS false
-static const struct { enum cv_problem_id id; const char *kind; bool safe; } fixes[] = {
-#define F(class, tag, kind, safe) { CV_##class##_##tag, kind, safe },
+static const struct fix {
+	enum cv_problem_id id;
+	const char *kind;
+	bool safe;
+	const char *command;
+} fixes[] = {
+#define F(class, tag, kind, safe, command) { CV_##class##_##tag, kind, safe, command },
 #include <chainview/fixes.def>
 #undef F
 };
 
-const char *cv_problem_fix(enum cv_problem_id id, bool *safe)
+static const struct fix *fix_of(enum cv_problem_id id)
 {
 	for (size_t i = 0; i < CV_COUNT(fixes); i++)
-		if (fixes[i].id == id) {
-			*safe = fixes[i].safe;
-			return fixes[i].kind;
-		}
+		if (fixes[i].id == id)
+			return &fixes[i];
 	return NULL;
+}
+
+const char *cv_problem_fix(enum cv_problem_id id, bool *safe)
+{
+	const struct fix *f = fix_of(id);
+
+	*safe = f && f->safe;
+	return f ? f->kind : NULL;
+}
+
+const char *cv_problem_fix_command(enum cv_problem_id id)
+{
+	const struct fix *f = fix_of(id);
+
+	return f ? f->command : NULL;
 }
 
 const char *cv_finding_fix(const struct cv_finding *f, bool *safe)

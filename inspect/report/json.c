@@ -191,16 +191,48 @@ static void put_evidence(struct cv_json *j, struct json_object *o, const struct 
 	cv_json_put(j, o, "evidence", evidence);
 }
 
-/* No command is named as long as there is none. */
-static void put_fix(struct cv_json *j, struct json_object *o, const char *kind, bool safe)
+static struct json_object *fix_object(struct cv_json *j, const char *kind, bool safe)
 {
-	struct json_object *fix;
+	struct json_object *fix = cv_json_object(j);
 
-	if (!kind)
-		return;
-	fix = cv_json_object(j);
 	cv_json_text(j, fix, "kind", kind);
 	cv_json_bool(j, fix, "safe", safe);
+	return fix;
+}
+
+/* For a shell, in quotes; false for a path that cannot be shown as it is. */
+static bool add_command(struct cv_text *t, const char *command, const char *path)
+{
+	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
+
+	cv_text_escape(&shown, cv_bytes_of(path));
+	if (shown.failed || strcmp(cv_text_str(&shown), path) != 0)
+		return false;
+	cv_text_addf(t, "chainview %s '", command);
+	for (const char *c = path; *c; c++)
+		if (*c == '\'')
+			cv_text_add(t, "'\\''");
+		else
+			cv_text_add_bytes(t, c, 1);
+	cv_text_add(t, "'");
+	return !t->failed;
+}
+
+/* The command is left out as long as there is none that does it. */
+static void put_fix(struct cv_json *j, struct json_object *o, const struct cv_graph *g, const struct cv_finding *f)
+{
+	CV_AUTO(cv_text_fini) struct cv_text line = { 0 };
+	const char *command = cv_problem_fix_command(f->id), *kind;
+	struct json_object *fix;
+	bool safe;
+
+	kind = cv_finding_fix(f, &safe);
+	if (!kind)
+		return;
+	fix = fix_object(j, kind, safe);
+	if (command && f->repository < cv_scan_repository_count(g->scan) &&
+	    add_command(&line, command, cv_scan_repository(g->scan, f->repository)->path))
+		cv_json_text(j, fix, "command", cv_text_str(&line));
 	cv_json_put(j, o, "fix", fix);
 }
 
@@ -209,8 +241,6 @@ struct json_object *cv_json_finding(struct cv_json *j, const struct cv_graph *g,
 	const struct cv_problem *p = cv_problem_by_id(f->id);
 	struct json_object *o = cv_json_object(j);
 	CV_AUTO(cv_text_fini) struct cv_text title = { 0 };
-	bool safe = false;
-	const char *fix = cv_finding_fix(f, &safe);
 
 	cv_json_text(j, o, "code", p ? p->code : "");
 	cv_json_text(j, o, "name", p ? p->name : "");
@@ -230,7 +260,7 @@ struct json_object *cv_json_finding(struct cv_json *j, const struct cv_graph *g,
 		cv_json_number(j, o, "bytes", f->bytes);
 	if (f->advisory)
 		cv_json_bool(j, o, "advisory", true);
-	put_fix(j, o, fix, safe);
+	put_fix(j, o, g, f);
 	return o;
 }
 
@@ -347,7 +377,8 @@ bool cv_report_explain_json(const struct cv_problem *const *problems, size_t cou
 		cv_json_text(&j, o, "title", problems[i]->title);
 		put_paragraphs(&j, o, problems[i]->explanation);
 		fix = cv_problem_fix(problems[i]->id, &safe);
-		put_fix(&j, o, fix, safe);
+		if (fix)
+			cv_json_put(&j, o, "fix", fix_object(&j, fix, safe));
 		cv_json_raw(&j, i ? ",\n" : "\n");
 		cv_json_record(&j, o, false);
 	}
