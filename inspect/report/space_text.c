@@ -166,7 +166,8 @@ static void draw_images(struct cv_page *o, const struct cv_space *s, uint32_t re
 		const struct cv_space_image *m = &s->images[i];
 		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-		if (m->known && !o->style.verbose)
+		/* how many were not come to is said at the end */
+		if (!o->style.verbose && (m->known || (s->cancelled && !strcmp(m->why, "cancelled"))))
 			continue;
 		cv_words_image(&t, s->graph, (uint32_t)i, repository);
 		cv_text_addf(&t, ": %s", m->known ? "" : "not computed: ");
