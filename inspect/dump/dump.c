@@ -37,7 +37,8 @@ static bool take_images(struct cv_dump *d, const uint32_t *images, size_t count,
 	d->images = calloc(count + 1, sizeof *d->images);
 	if (!list || !d->images)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	memcpy(list, images, count * sizeof *list);
+	for (size_t i = 0; i < count; i++)
+		list[i] = images[i];
 	qsort_r(list, count, sizeof *list, by_path, (void *)(uintptr_t)d->g);
 	for (size_t i = 0; i < count; i++)
 		if (!i || list[i] != list[i - 1])
