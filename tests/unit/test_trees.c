@@ -237,8 +237,13 @@ static void compare_space(void)
 {
 	static bool live[TREE_IMAGES][TREE_SECTORS];
 	struct cv_err err = { 0 };
-	struct cv_space *space = cv_space_compute(graph, NULL, &err);
+	struct cv_survey *survey = cv_survey_new(graph, NULL, &err);
+	struct cv_space *space;
 
+	fail_on(survey, &err);
+	while (cv_survey_step(survey, -1))
+		;
+	space = cv_survey_take(survey, &err);
 	fail_on(space, &err);
 	for (uint32_t i = 0; i < graph->image_count; i++) {
 		uint64_t sum = 0;
