@@ -80,7 +80,7 @@ static void add_text(struct cv_text *t, const struct cv_session *s)
 {
 	const char *config = getenv("CHAINVIEW_CONFIG");
 
-	add_folder(t, "configuration", "CHAINVIEW_CONFIG", config ? config : "/etc/chainview and ~/.config/chainview/config");
+	add_folder(t, "configuration", "CHAINVIEW_CONFIG", config ? *config ? config : "none" : "/etc/chainview and ~/.config/chainview/config");
 	add_folder(t, "state folder", "CHAINVIEW_STATE_DIR", cv_state_folder() ? cv_state_folder() : "none");
 	add_defaults(t, s);
 	for (size_t i = 0; i < s->config.repositories.len; i++) {
