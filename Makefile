@@ -186,7 +186,7 @@ cli: $(PROGRAMS)
 readonly-cli: $(PROGRAMS)
 	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview-ro) tests/run.sh $(sort $(CLI))
 
-audit: all $(BUILD)/libinspect.a $(BUILD)/chainview-ro $(BUILD)/chainview-shared
+audit: all $(BUILD)/libinspect.a $(BUILD)/librepair.a $(BUILD)/chainview-ro $(BUILD)/chainview-shared
 	@BUILD=$(abspath $(BUILD)) tests/run.sh $(sort $(wildcard tests/audit/*.sh))
 
 check:

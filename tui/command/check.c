@@ -46,7 +46,7 @@ static bool set_fingerprints(struct cv_settings *settings, const char *value, st
 static const struct cv_option_row options[] = {
 	{ "fail-on", 0, "SEVERITY", "error warning never", "what makes the status 4: error, warning or never", set_fail_on, 0 },
 	CV_MONITOR_OPTIONS,
-	{ "fingerprints", 0, "HOW", "auto off renew", "compare parents with what was recorded: auto, off or renew",
+	{ "fingerprints", 0, "HOW", "auto off renew", "compare parents with what was recorded before",
 	  set_fingerprints, 0 },
 	{ "depth-warn", 0, "N", NULL, "chains of so many images are too deep", set_depth_warn, 0 },
 	{ "leak-percent", 0, "N", NULL, "report leaks from this share of an image on", set_leak_percent, 0 },

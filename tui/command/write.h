@@ -23,7 +23,7 @@ int cv_write_run(struct cv_session *s, const struct cv_write_call *call);
 
 /* Rows for --yes and what else all writers take. */
 #define CV_WRITE_OPTIONS \
-	{ "yes", 0, NULL, NULL, "do it; without this (or typed consent) it is a dry run", CV_ON(write.yes) }
+	{ "yes", 0, NULL, NULL, "do it; without it (or typed consent) a dry run", CV_ON(write.yes) }
 
 /* The one repository that the words name, as an absolute path in *path (the caller's); CV_EUSAGE if there is not exactly
  * one. Its place is added to the session. */
