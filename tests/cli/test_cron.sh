@@ -98,7 +98,7 @@ says "it can be switched off"
 CHAINVIEW_STATE_DIR=$repo/.state cron 31 4 -v
 has "a state folder in the repository is not used" 'lies in a repository' "$err"
 verdict "and not made" "$([ ! -e "$repo/.state" ]; echo $?)"
-if [ "$(id -u)" -eq 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=16k tmpfs "$work/small" 2>/dev/null; then
+if [ "$(id -u)" -eq 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=16k,mode=0700 tmpfs "$work/small" 2>/dev/null; then
 	cp -r "$CHAINVIEW_STATE_DIR"/last "$work/small/" 2>/dev/null
 	kept=$(cat "$work/small/last/"*)
 	dd if=/dev/zero of="$work/small/full" bs=1k 2>/dev/null
