@@ -54,11 +54,12 @@ static bool is_unseen(int32_t c)
 {
 	static const struct { int32_t first, last; } unseen[] = {
 		{ 0xad, 0xad },       { 0x34f, 0x34f },     { 0x61c, 0x61c },     { 0x600, 0x605 },
-		{ 0x6dd, 0x6dd },     { 0x70f, 0x70f },     { 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },
-		{ 0x180b, 0x180f },   { 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },
-		{ 0x3164, 0x3164 },   { 0xe000, 0xf8ff },   { 0xfdd0, 0xfdef },   { 0xfe00, 0xfe0f },
-		{ 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0xfffe, 0xffff },
-		{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0x10ffff },
+		{ 0x6dd, 0x6dd },     { 0x70f, 0x70f },     { 0x890, 0x891 },     { 0x8e2, 0x8e2 },
+		{ 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },   { 0x200b, 0x200f },
+		{ 0x2028, 0x202e },   { 0x2060, 0x206f },   { 0x3164, 0x3164 },   { 0xe000, 0xf8ff },
+		{ 0xfdd0, 0xfdef },   { 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },
+		{ 0xfff0, 0xfffb },   { 0xfffe, 0xffff },   { 0x110bd, 0x110bd }, { 0x110cd, 0x110cd },
+		{ 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0x10ffff },
 	};
 
 	for (size_t i = 0; i < CV_COUNT(unseen); i++)
@@ -75,22 +76,40 @@ static bool starts_an_escape(struct cv_bytes bytes, size_t backslash)
 	return (left >= 1 && next[0] == 'x') || (left >= 2 && next[0] == 'u' && next[1] == '{');
 }
 
+static void add_byte_escape(struct cv_text *t, unsigned char byte)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	cv_text_add_bytes(t, (const char[]){ '\\', 'x', digits[byte >> 4], digits[byte & 15] }, 4);
+}
+
+/* The character c at start; -1 is a byte that is not legal there. */
+static bool is_shown_as_it_is(struct cv_bytes bytes, size_t start, int32_t c)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return false;
+	return c == '\\' ? !starts_an_escape(bytes, start) : c < 0x80 || !is_unseen(c);
+}
+
 void cv_text_escape(struct cv_text *t, struct cv_bytes bytes)
 {
+	size_t added = 0;
+
 	for (size_t pos = 0; pos < bytes.len;) {
 		size_t start = pos;
 		int32_t c = cv_utf8_next(bytes, &pos);
 
-		if (c < 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
-			for (size_t i = start; i < pos; i++)
-				cv_text_addf(t, "\\x%02x", (unsigned char)bytes.at[i]);
-		else if (is_unseen(c))
+		if (is_shown_as_it_is(bytes, start, c))
+			continue;
+		cv_text_add_bytes(t, bytes.at + added, start - added);
+		if (c >= 0xa0)
 			cv_text_addf(t, "\\u{%x}", (unsigned)c);
-		else if (c == '\\' && starts_an_escape(bytes, start))
-			cv_text_add(t, "\\x5c");
-		else
-			cv_text_add_bytes(t, bytes.at + start, pos - start);
+		for (size_t i = start; c < 0xa0 && i < pos; i++)
+			add_byte_escape(t, (unsigned char)bytes.at[i]);
+		added = pos;
 	}
+	if (added < bytes.len)
+		cv_text_add_bytes(t, bytes.at + added, bytes.len - added);
 }
 
 static void add_utf8(struct cv_text *t, uint32_t c)

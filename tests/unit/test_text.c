@@ -31,6 +31,8 @@ static const struct pair escapes[] = {
 	PAIR("gpj.\xe2\x80\xaetxt", "gpj.\\u{202e}txt"),      /* right-to-left override */
 	PAIR("zero\xe2\x80\x8bwidth", "zero\\u{200b}width"),
 	PAIR("\xef\xbb\xbf", "\\u{feff}"),
+	PAIR("\xe0\xa3\xa2" "5", "\\u{8e2}5"),              /* Arabic sign that is drawn around what follows */
+	PAIR("a\xf0\x93\x90\xb0" "b", "a\\u{13430}b"),     /* joins Egyptian hieroglyphs */
 	PAIR(".\\base.vhd", ".\\base.vhd"),
 	PAIR("\\x41", "\\x5cx41"),
 	PAIR("\\u{41}", "\\x5cu{41}"),
