@@ -173,8 +173,9 @@ static bool walk_step(struct cv_qcow_tables *t, uint64_t pos, struct cv_extents 
 	next = skip_unallocated(t, index);
 	if (next > index)
 		return add_plain(list, CV_EXTENT_PARENT, next << shift, 0, err);
+	/* The file ended before this entry, so it ended before all that follow. */
 	if (index - t->l1_first >= t->l1_have)
-		return add_plain(list, CV_EXTENT_BAD, (index + 1) << shift, t->l1_off + index * 8, err);
+		return add_plain(list, CV_EXTENT_BAD, t->l1_entries << shift, t->l1_off + index * 8, err);
 	entry = t->l1[index - t->l1_first];
 	if (!table_possible(t, entry))
 		return add_plain(list, CV_EXTENT_BAD, (index + 1) << shift, entry & t->l1_mask, err);
