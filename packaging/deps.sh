@@ -7,6 +7,7 @@ build="gcc make pkg-config libc6-dev libncurses-dev libjson-c-dev libseccomp-dev
 	libinih-dev uthash-dev zlib1g-dev libzstd-dev libpng-dev libssl-dev libbfio-dev libvhdi-dev libqcow-dev linux-libc-dev"
 test="libcmocka-dev qemu-utils libvhdi-utils libqcow-utils tmux strace binutils git procps util-linux
 	e2fsprogs xfsprogs btrfs-progs python3 python3-jsonschema libmonitoring-plugin-perl mandoc systemd"
+fuzz="clang-14 libclang-rt-14-dev"
 
 packages()
 {
@@ -14,6 +15,7 @@ packages()
 		case $set in
 		build) echo "$build" ;;
 		test) echo "$test" ;;
+		fuzz) echo "$fuzz" ;;
 		*) echo "deps.sh: no such set: $set" >&2; exit 16 ;;
 		esac
 	done
