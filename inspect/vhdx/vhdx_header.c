@@ -56,6 +56,9 @@ static void take_header(struct cv_vhdx *v, const struct cv_vhdx_header_disk *h, 
 
 		pending.has_where = true;
 		pending.where = (struct cv_range){ cv_le64_get(h->log_offset), cv_le32_get(h->log_length) };
+		/* A place that is none: then the fields that say so. */
+		if (!cv_range_inside(pending.where, v->source->size))
+			pending.where = (struct cv_range){ at + 68, 12 };
 		cv_facts_find(f, pending);
 		f->flags |= CV_FACT_DIRTY;
 	}

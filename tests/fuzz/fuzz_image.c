@@ -35,19 +35,25 @@ static struct cv_source *open_source(void)
 	return source;
 }
 
+static void require_place(struct cv_range r, const char *what)
+{
+	fuzz_require(cv_range_inside(r, UINT64_MAX), "the place of %s wraps", what);
+}
+
+/* What the process that scans would not take from the one that reads. */
 static void require_facts(const struct cv_facts *f)
 {
-	uint64_t end;
-
 	for (uint32_t i = 0; i < f->finding_count; i++) {
-		const struct cv_finding *x = &f->findings[i];
-
-		fuzz_require(cv_problem_by_id(x->id), "finding %d is none", x->id);
-		fuzz_require(!x->has_where || !__builtin_add_overflow(x->where.off, x->where.len, &end), "a place wraps");
+		fuzz_require(cv_problem_by_id(f->findings[i].id), "finding %d is none", f->findings[i].id);
+		require_place(f->findings[i].where, "a finding");
 	}
-	for (uint32_t i = 0; i < f->name_count; i++)
+	for (uint32_t i = 0; i < f->attr_count; i++)
+		require_place(f->attrs[i].where, cv_attr_rows[f->attrs[i].id].key);
+	for (uint32_t i = 0; i < f->name_count; i++) {
+		require_place(f->names[i].where, "a name");
 		fuzz_require(f->names[i].kind == CV_NAME_OPAQUE || f->names[i].kind == CV_NAME_EXTERNAL ||
 			     f->names[i].path.len, "a name that leads nowhere");
+	}
 }
 
 /* The facts of the image; the caller frees them. */

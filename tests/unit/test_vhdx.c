@@ -258,6 +258,26 @@ static void a_poke_is_found(void **state)
 	discard(NULL);
 }
 
+/* A place that wraps would make the whole answer of the reading process worthless. */
+static void a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so(void **state)
+{
+	size_t header = CV_VHDX_HEADER_OFFSET(1);
+	struct cv_facts *f;
+
+	(void)state;
+	assert_int_equal(build(NULL), 0);
+	image[header + 48] = 1;
+	memset(image + header + 68, 0xff, 12);
+	seal(header, 4096);
+	f = read_image(FILE_SIZE);
+	assert_int_equal(f->finding_count, 1);
+	assert_int_equal(f->findings[0].id, CV_VHX_VHDX_LOG_PENDING);
+	assert_int_equal(f->findings[0].where.off, header + 68);
+	assert_int_equal(f->findings[0].where.len, 12);
+	cv_facts_free(f);
+	discard(NULL);
+}
+
 static void either_header_alone_serves(void **state)
 {
 	struct cv_facts *f;
@@ -359,6 +379,7 @@ int main(void)
 	struct CMUnitTest tests[FIXED_TESTS + CV_COUNT(pokes)] = {
 		cmocka_unit_test(crc32c_gives_the_known_sums),
 		cmocka_unit_test_setup_teardown(a_differencing_image_is_read_in_full, build, discard),
+		cmocka_unit_test(a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so),
 		cmocka_unit_test_setup_teardown(either_header_alone_serves, build, discard),
 		cmocka_unit_test_setup_teardown(short_and_mutated_files_end_in_findings, build, discard),
 		cmocka_unit_test(qemu_images_are_read_as_qemu_made_them),
