@@ -99,7 +99,9 @@ bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, co
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	for (uint64_t i = 0; i < n && !u.failed; i++)
 		unpack_item(&u, arena, &list[i]);
+	if (u.failed)
+		return cv_fail(err, CV_EFORMAT, "its PREPARE record names images that cannot be");
 	*items = list;
 	*count = (size_t)n;
-	return !u.failed || cv_fail(err, CV_EFORMAT, "its PREPARE record names images that cannot be");
+	return true;
 }

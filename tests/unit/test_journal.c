@@ -237,9 +237,9 @@ static void names_that_lead_out_are_refused(void **state)
 {
 	static const char *const bad[] = { "", ".", "..", "a/../b", "../a", "/etc/passwd", "a//b", "a/", "a/." };
 	CV_AUTO(cv_auto_arena) struct cv_arena *arena = cv_arena_new(SIZE_MAX);
-	const struct cv_plan_item *items;
+	const struct cv_plan_item *items = NULL;
 	const char *command;
-	size_t count;
+	size_t count = 0;
 
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(bad); i++) {
@@ -252,6 +252,9 @@ static void names_that_lead_out_are_refused(void **state)
 		r = (struct cv_record){ CV_RECORD_PREPARE, 1, 0, p.at, p.len };
 		assert_false(cv_items_unpack(arena, &r, &command, &items, &count, &err));
 		assert_int_equal(err.code, CV_EFORMAT);
+		/* What is listed of a journal must not go over images without a path. */
+		assert_null(items);
+		assert_int_equal(count, 0);
 		cv_pack_fini(&p);
 	}
 }
