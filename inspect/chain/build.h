@@ -113,7 +113,7 @@ struct cv_build {
 
 static inline const struct cv_target *cv_targets_of(const struct cv_build *b, const struct cv_node *n)
 {
-	return b->targets.at + n->first_target;
+	return b->targets.at ? b->targets.at + n->first_target : NULL;
 }
 
 static inline bool cv_has(const struct cv_facts *f, uint32_t flag)
