@@ -69,3 +69,46 @@ static void name_seeds(struct fuzz_seeds *s)
 const struct fuzz_target fuzz_target_names = {
 	.name = "names", .max = 1024, .run = run_names, .seeds = name_seeds,
 };
+
+/* A header's locators and own name, and the file behind it: 192 bytes of the former, 64 of the latter, then the file. */
+static void run_locators(const uint8_t *at, size_t len)
+{
+	struct vhd_reader r = { .header = { .present = true, .where = { 512, sizeof(struct vhd_header_disk) } } };
+	size_t locators = sizeof r.header.disk.locators, own = 64;
+	struct cv_err err = { 0 };
+
+	if (len < locators + own)
+		return;
+	memcpy(r.header.disk.locators, at, locators);
+	memcpy(r.header.disk.parent_name, at + locators, own);
+	r.facts = cv_facts_new();
+	r.source = cv_source_memory(at + locators + own, len - locators - own, &err);
+	fuzz_require(r.facts && r.source, "no memory");
+	if (!cv_vhd_locators_read(&r, &err))
+		fuzz_require_shown(cv_bytes_of(err.text), false);
+	for (uint32_t i = 0; i < r.facts->name_count; i++)
+		require_name(&r.facts->names[i]);
+	cv_source_close(r.source);
+	cv_facts_free(r.facts);
+}
+
+static void locator_seeds(struct fuzz_seeds *s)
+{
+	static const char *const codes[] = { "MacX", "W2ku", "W2ru", "Mac ", "Wi2r", "Wi2k", "none", "\0\0\0" };
+	uint8_t input[192 + 64 + 512] = { 0 };
+
+	for (size_t i = 0; i < CV_COUNT(codes); i++) {
+		struct vhd_locator_disk *d = (void *)(input + i * sizeof *d);
+
+		memcpy(d->code, codes[i], 4);
+		d->space = cv_be32_of(1);
+		d->length = cv_be32_of(20);
+		d->offset = cv_be64_of(64 * i);
+		memcpy(input + 256 + 64 * i, "f\0i\0l\0e\0:\0/\0/\0x\0\\\0y\0", 20);
+	}
+	s->keep(s, input, sizeof input);
+}
+
+const struct fuzz_target fuzz_target_locators = {
+	.name = "locators", .max = 2048, .run = run_locators, .seeds = locator_seeds,
+};

@@ -28,5 +28,8 @@ bool fuzz_image_put(struct fuzz_image *m, uint64_t off, uint64_t n, size_t bytes
 
 /* image_mutate.c */
 size_t fuzz_image_mutate(enum cv_format_id format, uint8_t *at, size_t len, size_t max, struct fuzz_dice *d);
+/* The same for files that are no images: with checksums of their own, numbers as in that format. */
+size_t fuzz_image_mutate_as(enum cv_format_id format, void (*seal)(struct fuzz_image *m), uint8_t *at, size_t len, size_t max,
+			    struct fuzz_dice *d);
 
 #endif

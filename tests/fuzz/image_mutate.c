@@ -190,7 +190,8 @@ static void load(struct fuzz_image *m, enum cv_format_id format, const uint8_t *
 	}
 }
 
-size_t fuzz_image_mutate(enum cv_format_id format, uint8_t *at, size_t len, size_t max, struct fuzz_dice *d)
+size_t fuzz_image_mutate_as(enum cv_format_id format, void (*seal)(struct fuzz_image *m), uint8_t *at, size_t len, size_t max,
+			    struct fuzz_dice *d)
 {
 	static void (*const ways[])(struct fuzz_image *m, struct fuzz_dice *d) = {
 		set_header_number, set_header_number, set_number, set_number, set_number, change_bytes, change_size, copy_piece,
@@ -204,6 +205,11 @@ size_t fuzz_image_mutate(enum cv_format_id format, uint8_t *at, size_t len, size
 	for (uint32_t n = 1u << fuzz_below(d, 4); n; n--)
 		ways[fuzz_below(d, CV_COUNT(ways))](&m, d);
 	if (fuzz_below(d, 16))
-		fuzz_image_seal(&m);
+		seal(&m);
 	return sparse_encode(&m.file, at, max);
+}
+
+size_t fuzz_image_mutate(enum cv_format_id format, uint8_t *at, size_t len, size_t max, struct fuzz_dice *d)
+{
+	return fuzz_image_mutate_as(format, fuzz_image_seal, at, len, max, d);
 }
