@@ -15,7 +15,10 @@
 #endif
 
 #ifdef COUNTS
-#include <sanitizer/allocator_interface.h>
+/* gcc does not install the header that declares them. */
+int __sanitizer_install_malloc_and_free_hooks(void (*took)(const volatile void *, size_t),
+					      void (*gave)(const volatile void *));
+size_t __sanitizer_get_allocated_size(const volatile void *p);
 
 static bool counting;
 static size_t held;
@@ -35,7 +38,7 @@ static void took(const volatile void *p, size_t len)
 /* What was there before the target began is not counted, so its release is not either. */
 static void gave(const volatile void *p)
 {
-	size_t len = counting && p ? __sanitizer_get_allocated_size((const void *)p) : 0;
+	size_t len = counting && p ? __sanitizer_get_allocated_size(p) : 0;
 
 	held -= len < held ? len : held;
 }

@@ -98,7 +98,7 @@ static void the_kept_inputs_do_no_harm(void **state)
 		replay_seed(&seeds, *w, strlen(*w));
 	if (now->target->seeds)
 		now->target->seeds(&seeds);
-	replay(NULL, 0);
+	replay((const uint8_t *)"", 0);
 	print_message("%s: %u inputs\n", now->target->name, replayed);
 }
 
