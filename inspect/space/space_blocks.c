@@ -236,34 +236,48 @@ static bool claim_l2(struct cv_space_host *h, uint64_t off, cv_be64 *raw, struct
 	return true;
 }
 
+/* The L2 tables of some L1 entries; *left more of them fit into the file. */
+static bool claim_l2_tables(struct cv_space_host *h, const cv_be64 *l1, size_t count, cv_be64 *raw, uint64_t *left,
+			    struct cv_err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t off = cv_be64_get(l1[i]);
+
+		if (!off || off >= h->layer->source->size)
+			continue;
+		if (!(*left)--)
+			return cv_fail(err, CV_EFORMAT, "more L2 tables than the file can hold");
+		if (!claim_l2(h, off, raw, err))
+			return false;
+	}
+	return true;
+}
+
 static bool claim_qcow(struct cv_space_host *h, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) cv_be64 *raw = malloc(CHUNK * sizeof *raw);
-	uint64_t size = h->layer->source->size, left = size / 512;
-	struct blocks *b;
-	cv_be64 disk;
+	CV_AUTO(cv_auto_free) cv_be64 *l1 = malloc(CHUNK * sizeof *l1);
+	uint64_t size = h->layer->source->size, at, count, left;
+	const struct cv_qcow_tables *t;
 
-	if (!raw)
+	if (!raw || !l1)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!begin(h, err) || !take_tables(h, err))
 		return false;
-	b = h->state;
-	b->whole = UINT64_C(1) << b->tables.cluster_bits;
+	t = &((struct blocks *)h->state)->tables;
+	((struct blocks *)h->state)->whole = UINT64_C(1) << t->cluster_bits;
 	if (!claim(h, CV_CLAIM_METADATA, 0, sizeof(struct cv_qcow_header_disk), err) ||
-	    !claim(h, CV_CLAIM_METADATA, b->tables.l1_off, b->tables.l1_entries * 8, err))
+	    !claim(h, CV_CLAIM_METADATA, t->l1_off, t->l1_entries * 8, err))
 		return false;
-	for (uint64_t i = 0; i < b->tables.l1_entries; i++) {
-		uint64_t at = b->tables.l1_off + i * 8;
-
-		if (!cv_range_inside((struct cv_range){ at, 8 }, size))
-			break;
-		if (!cv_source_read(h->layer->source, &disk, 8, at, err))
+	at = t->l1_off;
+	count = at < size ? (size - at) / 8 : 0;
+	count = count < t->l1_entries ? count : t->l1_entries;
+	left = size / (8u << t->l2_bits) + 1;
+	for (uint64_t n; count; count -= n, at += n * 8) {
+		n = count < CHUNK ? count : CHUNK;
+		if (!cv_source_read(h->layer->source, l1, (size_t)n * 8, at, err))
 			return cv_wrap(err, "while reading the L1 table");
-		if (!cv_be64_get(disk) || cv_be64_get(disk) >= size)
-			continue;
-		if (!left--)
-			return cv_fail(err, CV_EFORMAT, "more L2 tables than the file can hold");
-		if (!claim_l2(h, cv_be64_get(disk), raw, err))
+		if (!claim_l2_tables(h, l1, (size_t)n, raw, &left, err))
 			return false;
 	}
 	return true;

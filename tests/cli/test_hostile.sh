@@ -149,7 +149,7 @@ verdict "sparse files of $size bytes keep the limits" $bad_huge
 "$CHAINVIEW" check --refs=none --json "$huge" | tr -d '\n\t ' >"$work/huge.json"
 has "a VHD made eight exbibytes long has lost its footer" '"name":"vhd-footer-missing"[^{}]*"image":"long.vhd"' "$work/huge.json"
 
-ends "verifying a disk of eight exbibytes can be interrupted" 32 timeout -s INT 3 "$CHAINVIEW" verify \
+ends "verifying a disk of eight exbibytes can be interrupted" 32 timeout --preserve-status -s INT 3 "$CHAINVIEW" verify \
 	--repo "$work/samples/hostile-value-vhd-size" "$work/samples/hostile-value-vhd-size/disk.vhd"
 
 # --- the kept inputs of the fuzz targets --------------------------------------------------------------------------------
