@@ -55,7 +55,8 @@ status_of on-broken.qcow2 unreadable
 status_of twin-parent.qcow2 found
 verdict "hard-link twins are one node" "$([ "$(grep -o '"id":"twin-[ab].qcow2","path"' "$work/tree" | wc -l)" -eq 1 ]; echo $?)"
 
-ends "check finds errors and warnings" "$([ "$(id -u)" -eq 0 ] && echo 68 || echo 76)" "$CHAINVIEW" check --refs=none "$repo"
+# 8: the tables of what is cut short or no image could not be looked at.
+ends "check finds errors and warnings" 76 "$CHAINVIEW" check --refs=none "$repo"
 cp "$work/.out" "$work/check"
 as_nobody=
 if [ "$(id -u)" -eq 0 ]; then # root may look into every folder

@@ -13,6 +13,7 @@
 #include "tui/command/fingerprints.h"
 #include "tui/command/output.h"
 #include "tui/command/signals.h"
+#include "tui/command/state.h"
 
 /* Images that stand on others or carry some; each takes some milliseconds. */
 #define MOST_IMAGES_IN_CHAINS 1000u
@@ -52,12 +53,13 @@ static bool compare_prints(struct closer *c, struct cv_err *err)
 	struct cv_fingerprints *known;
 	bool usable = false;
 
-	if (settings->fingerprints == CV_FINGERPRINTS_OFF)
+	if (settings->fingerprints == CV_FINGERPRINTS_OFF || !cv_state_folder() || cv_session_holds(c->s, cv_state_folder()))
 		return true;
 	known = cv_fingerprints_load(&usable, &trouble);
-	if (trouble.code)
+	/* No check depends on the folder; what is in it and cannot be believed is another matter. */
+	if (trouble.code && (usable || trouble.code == CV_EREFUSED || settings->verbose))
 		complain("fingerprints are not compared", &trouble);
-	c->s->unavailable |= trouble.code != CV_OK;
+	c->s->unavailable |= usable && trouble.code;
 	if (usable)
 		c->prints = cv_fingerprint_graph(c->s->graph, known, &how, err);
 	cv_fingerprints_free(known);

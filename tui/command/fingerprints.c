@@ -8,26 +8,18 @@
 
 #include "tui/command/fingerprints.h"
 #include "tui/command/output.h"
+#include "tui/command/state.h"
 
 #define LOCK_FILE "fingerprints.lock"
 #define LARGEST ((off_t)256 << 20)
 /* What nobody has seen for so long is forgotten. */
 #define FORGET_SECONDS ((int64_t)400 * 24 * 3600)
 
-static const char *folder_path(void)
-{
-	const char *given = getenv("CHAINVIEW_STATE_DIR");
-
-	if (!given)
-		return "/var/lib/chainview";
-	return *given ? given : NULL;
-}
-
 static bool fail_name(struct cv_err *err, const char *name, const char *why)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	cv_text_escape(&t, cv_bytes_of(folder_path()));
+	cv_text_escape(&t, cv_bytes_of(cv_state_folder()));
 	if (name)
 		cv_text_addf(&t, "/%s", name);
 	return cv_fail(err, CV_EREFUSED, "%s: %s", cv_text_str(&t), why);
@@ -53,7 +45,7 @@ static int dup_cloexec(int fd)
 /* The folder, or -1: without an error if there is none. */
 static int open_folder(struct cv_err *err)
 {
-	const char *path = folder_path();
+	const char *path = cv_state_folder();
 	CV_AUTO(cv_auto_close) int fd = -1;
 	struct stat st;
 
@@ -63,7 +55,7 @@ static int open_folder(struct cv_err *err)
 		mkdir(path, 0700);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && !is_not_for_us(errno))
-		fail_name(err, NULL, strerror(errno));
+		cv_fail_errno(err, "cannot open the state folder");
 	else if (fd >= 0 && (fstat(fd, &st) || !is_ours(&st)))
 		fail_name(err, NULL, "others can write to it, so what it holds is not believed");
 	return err->code || fd < 0 ? -1 : dup_cloexec(fd);
@@ -101,7 +93,7 @@ static struct cv_fingerprints *load_from(int folder, struct cv_err *err)
 	set = cv_fingerprints_read((struct cv_bytes){ cv_text_str(&text), text.len }, err);
 	if (!set) {
 		cv_text_clear(&text);
-		cv_text_escape(&text, cv_bytes_of(folder_path()));
+		cv_text_escape(&text, cv_bytes_of(cv_state_folder()));
 		cv_wrap(err, "%s/" CV_FINGERPRINT_FILE, cv_text_str(&text));
 	}
 	return set;

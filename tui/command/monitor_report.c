@@ -215,27 +215,6 @@ static bool speaks(const struct work *w)
 
 /* --- what is kept ------------------------------------------------------------------------------------------ */
 
-/* Nothing is made in a repository, whatever the configuration says. */
-static bool in_repository(const struct cv_session *s, const char *path)
-{
-	CV_AUTO(cv_auto_free) char *real = realpath(path, NULL);
-	const char *slash = strrchr(path, '/');
-
-	if (!real) {
-		CV_AUTO(cv_auto_free) char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-
-		real = folder ? realpath(folder, NULL) : NULL;
-	}
-	for (size_t i = 0; real && i < s->places.len; i++) {
-		CV_AUTO(cv_auto_free) char *place = realpath(s->places.at[i].path, NULL);
-		size_t len = place ? strlen(place) : 0;
-
-		if (place && !strncmp(real, place, len) && (real[len] == '/' || !real[len] || len == 1))
-			return true;
-	}
-	return false;
-}
-
 static bool put_metrics(const struct cv_sink *sink, void *ctx)
 {
 	return cv_report_metrics(ctx, sink);
@@ -256,7 +235,7 @@ static bool write_metrics(const struct work *w, const struct part *p, struct cv_
 		cv_text_addf(&path, "%schainview-%s.prom", where[len - 1] == '/' ? "" : "/", p->name.key);
 	if (path.failed)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	if (in_repository(w->s, cv_text_str(&path)))
+	if (cv_session_holds(w->s, cv_text_str(&path)))
 		return cv_fail(err, CV_EREFUSED, "--metrics lies in a repository, in which nothing is made");
 	return cv_replace_file(cv_text_str(&path), (struct cv_report_call){ put_metrics, p->now }, err);
 }
@@ -278,7 +257,7 @@ static void keep_results(const struct work *w)
 	struct cv_err err = { .code = CV_OK };
 
 	for (size_t i = 0; i < w->parts.len && cv_state_folder(); i++) {
-		if (in_repository(w->s, cv_state_folder()))
+		if (cv_session_holds(w->s, cv_state_folder()))
 			cv_fail(&err, CV_EREFUSED, "the state folder lies in a repository");
 		else if (cv_state_write(w->parts.at[i].name.key, w->parts.at[i].now, &err))
 			continue;
@@ -368,7 +347,7 @@ bool cv_monitor_lock(struct cv_session *s)
 
 		if (place->other)
 			continue;
-		if (!cv_state_folder() || in_repository(s, cv_state_folder()) ||
+		if (!cv_state_folder() || cv_session_holds(s, cv_state_folder()) ||
 		    !cv_state_name_of(&name, &s->config, place->path, place->offset, &err)) {
 			any = true;
 			continue;

@@ -288,6 +288,26 @@ bool cv_session_again(struct cv_session *s, struct cv_err *err)
 	return cv_session_run(s, err);
 }
 
+bool cv_session_holds(const struct cv_session *s, const char *path)
+{
+	CV_AUTO(cv_auto_free) char *real = realpath(path, NULL);
+	const char *slash = strrchr(path, '/');
+
+	if (!real) {
+		CV_AUTO(cv_auto_free) char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+
+		real = folder ? realpath(folder, NULL) : NULL;
+	}
+	for (size_t i = 0; real && i < s->places.len; i++) {
+		CV_AUTO(cv_auto_free) char *place = realpath(s->places.at[i].path, NULL);
+		size_t len = place ? strlen(place) : 0;
+
+		if (place && !strncmp(real, place, len) && (real[len] == '/' || !real[len] || len == 1))
+			return true;
+	}
+	return false;
+}
+
 /* A source that was asked for by name and could not be read at all. */
 static bool source_failed(const struct cv_session *s)
 {

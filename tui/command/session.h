@@ -64,6 +64,9 @@ struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *e
  * returns gives a partial graph, sets s->cancelled and is no error; one that comes later does nothing. */
 bool cv_session_run(struct cv_session *s, struct cv_err *err);
 
+/* True if the path, or the folder that it would be made in, lies in one of the places: nothing is made there. */
+bool cv_session_holds(const struct cv_session *s, const char *path);
+
 /* Once more, from the beginning: what the first run found is gone. */
 bool cv_session_again(struct cv_session *s, struct cv_err *err);
 
