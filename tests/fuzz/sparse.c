@@ -143,7 +143,7 @@ static bool source_hole(struct cv_source *self, uint64_t off, uint64_t *start_of
 	return true;
 }
 
-static const struct cv_source_ops sparse_ops = { source_pread, source_close, source_hole };
+static const struct cv_source_ops sparse_ops = { source_pread, source_close, source_hole, NULL };
 
 struct cv_source *sparse_source(const struct sparse *s, struct cv_err *err)
 {

@@ -244,16 +244,3 @@ size_t cv_scan_by_inode(const struct cv_scan *s, uint64_t device, uint64_t inode
 {
 	return device == 1 && inode >= 100 && inode - 100 < s->file_count ? inode - 100 : SIZE_MAX;
 }
-
-size_t cv_scan_trouble_count(const struct cv_scan *scan)
-{
-	(void)scan;
-	return 0;
-}
-
-const struct cv_trouble *cv_scan_trouble(const struct cv_scan *scan, size_t i)
-{
-	(void)scan;
-	(void)i;
-	return NULL;
-}
