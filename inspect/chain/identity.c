@@ -33,7 +33,8 @@ void cv_identities_make(struct cv_build *b)
 		const struct cv_facts *f = b->nodes[i].facts;
 		struct cv_identity *x = &b->identities[b->identity_count];
 
-		if (!cv_has(f, CV_FACT_UUID))
+		/* Of a process that was taken over: a file of no format that has an identity. It never becomes an image. */
+		if (!cv_has(f, CV_FACT_UUID) || f->format == CV_FORMAT_NONE)
 			continue;
 		x->format = f->format;
 		x->node = i;

@@ -169,6 +169,9 @@ static void equal_identities_are_told_apart_by_names(void **state)
 		  "vhd a.vhd id=1\nvhd copy.vhd id=1",
 		  "a.vhd none d0 ^a.vhd +0 leaf duplicate-identity!i\n"
 		  "copy.vhd none d0 ^copy.vhd +0 leaf duplicate-identity!i\n" },
+		{ "what no format knows has none, whatever the reading process says",
+		  "file a.txt id=1\nfile b.txt id=1\nvhd c.vhd id=1",
+		  "c.vhd none d0 ^c.vhd +0 leaf\n" },
 		{ "hard links are one image",
 		  "vhd a.vhd id=1\nalso a.vhd b.vhd\nvhd leaf.vhd id=2 on=1 name=b.vhd",
 		  "a.vhd none d0 ^a.vhd +1 base\n"
