@@ -32,6 +32,8 @@ static void add_name(struct cv_vhdx *v, const struct value *value, enum cv_name_
 				.text = { cv_text_str(&value->text), value->text.len } };
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
 
+	if (!name.text.len)
+		return;
 	cv_text_add_bytes(&path, name.text.at, name.text.len);
 	for (size_t i = 0; i < path.len; i++)
 		if (path.at[i] == '\\')

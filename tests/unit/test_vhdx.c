@@ -278,6 +278,24 @@ static void a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so(void **
 	discard(NULL);
 }
 
+static void a_recorded_name_without_a_letter_is_none(void **state)
+{
+	size_t length = LOCATOR + 20 + 12 + 10;      /* of the value of the second entry, relative_path */
+	struct cv_facts *f;
+
+	(void)state;
+	assert_int_equal(build(NULL), 0);
+	image[length] = image[length + 1] = 0;
+	f = read_image(FILE_SIZE);
+	assert_true(f->flags & CV_FACT_PARENT);
+	for (uint32_t i = 0; i < f->name_count; i++) {
+		assert_int_not_equal(f->names[i].source, CV_NAME_VHDX_RELATIVE);
+		assert_true(f->names[i].path.len > 0);
+	}
+	cv_facts_free(f);
+	discard(NULL);
+}
+
 static void either_header_alone_serves(void **state)
 {
 	struct cv_facts *f;
@@ -379,6 +397,7 @@ int main(void)
 	struct CMUnitTest tests[FIXED_TESTS + CV_COUNT(pokes)] = {
 		cmocka_unit_test(crc32c_gives_the_known_sums),
 		cmocka_unit_test_setup_teardown(a_differencing_image_is_read_in_full, build, discard),
+		cmocka_unit_test(a_recorded_name_without_a_letter_is_none),
 		cmocka_unit_test(a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so),
 		cmocka_unit_test_setup_teardown(either_header_alone_serves, build, discard),
 		cmocka_unit_test_setup_teardown(short_and_mutated_files_end_in_findings, build, discard),
