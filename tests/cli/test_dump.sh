@@ -18,9 +18,8 @@ python3 -c 'import jsonschema' 2>/dev/null && python=python3
 [ -n "$python" ] || [ ! -x /usr/bin/python3 ] || ! /usr/bin/python3 -c 'import jsonschema' 2>/dev/null || python=/usr/bin/python3
 if [ -z "$python" ]; then skip "all tests of dump" "no python3-jsonschema"; finish; fi
 
-# Every recipe: 0, or 8 where something could not be looked at. But for one, whose file is 200 GiB of holes: three digests
-# of them take minutes and show nothing.
-"$SAMPLE" sample --list | cut -d' ' -f1 | grep -vx healthy-qcow2-sparse >recipes
+# Every recipe: 0, or 8 where something could not be looked at.
+"$SAMPLE" sample --list | cut -d' ' -f1 >recipes
 mkdir s m j
 : >statuses
 set --
