@@ -17,6 +17,8 @@ step()
 }
 
 san=address,undefined
+# The kept inputs of the fuzz targets take their time under sanitizers.
+export TEST_SECONDS=2400
 step "build" "$make" -s $jobs W=1 BUILD="$build" all "$build/libtui.a"
 step "unit tests" "$make" -s $jobs BUILD="$build" unit
 step "tests of the program" "$make" -s BUILD="$build" cli

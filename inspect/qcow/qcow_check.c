@@ -14,7 +14,7 @@
 #define CHUNK         (1u << 20)             /* L1 entries that are put in order together: disks of 2 TiB */
 #define READ          8192u                  /* entries that are read together */
 #define SLICE         (UINT64_C(128) << 20)  /* clusters that are compared at once */
-#define MOST_SLICES   1024u                  /* what lies farther out is not compared */
+#define MOST_SLICES   64u                    /* what lies farther out is not compared */
 #define L2_COMPRESSED (UINT64_C(1) << 63)
 #define TICK          (1u << 20)
 
@@ -237,11 +237,12 @@ static bool go_through(struct check *k, struct cv_err *err)
 /* Room for clusters that nothing points to, before the last thing that something points to. */
 static void find_leaks(struct check *k)
 {
-	uint64_t base = k->slice * SLICE, taken;
+	uint64_t base = k->slice * SLICE, shared = cv_units_next(&k->shared, 0, true), taken;
 
 	for (uint64_t from = 0; from < k->own.count; from = taken + 1) {
-		uint64_t shared = cv_units_next(&k->shared, from, true);
-
+		/* Not for every piece: what is far away stays the next one for long. */
+		if (shared < from)
+			shared = cv_units_next(&k->shared, from, true);
 		taken = cv_units_next(&k->own, from, true);
 		taken = shared < taken ? shared : taken;
 		if (taken < k->own.count)

@@ -262,6 +262,7 @@ static void a_poke_is_found(void **state)
 static void a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so(void **state)
 {
 	size_t header = CV_VHDX_HEADER_OFFSET(1);
+	const struct cv_finding *pending = NULL;
 	struct cv_facts *f;
 
 	(void)state;
@@ -270,10 +271,13 @@ static void a_log_that_lies_nowhere_is_pending_at_the_fields_that_say_so(void **
 	memset(image + header + 68, 0xff, 12);
 	seal(header, 4096);
 	f = read_image(FILE_SIZE);
-	assert_int_equal(f->finding_count, 1);
-	assert_int_equal(f->findings[0].id, CV_VHX_VHDX_LOG_PENDING);
-	assert_int_equal(f->findings[0].where.off, header + 68);
-	assert_int_equal(f->findings[0].where.len, 12);
+	assert_int_equal(f->finding_count, 2);       /* the other one is that the log cannot lie there */
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		if (f->findings[i].id == CV_VHX_VHDX_LOG_PENDING)
+			pending = &f->findings[i];
+	assert_non_null(pending);
+	assert_int_equal(pending->where.off, header + 68);
+	assert_int_equal(pending->where.len, 12);
 	cv_facts_free(f);
 	discard(NULL);
 }
