@@ -13,8 +13,8 @@
 
 #define CHUNK         (1u << 20)             /* L1 entries that are put in order together: disks of 2 TiB */
 #define READ          8192u                  /* entries that are read together */
-#define SLICE         (UINT64_C(128) << 20)  /* clusters that are compared at once */
-#define MOST_SLICES   64u                    /* what lies farther out is not compared */
+#define SLICE         (UINT64_C(8) << 20)    /* clusters that are compared at once */
+#define MOST_SLICES   1024u                  /* what lies farther out is not compared */
 #define L2_COMPRESSED (UINT64_C(1) << 63)
 #define TICK          (1u << 20)
 
