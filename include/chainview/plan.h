@@ -15,7 +15,10 @@ extern "C" {
 #endif
 
 /* The numbers are in journals: they never change. */
-enum cv_plan_kind { CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_KIND_COUNT };
+enum cv_plan_kind {
+	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
+	CV_PLAN_KIND_COUNT
+};
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
 
 /* An image that takes part: where it is and what it was like when the plan was made. */
@@ -29,6 +32,13 @@ struct cv_plan_item {
 	int64_t parent_mtime_ns;
 	uint8_t from[16];            /* RESTORE, PURGE: the operation that put it into the trash */
 	uint32_t from_index;         /* and its number there */
+};
+
+/* A file that is only read, and must stay as it is meanwhile. It may lie in another repository. */
+struct cv_plan_source {
+	const char *path;            /* absolute, raw bytes */
+	uint64_t device, inode, size;
+	int64_t mtime_ns;
 };
 
 struct cv_plan_step {
@@ -58,6 +68,8 @@ struct cv_plan {
 	size_t searched_count;
 	const struct cv_plan_item *items;
 	size_t item_count;
+	const struct cv_plan_source *sources;
+	size_t source_count;
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;

@@ -45,6 +45,13 @@ bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct 
 	return false;
 }
 
+bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
+{
+	if (!work->monitor || work->monitor->tick(work->monitor->ctx, what, done, total))
+		return true;
+	return cv_fail(err, CV_ECANCELLED, "cancelled");
+}
+
 static void release(struct cv_work *work)
 {
 	for (size_t i = 0; work->claims && i < work->item_count; i++)
@@ -92,6 +99,14 @@ static void take_back(struct cv_work *work, const struct cv_operation_row *row, 
 		cv_wrap(err, "left unfinished, to be settled by chainview recover (%s)", second.text);
 }
 
+static enum cv_result_state result_of(bool ok, const struct cv_err *err)
+{
+	if (ok)
+		return CV_RESULT_DONE;
+	return err->code == CV_EREFUSED ? CV_RESULT_REFUSED : err->code == CV_ECANCELLED ? CV_RESULT_CANCELLED
+											    : CV_RESULT_FAILED;
+}
+
 bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *command, const struct cv_monitor *monitor,
 		 struct cv_operation_result *result, struct cv_err *err)
 {
@@ -112,7 +127,7 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 		else
 			take_back(&work, row, err);
 	}
-	result->state = ok ? CV_RESULT_DONE : err->code == CV_EREFUSED ? CV_RESULT_REFUSED : CV_RESULT_FAILED;
+	result->state = result_of(ok, err);
 	release(&work);
 	cv_journal_close(&work.journal);
 	return ok;

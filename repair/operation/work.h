@@ -37,6 +37,10 @@ struct cv_work {
 	struct cv_arena *arena;
 };
 
+/* Between two pieces of long work, at points where it may be left: done of total bytes of what ("copy"). False with err
+ * set (CV_ECANCELLED) when it is to stop here. */
+bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
+
 struct cv_operation_row {
 	enum cv_plan_kind kind;
 	const char *name;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* See make.h. */
 #include "repair/plan/make.h"
+#include "inspect/repository/reopen.h"
 #include "repair/journal/journal.h"
 #include "repair/operation/pack.h"
 #include "repair/operation/work.h"
@@ -34,6 +35,24 @@ void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item)
 	item.path = cv_plan_keep(m, item.path);
 	item.parent = cv_plan_keep(m, item.parent);
 	m->failed |= !cv_plan_items_push(&m->items, item);
+}
+
+static void add_source(struct cv_plan_maker *m, const struct cv_file *file)
+{
+	struct cv_plan_source source = { cv_plan_keep(m, file->path), file->device, file->inode, file->size, file->mtime_ns };
+
+	m->failed |= !cv_plan_sources_push(&m->sources, source);
+}
+
+void cv_plan_source(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image)
+{
+	const struct cv_image *read = &g->images[image];
+	const struct cv_file *data = read->facts->flags & CV_FACT_DATA_FILE
+					     ? cv_scan_data_file(g->scan, read->file, read->facts) : NULL;
+
+	add_source(m, read->file);
+	if (data)
+		add_source(m, data);
 }
 
 void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why)
@@ -81,6 +100,15 @@ void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g)
 			      : "all places and all files in them could be looked at", incomplete, failed);
 }
 
+static void pack_source(struct cv_pack *p, const struct cv_plan_source *s)
+{
+	cv_pack_bytes(p, s->path, strlen(s->path));
+	cv_pack_number(p, s->device);
+	cv_pack_number(p, s->inode);
+	cv_pack_number(p, s->size);
+	cv_pack_number(p, (uint64_t)s->mtime_ns);
+}
+
 /* What is carried out, and nothing that only explains it. */
 static bool digest(const struct cv_plan *plan, uint8_t out[32])
 {
@@ -90,6 +118,8 @@ static bool digest(const struct cv_plan *plan, uint8_t out[32])
 
 	cv_pack_number(&p, plan->kind);
 	cv_pack_bytes(&p, plan->repository, strlen(plan->repository));
+	for (size_t i = 0; i < plan->source_count; i++)
+		pack_source(&p, &plan->sources[i]);
 	ok = cv_items_pack(&p, "", plan->items, plan->item_count) &&
 	     EVP_Digest(p.at, p.len, out, &len, EVP_sha256(), NULL);
 	cv_pack_fini(&p);
@@ -116,6 +146,8 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 
 	plan->items = m->items.at;
 	plan->item_count = m->items.len;
+	plan->sources = m->sources.at;
+	plan->source_count = m->sources.len;
 	plan->steps = m->steps.at;
 	plan->step_count = m->steps.len;
 	plan->checks = m->checks.at;
@@ -138,6 +170,7 @@ void cv_plan_free(struct cv_plan *plan)
 	if (!plan)
 		return;
 	free((void *)(uintptr_t)plan->items);
+	free((void *)(uintptr_t)plan->sources);
 	free((void *)(uintptr_t)plan->steps);
 	free((void *)(uintptr_t)plan->checks);
 	free((void *)(uintptr_t)plan->searched);

@@ -9,6 +9,7 @@
 #include <chainview/vec.h>
 
 CV_VEC(cv_plan_items, struct cv_plan_item);
+CV_VEC(cv_plan_sources, struct cv_plan_source);
 CV_VEC(cv_plan_steps, struct cv_plan_step);
 CV_VEC(cv_plan_checks, struct cv_plan_check);
 CV_VEC(cv_plan_paths, const char *);
@@ -16,6 +17,7 @@ CV_VEC(cv_plan_paths, const char *);
 struct cv_plan_maker {
 	struct cv_plan *plan;
 	struct cv_plan_items items;
+	struct cv_plan_sources sources;
 	struct cv_plan_steps steps;
 	struct cv_plan_checks checks;
 	struct cv_plan_paths searched;
@@ -25,6 +27,8 @@ struct cv_plan_maker {
 bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *repository, struct cv_err *err);
 /* Copies of the texts are kept. */
 void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item);
+/* An image of the graph that is read (and its data file), as it is in the scan. */
+void cv_plan_source(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image);
 void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why);
 /* text: escaped. */
 void cv_plan_check(struct cv_plan_maker *m, const char *name, bool ok, const char *fmt, ...) CV_PRINTF(4, 5);
