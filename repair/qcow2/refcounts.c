@@ -5,15 +5,17 @@
  */
 #include "repair/qcow2/internal.h"
 
-/* One counter of 1 << order bits; narrow ones fill a byte from its lowest bit, wide ones are big-endian. */
-static bool put_count(uint8_t *block, uint64_t index, unsigned order, uint32_t count)
+bool cv_qcow2_put_count(uint8_t *block, uint64_t index, unsigned order, uint32_t count)
 {
 	unsigned bits = 1u << order;
 
 	if (bits < 32 && count >> bits)
 		return false;
 	if (bits < 8) {
-		block[index * bits / 8] |= (uint8_t)(count << (index * bits % 8));
+		unsigned shift = (unsigned)(index * bits % 8), mask = (1u << bits) - 1;
+		uint8_t *byte = &block[index * bits / 8];
+
+		*byte = (uint8_t)((*byte & ~(mask << shift)) | count << shift);
 		return true;
 	}
 	for (unsigned i = 0; i < bits / 8; i++, count = i < 4 ? count >> 8 : 0)
@@ -21,35 +23,34 @@ static bool put_count(uint8_t *block, uint64_t index, unsigned order, uint32_t c
 	return true;
 }
 
-struct sizes {
-	uint64_t per_block, blocks, table;
-};
-
-/* Blocks and table clusters for all that is there and for themselves. */
-static struct sizes find_sizes(const struct cv_qcow2_writer *w)
+struct cv_qcow2_refcounts cv_qcow2_refcounts_for(const struct cv_qcow2_image *image, uint64_t clusters)
 {
-	struct sizes s = { .per_block = w->cluster_size * 8 >> w->image.refcount_order, .blocks = 1, .table = 1 };
+	struct cv_qcow2_refcounts r = {
+		.per_block = UINT64_C(8) << image->cluster_bits >> image->refcount_order,
+		.blocks = 1,
+		.table = 1,
+	};
 
 	for (;;) {
-		uint64_t total = w->counts.len + s.blocks + s.table;
-		uint64_t blocks = (total + s.per_block - 1) / s.per_block;
-		uint64_t table = cv_qcow2_clusters_for(w, blocks * 8);
+		uint64_t total = clusters + r.blocks + r.table;
+		uint64_t blocks = (total + r.per_block - 1) / r.per_block;
+		uint64_t table = cv_qcow2_whole_clusters(image, blocks * 8);
 
-		if (blocks <= s.blocks && table <= s.table)
-			return s;
-		s.blocks = blocks > s.blocks ? blocks : s.blocks;
-		s.table = table > s.table ? table : s.table;
+		if (blocks <= r.blocks && table <= r.table)
+			return r;
+		r.blocks = blocks > r.blocks ? blocks : r.blocks;
+		r.table = table > r.table ? table : r.table;
 	}
 }
 
-static bool write_block(const struct cv_qcow2_writer *w, const struct sizes *s, uint64_t i, uint64_t cluster,
+static bool write_block(const struct cv_qcow2_writer *w, const struct cv_qcow2_refcounts *s, uint64_t i, uint64_t cluster,
 			uint8_t *buf, struct cv_err *err)
 {
 	uint64_t first = i * s->per_block;
 
 	memset(buf, 0, w->cluster_size);
 	for (uint64_t n = 0; n < s->per_block && first + n < w->counts.len; n++)
-		if (!put_count(buf, n, w->image.refcount_order, w->counts.at[first + n]))
+		if (!cv_qcow2_put_count(buf, n, w->image.refcount_order, w->counts.at[first + n]))
 			return cv_fail(err, CV_EUSAGE, "%" PRIu32 " references do not fit into %u bits",
 				       w->counts.at[first + n], 1u << w->image.refcount_order);
 	return cv_out_write_sparse(w->out, buf, w->cluster_size, cluster * w->cluster_size, err);
@@ -57,7 +58,7 @@ static bool write_block(const struct cv_qcow2_writer *w, const struct sizes *s, 
 
 bool cv_qcow2_write_refcounts(struct cv_qcow2_writer *w, struct cv_err *err)
 {
-	struct sizes s = find_sizes(w);
+	struct cv_qcow2_refcounts s = cv_qcow2_refcounts_for(&w->image, w->counts.len);
 	CV_AUTO(cv_auto_free) uint8_t *buf = malloc(w->cluster_size);
 	CV_AUTO(cv_auto_free) cv_be64 *table = calloc(s.table, w->cluster_size);
 	uint64_t first;

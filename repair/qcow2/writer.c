@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * The mapping of a new QCOW2 file while it grows: which cluster holds what, how often it is referred to, what a
- * snapshot froze. Writes guest data; the tables are written by tables.c, refcounts.c and header.c.
+ * snapshot froze. Writes guest data; the tables are written by tables.c and refcounts.c.
  */
 #include "repair/qcow2/internal.h"
 
@@ -11,23 +11,6 @@
 static bool no_memory(struct cv_err *err)
 {
 	return cv_fail(err, CV_ENOMEM, "out of memory");
-}
-
-static bool image_is_possible(const struct cv_qcow2_image *image, struct cv_err *err)
-{
-	if (image->version != 2 && image->version != 3)
-		return cv_fail(err, CV_EUSAGE, "QCOW2 has versions 2 and 3, not %u", image->version);
-	if (image->cluster_bits < QCOW2_MIN_CLUSTER_BITS || image->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
-		return cv_fail(err, CV_EUSAGE, "clusters have 512 bytes to 2 MiB");
-	if (image->refcount_order > QCOW2_MAX_REFCOUNT_ORDER || (image->version == 2 && image->refcount_order != 4))
-		return cv_fail(err, CV_EUSAGE, "refcounts have 1 to 64 bits, and 16 in version 2");
-	if (image->size % 512 || image->size > INT64_MAX - (UINT64_C(1) << 40))
-		return cv_fail(err, CV_EUSAGE, "the size %" PRIu64 " is not one of whole sectors", image->size);
-	if (image->version == 2 && (image->bitmap_count || image->data_file.len || image->incompatible))
-		return cv_fail(err, CV_EUSAGE, "version 2 has no bitmaps, no data file and no feature bits");
-	if (image->data_file.len && image->backing.len)
-		return cv_fail(err, CV_EUSAGE, "an image with a data file cannot be an overlay here");
-	return true;
 }
 
 bool cv_qcow2_allocate(struct cv_qcow2_writer *w, uint64_t count, uint64_t *first, struct cv_err *err)
@@ -54,7 +37,7 @@ bool cv_qcow2_begin(struct cv_qcow2_writer *w, const struct cv_file_out *out, co
 	uint64_t first;
 
 	*w = (struct cv_qcow2_writer){ .out = out, .data_out = data_out, .image = *image };
-	if (!image_is_possible(image, err))
+	if (!cv_qcow2_image_is_possible(image, err))
 		return false;
 	w->cluster_size = UINT64_C(1) << image->cluster_bits;
 	w->per_l2 = (uint32_t)(w->cluster_size / 8);
@@ -223,11 +206,27 @@ bool cv_qcow2_snapshot(struct cv_qcow2_writer *w, struct cv_bytes name, uint32_t
 	return true;
 }
 
+static bool write_head(struct cv_qcow2_writer *w, struct cv_err *err)
+{
+	const struct cv_qcow2_tables tables = {
+		.l1_off = w->l1_cluster * w->cluster_size,
+		.l1_entries = w->l1_entries,
+		.refcount_off = w->refcount_cluster * w->cluster_size,
+		.refcount_clusters = (uint32_t)w->refcount_clusters,
+		.snapshot_off = w->snapshots.len ? w->snapshot_cluster * w->cluster_size : 0,
+		.snapshot_count = (uint32_t)w->snapshots.len,
+		.directory_off = w->directory_cluster * w->cluster_size,
+		.directory_bytes = w->directory_bytes,
+	};
+
+	return cv_qcow2_write_head(w->out, &w->image, &tables, &w->extension_off, &w->name_off, err);
+}
+
 bool cv_qcow2_end(struct cv_qcow2_writer *w, struct cv_err *err)
 {
 	return cv_qcow2_write_mapping(w, err) && cv_qcow2_write_snapshots(w, err) && cv_qcow2_write_bitmaps(w, err) &&
 	       cv_qcow2_write_refcounts(w, err) && cv_out_resize(w->out, w->counts.len * w->cluster_size, err) &&
-	       (!w->data_out || cv_out_resize(w->data_out, w->image.size, err)) && cv_qcow2_write_header(w, err);
+	       (!w->data_out || cv_out_resize(w->data_out, w->image.size, err)) && write_head(w, err);
 }
 
 void cv_qcow2_fini(struct cv_qcow2_writer *w)

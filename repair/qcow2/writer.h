@@ -9,32 +9,8 @@
 #ifndef CV_REPAIR_QCOW2_WRITER_H
 #define CV_REPAIR_QCOW2_WRITER_H
 
-#include "repair/io/io.h"
-#include <chainview/facts.h>
+#include "repair/qcow2/encode.h"
 #include <chainview/vec.h>
-
-struct cv_qcow2_bitmap {
-	struct cv_bytes name;
-	uint8_t granularity_bits;
-	uint32_t flags;
-};
-
-/* What the header says. All-zero members have the meaning that QEMU gives to them. */
-struct cv_qcow2_image {
-	unsigned version;                             /* 2 or 3 */
-	unsigned cluster_bits;                        /* 9 to 21 */
-	unsigned refcount_order;                      /* 0 to 6; version 2: 4 */
-	uint64_t size;                                /* bytes, a multiple of 512 */
-	struct cv_bytes backing;                      /* empty: none */
-	struct cv_bytes backing_format;               /* empty: not recorded */
-	struct cv_bytes data_file;                    /* empty: guest data lies here */
-	uint64_t incompatible, compatible, autoclear; /* further feature bits */
-	enum cv_mark mark;                            /* NONE: no XCP-ng extension */
-	bool no_feature_names;
-	const struct cv_qcow2_bitmap *bitmaps;
-	size_t bitmap_count;
-	uint64_t vm_state_room; /* bytes of VM state that the L1 table must have room for */
-};
 
 /* An L2 table: of the active layer, of a snapshot, or of both. */
 struct cv_qcow2_l2 {

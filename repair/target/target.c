@@ -2,7 +2,7 @@
 /* See target.h. */
 #include "repair/target/target.h"
 
-static const struct cv_target_format *const formats[] = { &cv_target_raw };
+static const struct cv_target_format *const formats[] = { &cv_target_raw, &cv_target_qcow2 };
 
 const struct cv_target_format *cv_target_format(enum cv_format_id format)
 {

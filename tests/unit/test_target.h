@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * What the tests of targets share: a disk of which some ranges hold data, written through a target with plain writes
+ * where place() says, or packed; and the same disk read back by whoever can.
+ */
+#ifndef CV_TESTS_UNIT_TEST_TARGET_H
+#define CV_TESTS_UNIT_TEST_TARGET_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <chainview/extent.h>
+#include "repair/target/target.h"
+#include "tests/support/run.h"
+#include "tests/support/tables.h"
+
+enum { MOST_RANGES = 64, CHUNK = 1 << 20 };
+
+/* Ascending ranges that hold data; all else reads as zeros. */
+struct disk {
+	uint64_t size;
+	struct cv_range at[MOST_RANGES];
+	size_t count;
+	uint32_t seed;
+	bool dull;                   /* the data can be compressed */
+};
+
+static inline void add_range(struct disk *d, uint64_t off, uint64_t len)
+{
+	assert_true(d->count < MOST_RANGES && cv_range_inside((struct cv_range){ off, len }, d->size) && len);
+	d->at[d->count++] = (struct cv_range){ off, len };
+}
+
+/* The bytes that are put at a place of the disk: each sector tells where it belongs. */
+static inline void pattern(const struct disk *d, uint64_t off, uint8_t *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t at = off + i, z = ((d->dull && at % 512 >= 64 ? at / 4096 : at / 8) + d->seed + 1) *
+					   UINT64_C(0x9e3779b97f4a7c15);
+
+		z = (z ^ z >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+		z ^= z >> 32;
+		memcpy(buf + i, &z, 8);
+	}
+}
+
+/* What the disk reads as. */
+static inline void model(const struct disk *d, uint64_t off, uint8_t *buf, size_t len)
+{
+	memset(buf, 0, len);
+	for (size_t i = 0; i < d->count; i++) {
+		uint64_t from = d->at[i].off > off ? d->at[i].off : off, to = d->at[i].off + d->at[i].len;
+
+		to = to < off + len ? to : off + len;
+		if (from < to)
+			pattern(d, from, buf + (from - off), (size_t)(to - from));
+	}
+}
+
+/* Random ranges: many small ones, some that are aligned, one up to the end. */
+static inline void random_disk(struct disk *d, uint64_t size, uint32_t seed)
+{
+	uint64_t at = 0, mean = size / 24 + 512;
+	uint32_t r = seed;
+
+	*d = (struct disk){ .size = size, .seed = seed, .dull = seed % 2 };
+	while (d->count < MOST_RANGES - 1) {
+		uint64_t grain = cv_test_random(&r, 2) ? 512 : 65536;
+		uint64_t off = at + cv_test_random(&r, (uint32_t)(2 * mean / 512)) * UINT64_C(512);
+		uint64_t len = (1 + cv_test_random(&r, (uint32_t)(2 * mean / grain) + 1)) * grain;
+
+		off = cv_test_random(&r, 4) ? (off + grain - 1) / grain * grain : at;
+		if (off >= size || len > size - off)
+			break;
+		add_range(d, off, len);
+		at = off + len;
+	}
+	if (at < size && cv_test_random(&r, 2))
+		add_range(d, size - (size - at < 512 * 9 ? size - at : 512 * (1 + cv_test_random(&r, 9))),
+			  size - at < 512 * 9 ? size - at : 512);
+}
+
+/* The pieces of t->unit that hold data. */
+static inline uint64_t units_of(const struct disk *d, uint64_t unit)
+{
+	uint64_t units = 0, next = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		uint64_t first = d->at[i].off / unit, last = (d->at[i].off + d->at[i].len - 1) / unit;
+
+		first = first < next ? next : first;
+		units += last + 1 > first ? last + 1 - first : 0;
+		next = last + 1 > next ? last + 1 : next;
+	}
+	return units;
+}
+
+static inline bool write_placed(struct cv_target *t, const struct disk *d, struct cv_range range, uint8_t *buf,
+				struct cv_err *err)
+{
+	while (range.len) {
+		uint64_t host, run;
+
+		if (!t->format->place(t, range, &host, &run, err))
+			return false;
+		assert_true(run >= 512 && run <= range.len && run % 512 == 0);
+		for (uint64_t at = 0; at < run; at += CHUNK) {
+			size_t len = run - at < CHUNK ? (size_t)(run - at) : CHUNK;
+
+			pattern(d, range.off + at, buf, len);
+			if (!cv_out_write(t->out, buf, len, host + at, err))
+				return false;
+		}
+		range.off += run;
+		range.len -= run;
+	}
+	return true;
+}
+
+static inline bool write_packed(struct cv_target *t, const struct disk *d, uint8_t *buf, struct cv_err *err)
+{
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < d->count; i++)
+		for (uint64_t n = d->at[i].off / t->unit; n <= (d->at[i].off + d->at[i].len - 1) / t->unit; n++) {
+			uint64_t off = n * t->unit;
+			size_t len = d->size - off < t->unit ? (size_t)(d->size - off) : t->unit;
+
+			if (n < next)
+				continue;
+			next = n + 1;
+			model(d, off, buf, len);
+			if (!t->format->pack(t, off, buf, len, err))
+				return false;
+		}
+	return true;
+}
+
+/* Everything from begin to fini. *most: what overhead() allows the file to have. */
+static inline bool write_disk(const struct cv_file_out *out, enum cv_format_id format,
+			      const struct cv_target_options *options, const struct disk *d, uint64_t *most,
+			      struct cv_err *err)
+{
+	uint8_t *buf = malloc(2 * CHUNK);
+	struct cv_target t;
+	bool ok;
+
+	assert_non_null(buf);
+	ok = cv_target_begin(&t, format, options, out, err);
+	if (ok && options->compress)
+		ok = write_packed(&t, d, buf, err);
+	for (size_t i = 0; ok && !options->compress && i < d->count; i++)
+		ok = write_placed(&t, d, d->at[i], buf, err);
+	ok = ok && cv_target_end(&t, err);
+	if (ok)
+		*most = t.format->overhead(&t, units_of(d, t.unit)) +
+			(options->fixed || options->preallocation ? (d->size + t.unit - 1) / t.unit * t.unit :
+								    units_of(d, t.unit) * t.unit);
+	cv_target_fini(&t);
+	free(buf);
+	return ok;
+}
+
+static inline struct cv_source *open_file(const char *path)
+{
+	struct cv_err err = { CV_OK };
+	struct cv_source *source;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	source = cv_source_fd_adopt(fd, (uint64_t)st.st_size, &err);
+	assert_non_null(source);
+	return source;
+}
+
+/* Our own reader sees the disk as it should be. */
+static inline void read_back(const char *path, enum cv_format_id format, const struct disk *d)
+{
+	struct cv_source *source = open_file(path);
+	uint8_t *want = malloc(CHUNK), *got = malloc(CHUNK);
+	struct cv_err err = { CV_OK };
+	struct cv_layer *layer = cv_layer_open(&source, &(struct cv_source *){ NULL }, format, &err);
+	struct cv_chain chain = { .layers = &layer, .count = 1 };
+
+	if (!layer)
+		fail_msg("%s: %s", path, err.text);
+	assert_int_equal(layer->size, d->size);
+	for (uint64_t at = 0; at < d->size; at += CHUNK) {
+		size_t len = d->size - at < CHUNK ? (size_t)(d->size - at) : CHUNK;
+
+		if (!cv_chain_read(&chain, got, (struct cv_range){ at, len }, &err))
+			fail_msg("%s: %s", path, err.text);
+		model(d, at, want, len);
+		for (size_t i = 0; i < len; i += 512)
+			if (memcmp(got + i, want + i, 512))
+				fail_msg("%s: the sector at %" PRIu64 " differs", path, at + i);
+	}
+	cv_layer_close(layer);
+	free(want);
+	free(got);
+}
+
+/* Nobody who reads the metadata or checks the tables finds anything. */
+static inline void check_silent(const char *path, enum cv_format_id format)
+{
+	struct cv_source *source = open_file(path);
+	struct cv_facts *facts = cv_facts_new();
+	struct cv_tables tables = { .facts = NULL };
+	struct cv_err err = { CV_OK };
+	char names[512];
+
+	assert_non_null(facts);
+	assert_true(cv_image_read(source, CV_FORMAT_NONE, facts, &err));
+	assert_int_equal(facts->format, format);
+	for (uint32_t i = 0; i < facts->finding_count; i++)
+		fail_msg("%s: %s", path, cv_problem_by_id(facts->findings[i].id)->name);
+	if (cv_format_by_id(format)->check) {
+		cv_tables_check(&tables, cv_format_by_id(format), source);
+		cv_tables_names(&tables, names, sizeof names);
+		if (!tables.done || names[0] || tables.leaked_bytes || tables.corruptions)
+			fail_msg("%s: %s %s, %" PRIu64 " bytes leaked", path, tables.err.text, names, tables.leaked_bytes);
+		cv_tables_fini(&tables);
+	}
+	cv_facts_free(facts);
+	cv_source_close(source);
+}
+
+/* A file in a folder, for writing; the caller closes it with close_out(). */
+static inline void create_out(struct cv_file_out *out, const char *folder, const char *name)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct cv_err err = { CV_OK };
+
+	assert_true(dir >= 0);
+	if (!cv_out_create(out, &cv_io_real, dir, name, &err))
+		fail_msg("%s", err.text);
+	close(dir);
+}
+
+/* Writes the disk to a new file, which must not be longer nor take more than was said. */
+static inline void make_image(const char *folder, const char *name, enum cv_format_id format,
+			      const struct cv_target_options *options, const struct disk *d)
+{
+	struct cv_err err = { CV_OK };
+	struct cv_file_out out;
+	uint64_t most = 0;
+	struct stat st;
+
+	create_out(&out, folder, name);
+	if (!cv_out_close(&out, write_disk(&out, format, options, d, &most, &err) && !fstat(out.fd, &st), &err))
+		fail_msg("%s: %s", name, err.text);
+	if ((uint64_t)st.st_size > most || (uint64_t)st.st_blocks * 512 > most + 8192)
+		fail_msg("%s has %" PRIu64 " bytes and takes %" PRIu64 ", %" PRIu64 " were promised", name,
+			 (uint64_t)st.st_size, (uint64_t)st.st_blocks * 512, most);
+}
+
+/* The same disk as a raw file, for peers. */
+static inline void make_model(const char *folder, const char *name, const struct disk *d)
+{
+	make_image(folder, name, CV_FORMAT_RAW, &(struct cv_target_options){ .size = d->size, .fixed = true }, d);
+}
+
+static inline uint64_t number_in(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	assert_non_null(at);
+	return strtoull(at + strlen(key), NULL, 10);
+}
+
+/* qemu opens it at exactly this size and reads the same; its check is silent where it has one. */
+static inline void ask_qemu(const char *folder, const char *name, const char *format, const char *raw, uint64_t size)
+{
+	struct cv_text said = { 0 };
+	bool checks = strcmp(format, "vpc") != 0;
+
+	if (!cv_test_has("qemu-img"))
+		return;
+	if (checks && cv_test_run(folder, &said, true, (const char *const[]){ "qemu-img", "check", "-f", format, name, NULL }))
+		fail_msg("qemu-img check %s: %s", name, cv_text_str(&said));
+	if (checks && !strstr(cv_text_str(&said), "No errors were found"))
+		fail_msg("qemu-img check %s: %s", name, cv_text_str(&said));
+	cv_text_clear(&said);
+	assert_int_equal(cv_test_do(folder, &said, "qemu-img", "info", "--output=json", "-f", format, name), 0);
+	assert_int_equal(number_in(cv_text_str(&said), "\"virtual-size\": "), size);
+	cv_text_clear(&said);
+	if (raw && cv_test_do(folder, &said, "qemu-img", "compare", "-f", "raw", "-F", format, raw, name))
+		fail_msg("qemu-img compare %s: %s", name, cv_text_str(&said));
+	cv_text_fini(&said);
+}
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* QCOW2 files that targets make, judged by our reader and our check of tables, and by qemu-img. */
+#include "test_target.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include "inspect/qcow2/qcow2_disk.h"
+#include "tests/support/run.h"
+#include "tests/support/tables.h"
+
+#define MIB UINT64_C(1048576)
+
+static const struct row {
+	const char *name;
+	struct cv_target_options options;
+	const char *create;          /* the same, for qemu-img create */
+} rows[] = {
+	{ "defaults", { .size = 40 * MIB + 512 }, "cluster_size=64k" },
+	{ "512", { .size = 3 * MIB + 512, .block_size = 512 }, "cluster_size=512" },
+	{ "512-r64", { .size = 3 * MIB, .block_size = 512, .refcount_bits = 64 }, "cluster_size=512,refcount_bits=64" },
+	{ "4k-r1", { .size = 20 * MIB, .block_size = 4096, .refcount_bits = 1 }, "cluster_size=4k,refcount_bits=1" },
+	{ "2M", { .size = 40 * MIB, .block_size = 2 << 20 }, "cluster_size=2M" },
+	{ "2M-r32", { .size = 41 * MIB + 1024, .block_size = 2 << 20, .refcount_bits = 32 },
+	  "cluster_size=2M,refcount_bits=32" },
+	{ "v2", { .size = 40 * MIB, .compat_v2 = true }, "compat=0.10" },
+	{ "lazy", { .size = 10 * MIB, .lazy_refcounts = true }, "lazy_refcounts=on" },
+	{ "zlib", { .size = 20 * MIB + 1536, .compress = true }, "compression_type=zlib" },
+	{ "zlib-v2", { .size = 20 * MIB, .compress = true, .compat_v2 = true }, "compat=0.10" },
+	{ "zlib-512", { .size = 3 * MIB + 512, .compress = true, .block_size = 512 }, "cluster_size=512" },
+	{ "zlib-512-long", { .size = 24 * MIB, .compress = true, .block_size = 512 }, "cluster_size=512" },
+	{ "zlib-4k-r1", { .size = 8 * MIB, .compress = true, .block_size = 4096, .refcount_bits = 1 },
+	  "cluster_size=4k,refcount_bits=1" },
+	{ "zlib-4k-r2", { .size = 8 * MIB, .compress = true, .block_size = 4096, .refcount_bits = 2 },
+	  "cluster_size=4k,refcount_bits=2" },
+	{ "zlib-2M", { .size = 30 * MIB, .compress = true, .block_size = 2 << 20 }, "cluster_size=2M" },
+	{ "zstd", { .size = 20 * MIB + 1536, .compress = true, .zstd = true }, "compression_type=zstd" },
+	{ "zstd-1k-r8", { .size = 5 * MIB, .compress = true, .zstd = true, .block_size = 1024, .refcount_bits = 8 },
+	  "compression_type=zstd,cluster_size=1k,refcount_bits=8" },
+	{ "zstd-plain", { .size = 5 * MIB, .zstd = true }, "compression_type=zstd" },
+	{ "metadata", { .size = 40 * MIB + 512, .preallocation = CV_PREALLOCATE_METADATA }, "preallocation=metadata" },
+	{ "metadata-4k", { .size = 17 * MIB, .block_size = 4096, .preallocation = CV_PREALLOCATE_METADATA },
+	  "preallocation=metadata,cluster_size=4k" },
+	{ "falloc", { .size = 12 * MIB, .preallocation = CV_PREALLOCATE_FALLOC }, "preallocation=falloc" },
+	{ "full", { .size = 12 * MIB, .block_size = 512, .preallocation = CV_PREALLOCATE_FULL },
+	  "preallocation=full,cluster_size=512" },
+};
+
+static void one(const char *folder, const struct row *row, const struct disk *d, unsigned n)
+{
+	char name[64], raw[80], path[512];
+
+	snprintf(name, sizeof name, "%s-%u.qcow2", row->name, n);
+	snprintf(raw, sizeof raw, "%s.raw", name);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	make_image(folder, name, CV_FORMAT_QCOW2, &row->options, d);
+	read_back(path, CV_FORMAT_QCOW2, d);
+	check_silent(path, CV_FORMAT_QCOW2);
+	make_model(folder, raw, d);
+	ask_qemu(folder, name, "qcow2", raw, d->size);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/%s", folder, raw);
+	unlink(path);
+}
+
+static void random_disks_read_back_as_they_were_written(void **state)
+{
+	char *folder = cv_test_folder();
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(rows); i++)
+		for (unsigned n = 0; n < 3; n++) {
+			struct disk d;
+
+			random_disk(&d, rows[i].options.size, (uint32_t)(i * 16 + n));
+			one(folder, &rows[i], &d, n);
+		}
+	cv_test_folder_remove(folder);
+}
+
+static void empty_disks_full_disks_and_none_at_all(void **state)
+{
+	char *folder = cv_test_folder();
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct disk empty = { .size = rows[i].options.size, .dull = rows[i].options.compress }, full = empty,
+			    none = { .size = 0 };
+		struct row sizeless = rows[i];
+
+		add_range(&full, 0, full.size);
+		one(folder, &rows[i], &empty, 3);
+		one(folder, &rows[i], &full, 4);
+		sizeless.options.size = 0;
+		one(folder, &sizeless, &none, 5);
+	}
+	cv_test_folder_remove(folder);
+}
+
+/* All that a header says, but where things lie. */
+static void read_head(const char *folder, const char *name, uint8_t *head, size_t len)
+{
+	struct cv_qcow2_header_disk *h = (void *)head;
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, head, len, 0), len);
+	close(fd);
+	h->l1_off = h->refcount_off = cv_be64_of(0);
+	h->refcount_clusters = cv_be32_of(0);
+}
+
+static void headers_say_what_those_of_qemu_img_create_say(void **state)
+{
+	char *folder = cv_test_folder();
+
+	(void)state;
+	if (!cv_test_has("qemu-img"))
+		skip();
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct disk d = { .size = rows[i].options.size };
+		uint8_t ours[512], theirs[512];
+		char ours_name[80], theirs_name[80], size[32];
+
+		snprintf(ours_name, sizeof ours_name, "%s-ours", rows[i].name);
+		snprintf(theirs_name, sizeof theirs_name, "%s-theirs", rows[i].name);
+		snprintf(size, sizeof size, "%" PRIu64, d.size);
+		make_image(folder, ours_name, CV_FORMAT_QCOW2, &rows[i].options, &d);
+		assert_int_equal(cv_test_do(folder, NULL, "qemu-img", "create", "-q", "-f", "qcow2", "-o", rows[i].create,
+					    theirs_name, size), 0);
+		read_head(folder, ours_name, ours, sizeof ours);
+		read_head(folder, theirs_name, theirs, sizeof theirs);
+		if (memcmp(ours, theirs, sizeof ours))
+			fail_msg("the headers of %s differ", rows[i].name);
+	}
+	cv_test_folder_remove(folder);
+}
+
+/* A run of guest clusters is one run in the file, and clusters are asked for in pieces. */
+static void places_lie_one_behind_the_other(void **state)
+{
+	struct cv_target_options options = { .size = 4096 * MIB };
+	struct cv_err err = { CV_OK };
+	struct cv_target t;
+	uint64_t host, run, more;
+
+	(void)state;
+	assert_true(cv_target_begin(&t, CV_FORMAT_QCOW2, &options, NULL, &err));
+	assert_int_equal(t.unit, 65536);
+	assert_true(t.format->place(&t, (struct cv_range){ 65536 * 3 + 512, 512 }, &host, &run, &err));
+	assert_int_equal(run, 512);
+	assert_int_equal(host % 65536, 512);
+	assert_true(t.format->place(&t, (struct cv_range){ 65536 * 3 + 1024, 100 * MIB }, &more, &run, &err));
+	assert_int_equal(more, host + 512);
+	assert_int_equal(run, 100 * MIB);
+	assert_false(t.format->place(&t, (struct cv_range){ options.size - 512, 1024 }, &host, &run, &err));
+	assert_int_equal(err.code, CV_EUSAGE);
+	cv_target_fini(&t);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		struct cv_target_options options;
+		enum cv_status code;
+		const char *text;
+	} bad[] = {
+		{ { .size = 1000 }, CV_EUSAGE, "sectors" },
+		{ { .size = MIB, .block_size = 256 }, CV_EUSAGE, "512 to 2M" },
+		{ { .size = MIB, .block_size = 4 << 20 }, CV_EUSAGE, "512 to 2M" },
+		{ { .size = MIB, .block_size = 65537 }, CV_EUSAGE, "power of two" },
+		{ { .size = MIB, .refcount_bits = 3 }, CV_EUSAGE, "refcount_bits" },
+		{ { .size = MIB, .refcount_bits = 128 }, CV_EUSAGE, "refcount_bits" },
+		{ { .size = MIB, .refcount_bits = 8, .compat_v2 = true }, CV_EUSAGE, "0.10" },
+		{ { .size = MIB, .zstd = true, .compat_v2 = true }, CV_EUSAGE, "compat=1.1" },
+		{ { .size = MIB, .lazy_refcounts = true, .compat_v2 = true }, CV_EUSAGE, "compat=1.1" },
+		{ { .size = MIB, .compress = true, .preallocation = CV_PREALLOCATE_FULL }, CV_EUSAGE, "exclude" },
+		{ { .size = (UINT64_C(128) << 30) + 512, .block_size = 512 }, CV_ELIMIT, "128 GiB" },
+		{ { .size = UINT64_C(100) << 30, .block_size = 512, .refcount_bits = 64,
+		    .preallocation = CV_PREALLOCATE_METADATA }, CV_ELIMIT, "32 GiB" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(bad); i++) {
+		struct cv_err err = { CV_OK };
+		struct cv_target t;
+
+		assert_false(cv_target_begin(&t, CV_FORMAT_QCOW2, &bad[i].options, NULL, &err));
+		assert_int_equal(err.code, bad[i].code);
+		if (!strstr(err.text, bad[i].text))
+			fail_msg("%zu: %s", i, err.text);
+		cv_target_fini(&t);
+	}
+}
+
+/* In a process of its own, so that its memory can be told. */
+static void largest_disks_need_little_memory(void **state)
+{
+	static const struct cv_target_options sets[] = {
+		{ .size = UINT64_C(16) << 40 },
+		{ .size = (UINT64_C(16) << 40) - 512, .compress = true },
+		{ .size = UINT64_C(128) << 30, .block_size = 512 },
+		{ .size = UINT64_C(1) << 40, .block_size = 2 << 20, .preallocation = CV_PREALLOCATE_METADATA },
+	};
+	char *folder = cv_test_folder(), path[512];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/large", folder);
+	for (size_t i = 0; i < CV_COUNT(sets); i++) {
+		struct disk d = { .size = sets[i].size, .seed = 5, .dull = true };
+		struct rusage used;
+		int status;
+		pid_t child;
+
+		for (uint64_t n = 0; n < 40; n++)
+			add_range(&d, d.size / 40 * n / 512 * 512, 8192);
+		add_range(&d, d.size - 1024, 1024);
+		child = fork();
+		if (!child) {
+			make_image(folder, "large", CV_FORMAT_QCOW2, &sets[i], &d);
+			_exit(0);
+		}
+		assert_int_equal(wait4(child, &status, 0, &used), child);
+		assert_int_equal(status, 0);
+#ifndef __SANITIZE_ADDRESS__
+		assert_true(used.ru_maxrss < (64 << 10) + (sets[i].block_size == 512 ? 64 << 10 : 0));
+#endif
+		check_silent(path, CV_FORMAT_QCOW2);
+		ask_qemu(folder, "large", "qcow2", NULL, d.size);
+		unlink(path);
+	}
+	cv_test_folder_remove(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_disks_read_back_as_they_were_written),
+		cmocka_unit_test(empty_disks_full_disks_and_none_at_all),
+		cmocka_unit_test(headers_say_what_those_of_qemu_img_create_say),
+		cmocka_unit_test(places_lie_one_behind_the_other),
+		cmocka_unit_test(what_cannot_be_is_refused),
+		cmocka_unit_test(largest_disks_need_little_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
