@@ -131,9 +131,6 @@ bool cv_qcow2_stream_place(struct cv_qcow2_stream *s, struct cv_range range, uin
 {
 	uint64_t guest = range.off / s->cluster_size, inside = range.off % s->cluster_size, first, cluster;
 
-	if (!range.len || !cv_range_inside(range, s->image.size))
-		return cv_fail(err, CV_EUSAGE, "bytes %" PRIu64 " to %" PRIu64 " do not lie on the disk", range.off,
-			       range.off + range.len);
 	if (!map_before(s, guest, err) || !map(s, guest, &first, err))
 		return false;
 	*host = first * s->cluster_size + inside;

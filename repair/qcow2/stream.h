@@ -44,7 +44,7 @@ struct cv_qcow2_stream {
 /* Borrows out. Refuses sizes that these clusters cannot map. */
 bool cv_qcow2_stream_begin(struct cv_qcow2_stream *s, const struct cv_file_out *out, const struct cv_qcow2_image *image,
 			   bool map_all, struct cv_err *err);
-/* Where the bytes of a guest range go; see struct cv_target_format. */
+/* Where the bytes of a range of the disk go, as place() of struct cv_target_format has it. */
 bool cv_qcow2_stream_place(struct cv_qcow2_stream *s, struct cv_range range, uint64_t *host, uint64_t *run,
 			   struct cv_err *err);
 /* Writes one guest cluster in its compressed form, which has fewer bytes than a cluster. */

@@ -75,7 +75,7 @@ static bool qcow2_place(struct cv_target *t, struct cv_range range, uint64_t *ho
 {
 	struct qcow2_target *q = t->state;
 
-	return cv_qcow2_stream_place(&q->stream, range, host, run, err);
+	return cv_target_on_disk(t, range, err) && cv_qcow2_stream_place(&q->stream, range, host, run, err);
 }
 
 static bool store_plain(struct cv_target *t, uint64_t guest, const void *bytes, size_t len, struct cv_err *err)

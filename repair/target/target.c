@@ -2,7 +2,8 @@
 /* See target.h. */
 #include "repair/target/target.h"
 
-static const struct cv_target_format *const formats[] = { &cv_target_raw, &cv_target_qcow2 };
+static const struct cv_target_format *const formats[] = { &cv_target_raw, &cv_target_vhd, &cv_target_vhdx,
+						       &cv_target_qcow2 };
 
 const struct cv_target_format *cv_target_format(enum cv_format_id format)
 {
@@ -49,7 +50,7 @@ static bool write_zeros(const struct cv_file_out *out, uint64_t size, struct cv_
 	static const uint8_t zeros[1 << 18];
 	struct cv_range hole = { 0, 0 };
 
-	while (hole.off < size) {
+	while (hole.off + hole.len < size) {
 		if (!next_hole(out, hole.off + hole.len, size, &hole, err))
 			return false;
 		for (uint64_t at = 0; at < hole.len; at += sizeof zeros) {
@@ -59,6 +60,24 @@ static bool write_zeros(const struct cv_file_out *out, uint64_t size, struct cv_
 				return false;
 		}
 	}
+	return true;
+}
+
+bool cv_target_on_disk(const struct cv_target *t, struct cv_range range, struct cv_err *err)
+{
+	if (range.len && cv_range_inside(range, t->options.size))
+		return true;
+	return cv_fail(err, CV_EUSAGE, "%" PRIu64 " bytes at %" PRIu64 " do not lie on the disk", range.len, range.off);
+}
+
+bool cv_target_fixed_preallocates(const struct cv_target *t, struct cv_err *err)
+{
+	enum cv_preallocation how = t->options.preallocation;
+
+	if (how != CV_PREALLOCATE_OFF && !t->options.fixed)
+		return cv_fail(err, CV_EUSAGE, "%s: only fixed disks can be preallocated", t->format->name);
+	if (how == CV_PREALLOCATE_METADATA)
+		return cv_fail(err, CV_EUSAGE, "%s: preallocation is off, falloc or full", t->format->name);
 	return true;
 }
 

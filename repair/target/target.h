@@ -76,6 +76,10 @@ bool cv_target_begin(struct cv_target *t, enum cv_format_id format, const struct
 bool cv_target_end(struct cv_target *t, struct cv_err *err);
 void cv_target_fini(struct cv_target *t);
 
+/* For place(): a range of the disk that is not empty, or an error. */
+bool cv_target_on_disk(const struct cv_target *t, struct cv_range range, struct cv_err *err);
+/* For begin() of formats whose fixed disks alone can be preallocated: refuses what is asked for beyond that. */
+bool cv_target_fixed_preallocates(const struct cv_target *t, struct cv_err *err);
 /* For end(): with FALLOC sets aside what the file up to size does not have yet, with FULL writes zeros there. */
 bool cv_target_preallocate(const struct cv_target *t, uint64_t size, struct cv_err *err);
 

@@ -36,6 +36,38 @@ static bool allocate(struct cv_vhd_writer *w, uint32_t block, struct cv_err *err
 	return true;
 }
 
+bool cv_vhd_place(struct cv_vhd_writer *w, uint32_t block, uint64_t *data, bool *fresh, struct cv_err *err)
+{
+	if (block >= w->layout.entries)
+		return cv_fail(err, CV_EUSAGE, "block %" PRIu32 " of %" PRIu32 ": not within the disk", block,
+			       w->layout.entries);
+	*fresh = w->bat[block] == VHD_UNUSED;
+	if (*fresh && !allocate(w, block, err))
+		return false;
+	*data = (uint64_t)w->bat[block] * VHD_SECTOR + w->layout.bitmap_len;
+	return true;
+}
+
+static void note_full(struct cv_vhd_writer *w, uint32_t block)
+{
+	if (w->map)
+		w->map[block / 8] |= (uint8_t)(0x80 >> block % 8);
+}
+
+bool cv_vhd_fill_bitmap(struct cv_vhd_writer *w, uint32_t block, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) uint8_t *bitmap = calloc(1, w->layout.bitmap_len);
+	uint32_t sectors = w->layout.block_size / VHD_SECTOR;
+
+	if (!bitmap)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	memset(bitmap, 0xff, sectors / 8);
+	if (sectors % 8)
+		bitmap[sectors / 8] = (uint8_t)(0xff00 >> sectors % 8);
+	note_full(w, block);
+	return cv_out_write(w->out, bitmap, w->layout.bitmap_len, (uint64_t)w->bat[block] * VHD_SECTOR, err);
+}
+
 static bool mark_sectors(struct cv_vhd_writer *w, uint32_t block, uint32_t first, uint32_t count, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *bitmap = malloc(w->layout.bitmap_len);
@@ -50,8 +82,8 @@ static bool mark_sectors(struct cv_vhd_writer *w, uint32_t block, uint32_t first
 		bitmap[i / 8] |= (uint8_t)(0x80 >> i % 8);
 	for (uint32_t i = 0; i < sectors; i++)
 		set += bitmap[i / 8] >> (7 - i % 8) & 1;
-	if (w->map && set == sectors)
-		w->map[block / 8] |= (uint8_t)(0x80 >> block % 8);
+	if (set == sectors)
+		note_full(w, block);
 	return cv_out_write(w->out, bitmap, w->layout.bitmap_len, at, err);
 }
 
@@ -71,18 +103,17 @@ bool cv_vhd_put(struct cv_vhd_writer *w, uint32_t block, uint32_t first, const v
 {
 	const struct cv_vhd_layout *l = &w->layout;
 	struct cv_range sectors = { first / VHD_SECTOR, present };
+	uint64_t at;
+	bool fresh;
 
 	if (w->image.type == VHD_TYPE_FIXED)
 		return put_fixed(w, block, first, data, len, err);
-	if (block >= l->entries || first % VHD_SECTOR ||
-	    !cv_range_inside((struct cv_range){ first, len }, l->block_size) ||
+	if (first % VHD_SECTOR || !cv_range_inside((struct cv_range){ first, len }, l->block_size) ||
 	    !cv_range_inside(sectors, l->block_size / VHD_SECTOR))
-		return cv_fail(err, CV_EUSAGE, "block %" PRIu32 " of %" PRIu32 ": not within the disk", block,
-			       l->entries);
-	if (w->bat[block] == VHD_UNUSED && (!allocate(w, block, err) || !cv_out_resize(w->out, w->end, err)))
+		return cv_fail(err, CV_EUSAGE, "block %" PRIu32 ": not within the block", block);
+	if (!cv_vhd_place(w, block, &at, &fresh, err) || (fresh && !cv_out_resize(w->out, w->end, err)))
 		return false;
-	return cv_out_write_sparse(w->out, data, len, (uint64_t)w->bat[block] * VHD_SECTOR + l->bitmap_len + first,
-				   err) &&
+	return cv_out_write_sparse(w->out, data, len, at + first, err) &&
 	       mark_sectors(w, block, first / VHD_SECTOR, present, err);
 }
 

@@ -21,6 +21,11 @@ struct cv_vhd_writer {
 /* Borrows everything it is given. */
 bool cv_vhd_begin(struct cv_vhd_writer *w, const struct cv_file_out *out, const struct cv_vhd_image *image,
 		  struct cv_err *err);
+/* Where the data of a block lie in the file. A block that has no place gets one, at the end, and *fresh says so: its
+ * bitmap is a hole and the file is not longer than before. Not for fixed disks. */
+bool cv_vhd_place(struct cv_vhd_writer *w, uint32_t block, uint64_t *data, bool *fresh, struct cv_err *err);
+/* Writes the bitmap of a block that has a place: all of its sectors are here. */
+bool cv_vhd_fill_bitmap(struct cv_vhd_writer *w, uint32_t block, struct cv_err *err);
 /*
  * Part of one block: len bytes of data (whole sectors) from byte first of the block on; zero pages stay holes.
  * The sectors from first/512 on, present of them, are marked as being here. May be called again for a block.
