@@ -57,6 +57,7 @@ struct cv_plan_check {
 
 struct cv_plan_space {
 	uint64_t free_now, lowest_free, reserve;
+	uint64_t peak;               /* what it takes at most while it runs */
 	int64_t net;                 /* what is free afterwards is so much more */
 	bool fits;
 };
@@ -78,6 +79,7 @@ struct cv_plan {
 	bool refused;                /* one of the checks is not as it must be, or it does not fit */
 	const char *confirm;         /* what is typed to consent: the image's name, or "yes" for several; escaped */
 	uint8_t digest[32];          /* SHA-256 of everything above that is carried out */
+	const struct cv_convert_job *convert;        /* CONVERT: what is written, and how */
 	struct cv_arena *arena;
 };
 

@@ -15,29 +15,20 @@ static bool fail_damaged(struct cv_err *err, const char *how)
 	return cv_fail(err, CV_EFORMAT, "the reading process gave a damaged answer: %s", how);
 }
 
-static bool start(struct cv_map *map, uint32_t image, const struct cv_map_options *options, bool words,
-		  struct cv_err *err)
+static bool start(struct cv_map *map, struct cv_map_request *request, struct cv_err *err)
 {
-	struct cv_map_request request = { 0 };
 	struct cv_task_options task = { .memory_bytes = TASK_MEMORY };
 
-	if (!cv_chain_files_open(map->g, image, &map->files, err))
-		return false;
-	if (options)
-		request.range = options->range;
-	request.incomplete = map->files.incomplete;
-	request.words = words;
+	request->incomplete = map->files.incomplete;
 	map->layers = calloc(map->files.count, sizeof *map->layers);
 	if (!map->layers)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	map->task = cv_task_start(map->files.images, map->files.count, cv_map_work, &request,
-				  sizeof request, &task, err);
+	map->task = cv_task_start(map->files.images, map->files.count, cv_map_work, request, sizeof *request, &task, err);
 	cv_chain_files_taken(&map->files);
 	return map->task != NULL;
 }
 
-struct cv_map *cv_map_begin(const struct cv_graph *g, uint32_t image, const struct cv_map_options *options, bool words,
-			    struct cv_err *err)
+static struct cv_map *new_map(const struct cv_graph *g, struct cv_err *err)
 {
 	struct cv_map *map = calloc(1, sizeof *map);
 
@@ -47,7 +38,34 @@ struct cv_map *cv_map_begin(const struct cv_graph *g, uint32_t image, const stru
 	}
 	map->g = g;
 	map->list.max = CV_MAP_PACKED_MAX + 1;
-	if (start(map, image, options, words, err))
+	return map;
+}
+
+struct cv_map *cv_map_begin(const struct cv_graph *g, uint32_t image, const struct cv_map_options *options, bool words,
+			    struct cv_err *err)
+{
+	struct cv_map_request request = { .words = words };
+	struct cv_map *map = new_map(g, err);
+
+	if (options)
+		request.range = options->range;
+	if (map && cv_chain_files_open(g, image, &map->files, err) && start(map, &request, err))
+		return map;
+	cv_map_free(map);
+	return NULL;
+}
+
+struct cv_map *cv_map_begin_bytes(const struct cv_graph *g, struct cv_chain_files *files, struct cv_err *err)
+{
+	struct cv_map_request request = { .bytes = true };
+	struct cv_map *map = new_map(g, err);
+
+	if (!map)
+		return NULL;
+	map->files = *files;
+	*files = (struct cv_chain_files){ .count = 0 };
+	map->inflates = true;
+	if (start(map, &request, err))
 		return map;
 	cv_map_free(map);
 	return NULL;
@@ -140,6 +158,8 @@ static bool hear_extents(struct cv_map *map, const struct cv_task_record *r, str
 	uint64_t end = map->info.range.off + map->info.range.len;
 	struct cv_err wrong = { 0 };
 
+	if (map->inflating.len)
+		return fail_damaged(err, "bytes are missing");
 	if (!map->ready || !count || r->len % sizeof(struct cv_map_packed) || count > CV_MAP_PACKED_MAX)
 		return fail_damaged(err, "extents of a wrong length");
 	cv_extents_begin(&map->list, (struct cv_range){ map->pos, end - map->pos });
@@ -151,10 +171,27 @@ static bool hear_extents(struct cv_map *map, const struct cv_task_record *r, str
 		e = cv_map_unpack(&packed);
 		if (!layer_is_right(&map->info, &e))
 			return fail_damaged(err, "an extent of no layer");
+		if (map->inflates && e.compressed && i + 1 < count)
+			return fail_damaged(err, "extents behind a compressed one");
 		if (!cv_extents_add(&map->list, e, &wrong))
 			return fail_damaged(err, wrong.text);
 	}
 	map->pos = cv_extents_end(&map->list);
+	if (map->inflates && map->list.at[map->list.len - 1].compressed)
+		map->inflating = map->list.at[map->list.len - 1].at;
+	return true;
+}
+
+/* A compressed extent that was not the last of its record has no bytes: then they cannot be right. */
+static bool hear_bytes(struct cv_map *map, const struct cv_task_record *r, struct cv_err *err)
+{
+	if (!r->len || r->len > map->inflating.len)
+		return fail_damaged(err, "bytes of no extent");
+	map->list.len = 0;
+	map->bytes = r->bytes;
+	map->bytes_len = r->len;
+	map->inflating.off += r->len;
+	map->inflating.len -= r->len;
 	return true;
 }
 
@@ -171,6 +208,9 @@ static bool hear(struct cv_map *map, const struct cv_task_record *r, enum cv_map
 	case CV_MAP_PIECE:
 		*state = CV_MAP_EXTENTS;
 		return hear_extents(map, r, err);
+	case CV_MAP_BYTES:
+		*state = CV_MAP_EXTENTS;
+		return hear_bytes(map, r, err);
 	case CV_MAP_WORD:
 		return map->place ? cv_map_hear_word(map, r, err) : fail_damaged(err, "nobody asked");
 	default:
@@ -180,7 +220,7 @@ static bool hear(struct cv_map *map, const struct cv_task_record *r, enum cv_map
 
 static enum cv_map_state finish(struct cv_map *map, struct cv_err *err)
 {
-	if (map->ready && map->pos == map->info.range.off + map->info.range.len)
+	if (map->ready && !map->inflating.len && map->pos == map->info.range.off + map->info.range.len)
 		return CV_MAP_DONE;
 	fail_damaged(err, "it ends early");
 	return CV_MAP_FAILED;

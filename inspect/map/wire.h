@@ -9,6 +9,7 @@ struct cv_map_request {
 	struct cv_range range;       /* len 0: up to the end of the disk */
 	bool incomplete;             /* the last image has a parent that is not here */
 	bool words;                  /* also what each layer says about range.off */
+	bool bytes;                  /* also the guest bytes of what is compressed; encrypted images fail */
 };
 
 enum cv_map_record {
@@ -16,6 +17,8 @@ enum cv_map_record {
 	CV_MAP_WHY,                  /* text: why the image after the last layer cannot be opened; before the head */
 	CV_MAP_PIECE,                /* struct cv_map_packed, as many as fit */
 	CV_MAP_WORD,                 /* struct cv_map_said, then text */
+	CV_MAP_BYTES,                /* guest bytes of the compressed extent that was told last, from where the record before
+				      * of this kind ended; each at most CV_MAP_BYTES_MAX, until it is complete */
 };
 
 struct cv_map_head {
@@ -41,6 +44,7 @@ struct cv_map_said {
 };
 
 #define CV_MAP_PACKED_MAX 16384u
+#define CV_MAP_BYTES_MAX ((size_t)512 << 10)
 
 static inline struct cv_map_packed cv_map_pack(const struct cv_extent *e)
 {

@@ -4,6 +4,7 @@
  * names nor the graph.
  */
 #include "inspect/map/wire.h"
+#include "inspect/reader2/content.h"
 #include <time.h>
 
 /* A window is as large as can be walked in about this time, so that there is always a sign of life. */
@@ -17,6 +18,7 @@ struct work {
 	struct cv_map_request request;
 	struct cv_task_out *out;
 	struct cv_map_packed packed[CV_MAP_PACKED_MAX];
+	uint8_t inflated[CV_MAP_BYTES_MAX];
 };
 
 static int64_t now_ms(void)
@@ -84,16 +86,47 @@ static bool send_head(struct work *w, struct cv_err *err)
 	return cv_task_send(w->out, CV_MAP_HEAD, head, len) || gone(err);
 }
 
+/* The guest bytes of a compressed extent; of a large cluster in parts. */
+static bool send_bytes(struct work *w, const struct cv_extent *e, struct cv_err *err)
+{
+	for (uint64_t at = 0; at < e->at.len;) {
+		uint64_t len = e->at.len - at < CV_MAP_BYTES_MAX ? e->at.len - at : CV_MAP_BYTES_MAX;
+		struct cv_extent part = cv_content_part(e, e->at.off + at, len);
+
+		if (!cv_content_read(&w->chain, &part, w->inflated, err))
+			return false;
+		if (!cv_task_send(w->out, CV_MAP_BYTES, w->inflated, (size_t)len))
+			return gone(err);
+		at += len;
+	}
+	return true;
+}
+
+/* A compressed extent whose bytes are asked for is the last of its record: they follow at once. */
 static bool send_extents(struct work *w, const struct cv_extents *list, struct cv_err *err)
 {
 	for (size_t i = 0; i < list->len;) {
+		const struct cv_extent *inflate = NULL;
 		size_t n = 0;
 
-		for (; n < CV_MAP_PACKED_MAX && i < list->len; i++)
+		for (; n < CV_MAP_PACKED_MAX && i < list->len && !inflate; i++) {
 			w->packed[n++] = cv_map_pack(&list->at[i]);
+			inflate = w->request.bytes && list->at[i].compressed ? &list->at[i] : NULL;
+		}
 		if (!cv_task_send(w->out, CV_MAP_PIECE, w->packed, n * sizeof w->packed[0]))
 			return gone(err);
+		if (inflate && !send_bytes(w, inflate, err))
+			return false;
 	}
+	return true;
+}
+
+/* Copying what lies in the file would not give what a guest reads. */
+static bool is_plain(const struct work *w, struct cv_err *err)
+{
+	for (size_t i = 0; i < w->chain.count; i++)
+		if (w->chain.layers[i]->encrypted)
+			return cv_fail(err, CV_EREFUSED, "layer %zu is encrypted: its data cannot be read", i);
 	return true;
 }
 
@@ -162,7 +195,8 @@ bool cv_map_work(struct cv_source **sources, struct cv_source **data, const stru
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	memcpy(&w->request, request, request_len < sizeof w->request ? request_len : sizeof w->request);
 	w->out = out;
-	if (!open_layers(w, sources, data, images, count, err) || !clip(w, err) || !send_head(w, err))
+	if (!open_layers(w, sources, data, images, count, err) || !clip(w, err) ||
+	    (w->request.bytes && !is_plain(w, err)) || !send_head(w, err))
 		return false;
 	for (uint32_t i = 0; w->request.words && i < w->chain.count; i++)
 		if (!send_word(w, i, err))

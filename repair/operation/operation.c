@@ -6,7 +6,7 @@
 enum { RECORDS_TO_COME = 4 };                /* slots besides PREPARE: DONE or ABORTED, twice over */
 
 static const struct cv_operation_row *const rows[] = {
-	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge,
+	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge, &cv_operation_convert,
 };
 
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind)
@@ -111,7 +111,7 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 		 struct cv_operation_result *result, struct cv_err *err)
 {
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
-	struct cv_work work = { .w = w, .items = plan->items, .item_count = plan->item_count, .command = command,
+	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count, .command = command,
 				.monitor = monitor, .journal = { .fd = -1 } };
 	bool ok = false;
 

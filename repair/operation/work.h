@@ -29,6 +29,7 @@ int cv_repository_open(const char *repository, struct cv_err *err);
 struct cv_work {
 	struct cv_writing *w;
 	struct cv_journal journal;
+	const struct cv_plan *plan;  /* NULL when it is recovered */
 	const struct cv_plan_item *items;
 	size_t item_count;
 	const char *command;         /* the line that began it, raw bytes */
@@ -51,7 +52,7 @@ struct cv_operation_row {
 	 * is believed. May be cut short and run again. */
 	bool (*recover)(struct cv_work *work, enum cv_record_type *end, struct cv_err *err);
 };
-extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge;
+extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
 

@@ -110,7 +110,7 @@ static void pack_source(struct cv_pack *p, const struct cv_plan_source *s)
 }
 
 /* What is carried out, and nothing that only explains it. */
-static bool digest(const struct cv_plan *plan, uint8_t out[32])
+static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, uint8_t out[32])
 {
 	struct cv_pack p = { 0 };
 	unsigned len = 32;
@@ -120,7 +120,8 @@ static bool digest(const struct cv_plan *plan, uint8_t out[32])
 	cv_pack_bytes(&p, plan->repository, strlen(plan->repository));
 	for (size_t i = 0; i < plan->source_count; i++)
 		pack_source(&p, &plan->sources[i]);
-	ok = cv_items_pack(&p, "", plan->items, plan->item_count) &&
+	cv_pack_bytes(&p, carried->at, carried->len);
+	ok = !carried->failed && cv_items_pack(&p, "", plan->items, plan->item_count) &&
 	     EVP_Digest(p.at, p.len, out, &len, EVP_sha256(), NULL);
 	cv_pack_fini(&p);
 	return ok;
@@ -138,11 +139,9 @@ static const char *consent(struct cv_plan_maker *m)
 	return cv_plan_keep(m, cv_text_str(&t));
 }
 
-struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
+static void gather(struct cv_plan_maker *m)
 {
 	struct cv_plan *plan = m->plan;
-	struct cv_plan_space *s = &plan->space;
-	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * 16 + (uint64_t)m->items.len * 512;
 
 	plan->items = m->items.at;
 	plan->item_count = m->items.len;
@@ -154,13 +153,34 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 	plan->check_count = m->checks.len;
 	plan->searched = m->searched.at;
 	plan->searched_count = m->searched.len;
-	s->lowest_free = s->free_now > journal ? s->free_now - journal : 0;
-	s->fits = s->free_now >= journal && s->lowest_free >= s->reserve;
+}
+
+void cv_plan_drop(struct cv_plan_maker *m)
+{
+	gather(m);
+	cv_pack_fini(&m->carried);
+	cv_plan_free(m->plan);
+	m->plan = NULL;
+}
+
+struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
+{
+	struct cv_plan *plan = m->plan;
+	struct cv_plan_space *s = &plan->space;
+	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * 16 + (uint64_t)m->items.len * 512;
+
+	gather(m);
+	if (__builtin_add_overflow(s->peak, journal, &s->peak))
+		s->peak = UINT64_MAX;
+	s->lowest_free = s->free_now > s->peak ? s->free_now - s->peak : 0;
+	s->fits = s->free_now >= s->peak && s->lowest_free >= s->reserve;
 	plan->refused |= !s->fits;
 	plan->confirm = consent(m);
-	if (!m->failed && digest(plan, plan->digest))
+	if (!m->failed && digest(plan, &m->carried, plan->digest)) {
+		cv_pack_fini(&m->carried);
 		return plan;
-	cv_plan_free(plan);
+	}
+	cv_plan_drop(m);
 	cv_fail(err, CV_ENOMEM, "out of memory");
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #define CV_REPAIR_PLAN_MAKE_H
 
 #include "inspect/base/arena.h"
+#include "repair/operation/pack.h"
 #include <chainview/operation.h>
 #include <chainview/vec.h>
 
@@ -21,6 +22,7 @@ struct cv_plan_maker {
 	struct cv_plan_steps steps;
 	struct cv_plan_checks checks;
 	struct cv_plan_paths searched;
+	struct cv_pack carried;      /* what else is carried out, for the digest */
 	bool failed;                 /* memory ran short: nothing comes of it */
 };
 
@@ -37,6 +39,8 @@ void cv_plan_searched(struct cv_plan_maker *m, const char *path);
 void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
 /* Settles space, consent and digest. NULL with err set if memory ran short. */
 struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err);
+/* Instead of it, when there is no plan. */
+void cv_plan_drop(struct cv_plan_maker *m);
 const char *cv_plan_keep(struct cv_plan_maker *m, const char *text);
 
 #endif

@@ -40,6 +40,13 @@ struct cv_write_settings {
 	uint64_t keep;               /* --trash-keep, seconds */
 };
 
+/* Of the command convert. */
+struct cv_convert_settings {
+	enum cv_format_id to;
+	const char *options;
+	bool compress, keep_zeros, no_sharing;
+};
+
 /* Of the command check, for those who are not there. */
 enum cv_monitor_output { CV_MONITOR_TEXT, CV_MONITOR_NDJSON, CV_MONITOR_NAGIOS };
 CV_VEC(cv_nagios_limits, struct cv_nagios_limit);
@@ -91,6 +98,7 @@ struct cv_settings {
 	const char *recipe;          /* sample */
 	struct cv_map_settings map;
 	struct cv_write_settings write;
+	struct cv_convert_settings convert;
 	struct cv_dump_settings dump;
 };
 

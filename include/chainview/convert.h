@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Conversion: a new image with what a guest reads from an image through its whole chain, in any format that can be
+ * written. The source is only read. The new image has its name when it is complete and was read back, and not before.
+ */
+#ifndef CHAINVIEW_CONVERT_H
+#define CHAINVIEW_CONVERT_H
+
+#include <chainview/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cv_convert_options {
+	enum cv_format_id to;
+	const char *options;         /* KEY=VALUE,... named as qemu-img names them; NULL: none */
+	bool compress;               /* QCOW2 */
+	bool keep_zeros;             /* zeros are copied and not looked for: qemu-img's -S 0 */
+	bool no_sharing;             /* extents are not shared with the source */
+	uint64_t reserve;            /* bytes that must stay free */
+};
+
+/*
+ * Plans it. dest: the new file, relative to the repository (absolute), which must not exist yet. The whole map of the
+ * source is walked for the space that it needs; watch (may be NULL) is called meanwhile and ends it with false. Graph and
+ * scan must outlive the plan. Wrong options are CV_EUSAGE; what speaks against it otherwise is a check of the plan.
+ */
+CV_API struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const char *repository, const char *dest,
+				       const struct cv_convert_options *options, struct cv_err *err);
+/* A line for each option that the format has, "cluster_size=SIZE  ..."; "" if it has none. */
+CV_API void cv_convert_options_help(enum cv_format_id format, struct cv_text *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

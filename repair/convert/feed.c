@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* The feed of an image of a graph: the map of its chain, with the bytes of what is compressed. */
+#include "repair/convert/feed.h"
+#include "inspect/map/stream.h"
+#include "inspect/reader2/tasks.h"
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Longer than any guest offset takes to compare; a task that only reads may be slow on a slow disk. */
+enum { STEP_MS = 200, STALL_SECONDS = 600 };
+
+struct chain_feed {
+	struct cv_feed feed;         /* first */
+	struct cv_map *map;
+	struct cv_feed_file *files;
+	bool done;
+};
+
+/* Descriptors of our own of what the task gets: they share the position of nothing, only the open file. */
+static bool keep_files(struct chain_feed *f, const struct cv_graph *g, const struct cv_chain_files *files,
+		       struct cv_err *err)
+{
+	f->files = calloc(files->count, sizeof *f->files);
+	f->feed.files = f->files;
+	for (; f->files && f->feed.count < files->count; f->feed.count++) {
+		const struct cv_task_image *from = &files->images[f->feed.count];
+		const struct cv_file *data = files->data[f->feed.count];
+		const struct cv_file *file = data ? data : g->images[files->list[f->feed.count]].file;
+		struct cv_range part = data ? (struct cv_range){ 0, data->size } : (struct cv_range){ from->offset, from->length };
+		int fd = fcntl(data ? from->data_fd : from->fd, F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return cv_io_fail(err, "keep open", file->path);
+		f->files[f->feed.count] = (struct cv_feed_file){ fd, part, file->path };
+	}
+	return f->files || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+static bool next(struct cv_feed *feed, const struct cv_extent **extents, size_t *count, struct cv_err *err)
+{
+	struct chain_feed *f = (struct chain_feed *)feed;
+
+	*count = 0;
+	while (!*count && !f->done) {
+		enum cv_map_state state = cv_map_next(f->map, -1, extents, count, err);
+
+		if (state == CV_MAP_FAILED)
+			return false;
+		f->done = state == CV_MAP_DONE;
+	}
+	return true;
+}
+
+static bool inflate(struct cv_feed *feed, const struct cv_extent *e, uint8_t *buf, struct cv_err *err)
+{
+	struct chain_feed *f = (struct chain_feed *)feed;
+
+	for (uint64_t at = 0; at < e->at.len;) {
+		const struct cv_extent *none;
+		size_t count;
+		enum cv_map_state state = cv_map_next(f->map, -1, &none, &count, err);
+
+		if (state == CV_MAP_FAILED)
+			return false;
+		if (state == CV_MAP_WAIT)
+			continue;
+		if (state == CV_MAP_DONE || count || f->map->bytes_len > e->at.len - at)
+			return cv_fail(err, CV_EFORMAT, "the reading process gave a damaged answer: bytes are missing");
+		memcpy(buf + at, f->map->bytes, f->map->bytes_len);
+		at += f->map->bytes_len;
+	}
+	return true;
+}
+
+static void close_chain(struct cv_feed *feed)
+{
+	struct chain_feed *f = (struct chain_feed *)feed;
+
+	for (size_t i = 0; i < feed->count; i++)
+		cv_auto_close(&f->files[i].fd);
+	cv_map_free(f->map);
+	free(f->files);
+	free(f);
+}
+
+/* The whole chain or nothing: a disk with parts missing is no copy. */
+static bool open_whole(const struct cv_graph *g, uint32_t image, struct cv_chain_files *files, struct cv_err *err)
+{
+	if (!cv_chain_files_open(g, image, files, err))
+		return false;
+	return !files->incomplete ||
+	       cv_fail(err, CV_EREFUSED, "its chain is not complete: %s", cv_text_str(&files->why));
+}
+
+struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv_err *err)
+{
+	struct chain_feed *f = calloc(1, sizeof *f);
+	struct cv_chain_files files = { .count = 0 };
+
+	if (!f) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	f->feed.next = next;
+	f->feed.inflate = inflate;
+	f->feed.close = close_chain;
+	if (open_whole(g, image, &files, err) && keep_files(f, g, &files, err))
+		f->map = cv_map_begin_bytes(g, &files, err);
+	cv_chain_files_fini(&files);
+	if (f->map)
+		return &f->feed;
+	close_chain(&f->feed);
+	return NULL;
+}
+
+void cv_feed_close(struct cv_feed *f)
+{
+	if (f)
+		f->close(f);
+}
+
+static bool judge(const struct cv_task_record *r, struct cv_err *err)
+{
+	struct cv_compared_record c;
+
+	if (r->len != sizeof c)
+		return cv_fail(err, CV_EFORMAT, "the comparing process gave a damaged answer");
+	memcpy(&c, r->bytes, sizeof c);
+	if (c.differ)
+		return cv_fail(err, CV_EIO, "what was written reads differently from offset %" PRIu64 " on", c.first);
+	/* A disk that ends within a sector is filled up with zeros. */
+	return c.sizes[0] == c.sizes[1] || (c.sizes[1] - c.sizes[0] < 512 && c.sizes[1] % 512 == 0 && c.tail_is_zero) ||
+	       cv_fail(err, CV_EIO, "what was written has %" PRIu64 " B instead of %" PRIu64 " B", c.sizes[1], c.sizes[0]);
+}
+
+static bool hear_compared(struct cv_task *task, const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	struct cv_progress_record progress = { 0 };
+	bool judged = false;
+
+	for (;;) {
+		struct cv_task_record r;
+		enum cv_task_state state = cv_task_next(task, STEP_MS, &r, err);
+
+		if (state == CV_TASK_FAILED)
+			return false;
+		if (state == CV_TASK_DONE)
+			return judged || cv_fail(err, CV_EFORMAT, "the comparing process ended early");
+		if (state == CV_TASK_RECORD && r.kind == CV_VERIFY_COMPARED) {
+			if (!judge(&r, err))
+				return false;
+			judged = true;
+		}
+		if (state == CV_TASK_RECORD && r.kind == CV_VERIFY_PROGRESS && r.len == sizeof progress)
+			memcpy(&progress, r.bytes, sizeof progress);
+		if (!watch->tick(watch->ctx, progress.done, err))
+			return false;
+	}
+}
+
+bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, enum cv_format_id format,
+		     const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	struct cv_task_options options = { .memory_bytes = (uint64_t)512 << 20, .stall_seconds = STALL_SECONDS };
+	struct cv_chain_files files = { .count = 0 };
+	struct cv_task_image *images;
+	struct cv_task *task = NULL;
+	uint32_t first;
+	struct stat st;
+	bool ok;
+
+	if (fstat(fd, &st) != 0)
+		return cv_io_fail(err, "look at", "what was written");
+	ok = open_whole(g, image, &files, err);
+	images = ok ? calloc(files.count + 1, sizeof *images) : NULL;
+	if (images) {
+		first = (uint32_t)files.count;
+		memcpy(images, files.images, files.count * sizeof *images);
+		images[first] = (struct cv_task_image){ fcntl(fd, F_DUPFD_CLOEXEC, 3), -1, 0, (uint64_t)st.st_size, format };
+		task = cv_task_start(images, first + 1, cv_compare_task, &first, sizeof first, &options, err);
+		cv_chain_files_taken(&files);
+	} else if (ok) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+	}
+	ok = task && hear_compared(task, watch, err);
+	cv_task_free(task);
+	cv_chain_files_fini(&files);
+	free(images);
+	return ok;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Writing a new image. It grows under a name of its operation, is made sure, read back and compared, and only then gets
+ * its own name. Until the journal says that it may (PUBLISH, with its inode), a crash ends it: the file goes. After that
+ * recovery finishes it.
+ */
+#include "repair/convert/job.h"
+#include "repair/operation/work.h"
+#include <stdio.h>
+#include <unistd.h>
+
+struct part_name { char s[64]; };
+
+static struct part_name part_name(const uint8_t op[16])
+{
+	struct part_name name;
+
+	snprintf(name.s, sizeof name.s, ".cv-%s.part", cv_uuid_str(op).s);
+	return name;
+}
+
+/* The new image on its way. */
+struct making {
+	struct cv_work *work;
+	const struct cv_convert_job *job;
+	int dir;                     /* where it will be */
+	const char *base;            /* its name there */
+	struct part_name part;
+	struct cv_file_out out;
+	uint64_t inode, device;
+};
+
+static bool copy_batch(void *ctx, uint64_t done, struct cv_err *err)
+{
+	struct making *m = ctx;
+
+	return cv_work_batch(m->work, "copy", done, m->job->data, err);
+}
+
+static bool verify_batch(void *ctx, uint64_t done, struct cv_err *err)
+{
+	struct making *m = ctx;
+
+	return cv_work_batch(m->work, "verify", done, m->job->target.size, err);
+}
+
+static bool identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err)
+{
+	const struct cv_host *host = &work->w->host;
+
+	options->now = (int64_t)(host->now_ns(host) / 1000000000u);
+	for (size_t i = 0; i < CV_COUNT(options->uuids); i++)
+		if (!host->random(host, options->uuids[i], sizeof options->uuids[i]))
+			return cv_fail_errno(err, "cannot make an identity");
+	return true;
+}
+
+static bool fill(struct making *m, struct cv_err *err)
+{
+	struct cv_target_options options = m->job->target;
+	struct cv_copy_watch watch = { copy_batch, m };
+	struct cv_target target = { .format = NULL };
+	struct cv_copied copied;
+	struct cv_feed *feed;
+	bool ok;
+
+	if (!identify(m->work, &options, err))
+		return false;
+	feed = m->job->open(m->job, err);
+	ok = feed && cv_target_begin(&target, m->job->to, &options, &m->out, err) &&
+	     cv_copy(feed, &target, &m->job->copy, &watch, &copied, err) && cv_target_end(&target, err);
+	cv_target_fini(&target);
+	cv_feed_close(feed);
+	return ok;
+}
+
+static bool make_sure(struct making *m, struct cv_err *err)
+{
+	struct stat st;
+
+	if (m->out.io->fsync(m->out.io, m->out.fd) != 0)
+		return cv_io_fail(err, "sync", m->base);
+	if (m->out.io->fstat(m->out.io, m->out.fd, &st) != 0)
+		return cv_io_fail(err, "look at", m->base);
+	m->inode = st.st_ino;
+	m->device = st.st_dev;
+	return true;
+}
+
+/* By another way than it was written: the file is opened anew, and its tables are read from it. */
+static bool verify(struct making *m, struct cv_err *err)
+{
+	struct cv_feed_watch watch = { verify_batch, m };
+	const struct cv_io *io = m->out.io;
+	int fd = io->openat(io, m->dir, m->part.s, O_RDONLY, 0);
+	bool ok;
+
+	if (fd < 0)
+		return cv_io_fail(err, "open", m->part.s);
+	ok = m->job->verify(m->job, fd, &watch, err);
+	io->close(io, fd);
+	return ok || cv_wrap(err, "reading the new image back");
+}
+
+static bool announce(struct making *m, struct cv_err *err)
+{
+	struct cv_pack p = { 0 };
+	bool ok;
+
+	cv_pack_number(&p, m->device);
+	cv_pack_number(&p, m->inode);
+	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory")
+		      : cv_journal_add(&m->work->journal, CV_RECORD_PUBLISH, p.at, p.len, err) &&
+				cv_journal_barrier(&m->work->journal, err);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+static bool publish(const struct cv_io *io, int dir, const char *part, const char *base, struct cv_err *err)
+{
+	if (io->renameat(io, dir, part, dir, base, RENAME_NOREPLACE) != 0)
+		return cv_io_fail(err, "give its name to", base);
+	return cv_store_sync(io, dir, "the folder of the new image", err);
+}
+
+static bool convert_run(struct cv_work *work, struct cv_err *err)
+{
+	const struct cv_io *io = work->w->io;
+	struct making m = { .work = work, .job = work->plan->convert, .part = part_name(work->journal.op) };
+	bool ok;
+
+	m.dir = cv_place_open(work->w, work->items[0].path, &m.base, err);
+	if (m.dir < 0)
+		return false;
+	ok = cv_out_create(&m.out, io, m.dir, m.part.s, err);
+	if (ok) {
+		ok = fill(&m, err) && make_sure(&m, err);
+		ok = cv_out_close(&m.out, ok, err);
+	}
+	ok = ok && verify(&m, err) && announce(&m, err) && publish(io, m.dir, m.part.s, m.base, err);
+	io->close(io, m.dir);
+	return ok;
+}
+
+/* 1: this file; 2: another; 0: nothing is there; -1 with err set. */
+static int look(const struct cv_io *io, int dir, const char *name, uint64_t device, uint64_t inode, struct cv_err *err)
+{
+	struct stat st;
+
+	if (io->fstatat(io, dir, name, &st) == 0)
+		return st.st_ino == inode && st.st_dev == device ? 1 : 2;
+	if (errno == ENOENT)
+		return 0;
+	cv_io_fail(err, "look at", name);
+	return -1;
+}
+
+static bool drop_part(const struct cv_io *io, int dir, const char *part, enum cv_record_type *end, struct cv_err *err)
+{
+	*end = CV_RECORD_ABORTED;
+	if (io->unlinkat(io, dir, part, 0) != 0 && errno != ENOENT)
+		return cv_io_fail(err, "remove", part);
+	return cv_store_sync(io, dir, "the folder of the new image", err);
+}
+
+/* It was complete, read back and sure: it only lacks its name, or that its name is sure. */
+static bool finish(const struct cv_io *io, int dir, const char *part, const char *base, const struct cv_record *r,
+		   enum cv_record_type *end, struct cv_err *err)
+{
+	struct cv_unpack u = { r->payload, r->len, false };
+	uint64_t device = cv_unpack_number(&u), inode = cv_unpack_number(&u);
+	int home, there;
+
+	if (u.failed)
+		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
+	home = look(io, dir, base, device, inode, err);
+	there = home < 0 ? -1 : look(io, dir, part, device, inode, err);
+	if (there < 0)
+		return false;
+	*end = CV_RECORD_DONE;
+	if (home == 1)
+		return cv_store_sync(io, dir, "the folder of the new image", err);
+	if (home == 0 && there == 1)
+		return publish(io, dir, part, base, err);
+	return drop_part(io, dir, part, end, err);
+}
+
+static bool convert_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
+{
+	struct part_name part = part_name(work->journal.op);
+	const struct cv_io *io = work->w->io;
+	const struct cv_record *r;
+	struct cv_journal_log log;
+	const char *base;
+	int dir = work->item_count == 1 ? cv_place_open(work->w, work->items[0].path, &base, err) : -1;
+	bool ok = false;
+
+	*end = CV_RECORD_ABORTED;
+	if (dir < 0)
+		return err->code ? false : cv_fail(err, CV_EFORMAT, "its PREPARE record names %zu images", work->item_count);
+	if (cv_journal_read(&log, io, &work->w->host, work->w->store.journal, cv_journal_name(work->journal.op).s, err)) {
+		r = cv_journal_last(&log, CV_RECORD_PUBLISH);
+		ok = r ? finish(io, dir, part.s, base, r, end, err) : drop_part(io, dir, part.s, end, err);
+		cv_journal_log_fini(&log);
+	}
+	io->close(io, dir);
+	return ok;
+}
+
+const struct cv_operation_row cv_operation_convert = { CV_PLAN_CONVERT, "convert", false, convert_run, convert_recover };

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Plans of conversions: what is read, what that takes in the new format, and whether there is room for it. */
+#include "inspect/repository/reopen.h"
+#include "repair/convert/job.h"
+#include "repair/operation/work.h"
+#include "repair/plan/make.h"
+#include <chainview/map.h>
+
+enum { PAGE = 4096 };
+
+/* What the map of the source says. */
+struct survey {
+	uint64_t data;               /* guest bytes that some image holds */
+	uint64_t pages, units;       /* of the target that hold some of them */
+	uint64_t page_end, unit_end; /* the end of the last of them */
+	struct cv_range bad;         /* the first that cannot be read; len 0: all can */
+	bool whole;
+	struct cv_text why;
+};
+
+static uint64_t count_new(uint64_t *end, struct cv_range at, uint64_t size)
+{
+	uint64_t first = at.off / size, last = (at.off + at.len - 1) / size + 1, n;
+
+	if (first < *end)
+		first = *end;
+	n = last > first ? last - first : 0;
+	*end = last > *end ? last : *end;
+	return n;
+}
+
+static void survey_extent(struct survey *s, const struct cv_extent *e, uint32_t unit)
+{
+	if (e->kind == CV_EXTENT_BAD && !s->bad.len)
+		s->bad = e->at;
+	if (e->kind != CV_EXTENT_DATA)
+		return;
+	s->data += e->at.len;
+	s->pages += count_new(&s->page_end, e->at, PAGE);
+	s->units += count_new(&s->unit_end, e->at, unit);
+}
+
+static bool survey(struct survey *s, const struct cv_graph *g, uint32_t image, uint32_t unit, struct cv_err *err)
+{
+	struct cv_map *map = cv_map_open(g, image, NULL, err);
+	enum cv_map_state state = map ? CV_MAP_WAIT : CV_MAP_FAILED;
+
+	while (state != CV_MAP_FAILED && state != CV_MAP_DONE) {
+		const struct cv_extent *list;
+		size_t count;
+
+		state = cv_map_next(map, -1, &list, &count, err);
+		for (size_t i = 0; i < count; i++)
+			survey_extent(s, &list[i], unit);
+	}
+	if (state == CV_MAP_DONE) {
+		s->whole = !cv_map_info(map)->incomplete;
+		if (!s->whole)
+			cv_text_add(&s->why, cv_map_info(map)->why);
+	}
+	cv_map_free(map);
+	return state == CV_MAP_DONE;
+}
+
+static struct cv_feed *open_feed(const struct cv_convert_job *job, struct cv_err *err)
+{
+	return cv_feed_open(job->g, job->image, err);
+}
+
+static bool verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	return cv_feed_compare(job->g, job->image, fd, job->to, watch, err);
+}
+
+static void check_source(struct cv_plan_maker *m, const struct survey *s)
+{
+	cv_plan_check(m, "chain-complete", s->whole, "%s",
+		      s->whole ? "every image of the chain is there" : cv_text_str(&s->why));
+	if (s->bad.len)
+		cv_plan_check(m, "source-readable", false,
+			      "%" PRIu64 " B from guest offset %" PRIu64 " on cannot be read: chainview check says why",
+			      s->bad.len, s->bad.off);
+	else
+		cv_plan_check(m, "source-readable", true, "every table entry of the chain leads to data");
+}
+
+/* Whether a name that an image gives for its parent leads to the new file. */
+static bool names(const struct cv_image *child, const char *path)
+{
+	for (uint32_t k = 0; k < child->facts->name_count; k++) {
+		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
+		const struct cv_name *n = &child->facts->names[k];
+		const char *slash = strrchr(child->file->path, '/');
+
+		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
+		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
+		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
+			return true;
+	}
+	return false;
+}
+
+static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_writing *w, const char *dest)
+{
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 }, path = { 0 }, who = { 0 };
+	struct cv_err err = { .code = CV_OK };
+	struct stat st;
+	const char *base;
+	int dir = cv_place_open(w, dest, &base, &err);
+
+	cv_text_escape(&name, cv_bytes_of(dest));
+	cv_text_addf(&path, "%s/%s", m->plan->repository, dest);
+	if (dir < 0)
+		cv_plan_check(m, "destination-free", false, "%s", err.text);
+	else if (w->io->fstatat(w->io, dir, base, &st) == 0)
+		cv_plan_check(m, "destination-free", false, "%s is there already: give another name", cv_text_str(&name));
+	else
+		cv_plan_check(m, "destination-free", errno == ENOENT, "nothing is called %s", cv_text_str(&name));
+	if (dir >= 0)
+		w->io->close(w->io, dir);
+	for (uint32_t i = 0; i < g->image_count; i++) {
+		if (!names(&g->images[i], cv_text_str(&path)))
+			continue;
+		cv_text_escape(&who, cv_bytes_of(g->images[i].file->path));
+		cv_plan_check(m, "destination-unnamed", false, "%s names it as its parent: give another name",
+			      cv_text_str(&who));
+		return;
+	}
+}
+
+/* At most so many bytes will the new file take. */
+static uint64_t needed(const struct cv_target *t, const struct survey *s)
+{
+	uint64_t all = (t->options.size + t->unit - 1) / t->unit, units = s->units, data;
+
+	data = t->unit >= PAGE ? s->pages * PAGE : s->units * t->unit;
+	if (t->options.preallocation != CV_PREALLOCATE_OFF)
+		units = all;
+	if (t->options.preallocation > CV_PREALLOCATE_METADATA)
+		data = all * t->unit;
+	return data + t->format->overhead(t, units);
+}
+
+static bool plan_space(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_convert_options *o,
+		       uint64_t bytes, struct cv_err *err)
+{
+	struct statvfs vfs;
+
+	if (w->io->fstatvfs(w->io, w->root, &vfs) != 0)
+		return cv_io_fail(err, "look at the file system of", m->plan->repository);
+	m->plan->space = (struct cv_plan_space){ .free_now = (uint64_t)vfs.f_bavail * vfs.f_frsize, .reserve = o->reserve,
+						 .net = -(int64_t)bytes, .peak = bytes };
+	return true;
+}
+
+static void add_sources(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image)
+{
+	uint32_t *chain;
+	size_t count;
+
+	if (!cv_graph_chain(g, image, &chain, &count)) {
+		m->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		cv_plan_source(m, g, chain[i]);
+	free(chain);
+}
+
+static void add_steps(struct cv_plan_maker *m, const char *dest, const struct survey *s, const struct cv_target *t)
+{
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+
+	cv_text_addf(&why, "as %s, under another name until it is complete", t->format->name);
+	cv_plan_step(m, "write", dest, s->data, cv_text_str(&why));
+	cv_plan_step(m, "verify", dest, t->options.size, "read back and compared with the source, byte by byte");
+	cv_plan_step(m, "publish", dest, 0, "gets its name");
+}
+
+/* Options, source and name: another plan if one of them is another. */
+static void carry(struct cv_plan_maker *m, const struct cv_convert_job *job)
+{
+	const struct cv_target_options *o = &job->target;
+
+	cv_pack_number(&m->carried, job->to);
+	cv_pack_number(&m->carried, o->size);
+	cv_pack_number(&m->carried, o->block_size);
+	cv_pack_number(&m->carried, o->log_size);
+	cv_pack_number(&m->carried, o->refcount_bits);
+	cv_pack_number(&m->carried, (uint64_t)o->preallocation);
+	cv_pack_number(&m->carried, (uint64_t)o->fixed | (uint64_t)o->compat_v2 << 1 | (uint64_t)o->lazy_refcounts << 2 |
+					    (uint64_t)o->compress << 3 | (uint64_t)o->zstd << 4 |
+					    (uint64_t)job->copy.keep_zeros << 5 | (uint64_t)job->copy.no_sharing << 6);
+}
+
+static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image,
+				      const struct cv_convert_options *o, struct cv_err *err)
+{
+	struct cv_convert_job *job = cv_arena_alloc(m->plan->arena, sizeof *job);
+	uint64_t size = g->images[image].facts->virtual_size;
+
+	if (!job) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = open_feed, .verify = verify };
+	job->target.size = o->to == CV_FORMAT_RAW ? size : (size + 511) / 512 * 512;
+	job->copy = (struct cv_copy_options){ .threads = 4, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
+	return cv_convert_options_read(o, &job->target, err) ? job : NULL;
+}
+
+static bool fill(struct cv_plan_maker *m, const struct cv_writing *w, struct cv_convert_job *job, const char *dest,
+		 const struct cv_convert_options *o, struct cv_err *err)
+{
+	struct cv_target target;
+	struct survey s = { .whole = false };
+	bool ok = cv_target_begin(&target, job->to, &job->target, NULL, err) &&
+		  survey(&s, job->g, job->image, target.unit, err) && plan_space(m, w, o, needed(&target, &s), err);
+
+	if (ok) {
+		job->data = s.data;
+		m->plan->convert = job;
+		cv_plan_item(m, (struct cv_plan_item){ .path = dest });
+		add_sources(m, job->g, job->image);
+		add_steps(m, dest, &s, &target);
+		check_source(m, &s);
+		check_dest(m, job->g, w, dest);
+		carry(m, job);
+	}
+	cv_target_fini(&target);
+	cv_text_fini(&s.why);
+	return ok;
+}
+
+struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const char *repository, const char *dest,
+				const struct cv_convert_options *options, struct cv_err *err)
+{
+	struct cv_writing w = { .io = &cv_io_real };
+	CV_AUTO(cv_auto_close) int root = cv_repository_open(repository, err);
+	struct cv_convert_job *job;
+	struct cv_plan_maker m;
+
+	w.root = root;
+	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_CONVERT, repository, err))
+		return NULL;
+	job = new_job(&m, g, image, options, err);
+	if (job && fill(&m, &w, job, dest, options, err))
+		return cv_plan_end(&m, err);
+	cv_plan_drop(&m);
+	return NULL;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * chainview convert: a new image with what a guest reads from another.
+ */
+#include <chainview/convert.h>
+#include <stdlib.h>
+
+#include "tui/command/target.h"
+#include "tui/command/write.h"
+
+#define FORMATS "raw vhd vhdx qcow2"
+
+static bool set_to(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	s->convert.to = cv_format_by_name(cv_bytes_of(value));
+	return s->convert.to == CV_FORMAT_RAW || s->convert.to == CV_FORMAT_VHD || s->convert.to == CV_FORMAT_VHDX ||
+	       s->convert.to == CV_FORMAT_QCOW2 || cv_fail(err, CV_EUSAGE, "--to takes one of %s", FORMATS);
+}
+
+static bool set_options(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	(void)err;
+	s->convert.options = value;
+	return true;
+}
+
+static bool set_sparse(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	s->convert.keep_zeros = !strcmp(value, "never");
+	return s->convert.keep_zeros || !strcmp(value, "auto") || cv_fail(err, CV_EUSAGE, "--sparse takes auto or never");
+}
+
+static bool set_reflink(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	s->convert.no_sharing = !strcmp(value, "never");
+	return s->convert.no_sharing || !strcmp(value, "auto") || cv_fail(err, CV_EUSAGE, "--reflink takes auto or never");
+}
+
+static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
+{
+	return cv_size_parse(value, &settings->reserve) ||
+	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
+}
+
+static const struct cv_option_row options[] = {
+	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
+	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image, named as qemu-img names them", set_options, 0 },
+	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
+	{ "sparse", 0, "WHEN", "auto never", "auto: leave out zeros; never: write those that are there", set_sparse, 0 },
+	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
+	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
+	CV_WRITE_OPTIONS,
+	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
+};
+
+struct call {
+	struct cv_target source;
+	char *repository;            /* of the new image: absolute */
+	const char *dest;            /* its path there */
+	char *path;                  /* of both together */
+};
+
+static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	const struct call *c = ctx;
+	const struct cv_convert_settings *set = &s->settings.convert;
+	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
+					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
+					.reserve = s->settings.reserve };
+	uint32_t image;
+
+	if (!cv_target_find(&c->source, s, &image, err))
+		return NULL;
+	return cv_plan_convert(s->graph, image, c->repository, c->dest, &o, err);
+}
+
+static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_add(out, "made ");
+	cv_text_escape(out, cv_bytes_of(done->items[0].path));
+	cv_text_addf(out, ", read back and equal to its source: operation %s\n", cv_uuid_str(result->id).s);
+}
+
+/* The new file's folder, and the configured repository around it if there is one. */
+static bool find_place(struct cv_session *s, struct call *c, const char *word, struct cv_err *err)
+{
+	const char *slash = strrchr(word, '/'), *base = slash ? slash + 1 : word;
+	CV_AUTO(cv_auto_free) char *folder = slash ? strndup(word, (size_t)(slash - word) + 1) : strdup(".");
+	CV_AUTO(cv_auto_free) char *real = folder ? realpath(folder, NULL) : NULL;
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 }, shown = { 0 };
+	const struct cv_config_repository *around;
+
+	cv_session_show_word(&shown, word);
+	if (!real)
+		return cv_fail_errno(err, "cannot open the folder of %s", cv_text_str(&shown));
+	if (!*base || !strcmp(base, ".") || !strcmp(base, ".."))
+		return cv_fail(err, CV_EUSAGE, "%s is no name for a new file", cv_text_str(&shown));
+	cv_text_addf(&path, "%s/%s", strcmp(real, "/") ? real : "", base);
+	around = cv_config_enclosing(&s->config, cv_text_str(&path));
+	c->path = strdup(cv_text_str(&path));
+	c->repository = around ? realpath(around->path, NULL) : strdup(real);
+	if (!c->path || !c->repository)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	c->dest = c->path + strlen(c->repository) + strspn(c->path + strlen(c->repository), "/");
+	return cv_session_add(s, c->repository, true, err);
+}
+
+static int run(struct cv_session *s, int argc, char **argv)
+{
+	struct call c = { .repository = NULL };
+	struct cv_write_call call = { plan, &c, true, "there is nothing to do", tell };
+	struct cv_err err = { .code = CV_OK };
+	int status;
+
+	if (argc != 2)
+		return cv_command_usage(s, "give an image and the name of the new one");
+	if (s->settings.convert.to == CV_FORMAT_NONE)
+		return cv_command_usage(s, "--to says which format: one of " FORMATS);
+	if (cv_targets_add(s, argv, 1, &c.source, &err) && find_place(s, &c, argv[1], &err))
+		status = cv_write_run(s, &call);
+	else
+		status = cv_command_fail(s, &err);
+	free(c.repository);
+	free(c.path);
+	return status;
+}
+
+const struct cv_command cv_command_convert = {
+	"convert", "IMAGE DEST", "a new image of any format with the same content", CV_COMMAND_WRITES, options, run,
+};
