@@ -29,9 +29,12 @@ bool cv_target_begin(struct cv_target *t, enum cv_format_id format, const struct
 /* The next hole from pos on, up to size; an empty range at size if there is none. */
 static bool next_hole(const struct cv_file_out *out, uint64_t pos, uint64_t size, struct cv_range *hole, struct cv_err *err)
 {
-	int64_t from = out->io->seek(out->io, out->fd, pos, SEEK_HOLE), to;
+	int64_t from, to;
 
 	*hole = (struct cv_range){ size, 0 };
+	if (pos >= size)
+		return true;
+	from = out->io->seek(out->io, out->fd, pos, SEEK_HOLE);
 	if (from < 0)
 		return cv_io_fail(err, "look for holes in", out->name);
 	if ((uint64_t)from >= size)

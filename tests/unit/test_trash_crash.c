@@ -12,6 +12,7 @@
 #include "repair/operation/work.h"
 #include "tests/support/crash.h"
 #include "tests/support/sim_host.h"
+#include "tests/support/sim_store.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 
@@ -141,27 +142,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
-	struct ctx *c = ctx;
-	struct sim_host later = c->host;
-	int root = sim_root(s);
-	struct cv_writing w;
-	size_t settled;
-	bool ok;
-
-	later.host.ctx = &later;
-	later.host.pid = 77;
-	memset(later.host.boot, 9, sizeof later.host.boot);
-	if (!sim_lookup(s, CV_STORE_NAME)) {
-		s->io.close(&s->io, root);
-		return true;
-	}
-	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
-	if (ok) {
-		ok = cv_recover_all(&w, false, &settled, err);
-		cv_store_close(&w.store);
-	}
-	s->io.close(&s->io, root);
-	return ok;
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, err);
 }
 
 static bool is_whole(const struct sim *s, uint32_t inode, unsigned image)
@@ -218,18 +199,6 @@ static unsigned journals(struct sim *s, const struct ctx *c, const char *folder,
 	return count;
 }
 
-/* A journal that is not finished, or one for the operation. */
-static bool has_journal(const struct sim *s, const char *folder, const char *op)
-{
-	uint32_t dir = sim_lookup(s, folder);
-
-	for (size_t i = 0; dir && i < s->now.len; i++)
-		if (s->now.at[i].dir == dir && strstr(s->now.at[i].name, ".cvj") &&
-		    (!op || !strncmp(s->now.at[i].name, op, strlen(op))))
-			return true;
-	return false;
-}
-
 static const char *wrong_with(const struct sim *s, const struct ctx *c, unsigned image, bool recovered, unsigned *home)
 {
 	uint32_t at_home = sim_lookup(s, images[image]);
@@ -242,7 +211,7 @@ static const char *wrong_with(const struct sim *s, const struct ctx *c, unsigned
 		return "an image is in two places";
 	if (!is_whole(s, at_home ? at_home : trashed, image))
 		return "an image is not whole";
-	if (trashed && recovered && !has_journal(s, CV_STORE_NAME "/done", op))
+	if (trashed && recovered && !sim_store_has_journal(s, "done", op))
 		return "an image is in the trash, and no journal says whence";
 	*home += at_home != 0;
 	if (c->done && c->kind == CV_PLAN_PURGE)
@@ -278,7 +247,7 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 		if (wrong)
 			return wrong;
 	}
-	if ((recovered || c->done) && has_journal(s, CV_STORE_NAME "/journal", NULL))
+	if ((recovered || c->done) && sim_store_has_journal(s, "journal", NULL))
 		return "an operation is still pending";
 	known = journals(s, c, CV_STORE_NAME "/done", true, &sound) + journals(s, c, CV_STORE_NAME "/journal", false, &sound);
 	if (!sound)

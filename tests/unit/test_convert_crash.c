@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Conversion on a simulated disk, into every format: whatever a power cut leaves, the source is as it was, and the new
+ * name either is not there or is the whole image; recovery leaves nothing half done; every barrier is needed; and
+ * every call may fail.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "repair/convert/job.h"
+#include "repair/operation/work.h"
+#include "tests/support/crash.h"
+#include "tests/support/sim_host.h"
+#include "tests/support/sim_store.h"
+#include "tests/support/simdisk.h"
+#include "tests/support/simdisk_io.h"
+
+#define DISK 24576u
+#define SOURCE "source.raw"
+#define NEW "sub/new.img"
+
+/* What a guest reads: data, nothing, data that begin and end within a block, zeros that are written. */
+static const struct cv_extent extents[] = {
+	{ .at = { 0, 8192 }, .kind = CV_EXTENT_DATA, .placed = true, .host = 0 },
+	{ .at = { 8192, 5120 }, .kind = CV_EXTENT_PARENT, .layer = 1 },
+	{ .at = { 13312, 4608 }, .kind = CV_EXTENT_DATA, .placed = true, .host = 13312 },
+	{ .at = { 17920, 6656 }, .kind = CV_EXTENT_ZERO },
+};
+
+struct ctx {
+	enum cv_format_id to;
+	struct cv_target_options target;
+	struct sim_host host;
+	bool done;
+};
+
+/* The job of the operation, and the disk that it works on. */
+struct sim_job {
+	struct cv_convert_job job;   /* first */
+	struct sim *s;
+};
+
+struct sim_feed {
+	struct cv_feed feed;         /* first */
+	struct cv_feed_file file;
+	struct sim *s;
+	bool told;
+};
+
+static uint8_t byte_of(size_t i)
+{
+	return i < 8192 || (i >= 13312 && i < 17920) ? (uint8_t)(i / 7 + 1) : 0;
+}
+
+static bool feed_next(struct cv_feed *feed, const struct cv_extent **list, size_t *count, struct cv_err *err)
+{
+	struct sim_feed *f = (struct sim_feed *)feed;
+
+	(void)err;
+	*list = extents;
+	*count = f->told ? 0 : CV_COUNT(extents);
+	f->told = true;
+	return true;
+}
+
+static void feed_close(struct cv_feed *feed)
+{
+	struct sim_feed *f = (struct sim_feed *)feed;
+
+	f->s->io.close(&f->s->io, f->file.fd);
+	free(f);
+}
+
+static struct cv_feed *job_open(const struct cv_convert_job *job, struct cv_err *err)
+{
+	struct sim *s = ((const struct sim_job *)job)->s;
+	struct sim_feed *f = calloc(1, sizeof *f);
+	int root = sim_root(s);
+
+	assert_non_null(f);
+	f->s = s;
+	f->file = (struct cv_feed_file){ s->io.openat(&s->io, root, SOURCE, O_RDONLY, 0), { 0, DISK }, SOURCE };
+	f->feed = (struct cv_feed){ feed_next, NULL, feed_close, &f->file, 1 };
+	s->io.close(&s->io, root);
+	if (f->file.fd >= 0)
+		return &f->feed;
+	cv_io_fail(err, "open", SOURCE);
+	free(f);
+	return NULL;
+}
+
+/* NULL if an image of this format in these bytes reads as the disk does. */
+static const char *wrong_image(enum cv_format_id format, const uint8_t *bytes, uint64_t len)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct cv_source *source = cv_source_memory(bytes, len, &err), *none = NULL;
+	struct cv_layer *layer = source ? cv_layer_open(&source, &none, format, &err) : NULL;
+	struct cv_chain chain = { &layer, 1, false };
+	static uint8_t disk[DISK];
+	const char *wrong = NULL;
+
+	if (!layer || layer->size != DISK || !cv_chain_read(&chain, disk, (struct cv_range){ 0, DISK }, &err))
+		wrong = layer && layer->size != DISK ? "the new image has another size" : "the new image cannot be read";
+	for (size_t i = 0; i < DISK && !wrong; i++)
+		wrong = disk[i] != byte_of(i) ? "the new image reads differently" : NULL;
+	cv_layer_close(layer);
+	cv_source_close(source);
+	return wrong;
+}
+
+static bool job_verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	struct sim *s = ((const struct sim_job *)job)->s;
+	struct cv_file_out file = { &s->io, fd, "the new image" };
+	const char *wrong;
+	uint64_t size;
+	uint8_t *bytes;
+
+	if (!watch->tick(watch->ctx, DISK, err) || !cv_out_size(&file, &size, err))
+		return false;
+	bytes = malloc(size);
+	assert_non_null(bytes);
+	wrong = cv_out_read(&file, bytes, size, 0, err) ? wrong_image(job->to, bytes, size) : err->text;
+	free(bytes);
+	return !wrong || err->code || cv_fail(err, CV_EIO, "%s", wrong) ? !wrong : false;
+}
+
+static struct sim *repository(bool reflink)
+{
+	struct sim *s = sim_new();
+	int root = sim_root(s), fd;
+	static uint8_t bytes[DISK];
+
+	s->reflink = reflink;
+	assert_int_equal(s->io.mkdirat(&s->io, root, "sub", 0755), 0);
+	for (size_t i = 0; i < DISK; i++)
+		bytes[i] = byte_of(i);
+	fd = s->io.openat(&s->io, root, SOURCE, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(s->io.pwrite(&s->io, fd, bytes, DISK, 0), DISK);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+	return s;
+}
+
+static bool run(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct sim_job job = { .job = { .to = c->to, .target = c->target, .data = DISK, .open = job_open,
+					.verify = job_verify }, .s = s };
+	struct cv_plan_item item = { .path = NEW };
+	struct cv_plan plan = { .kind = CV_PLAN_CONVERT, .items = &item, .item_count = 1, .convert = &job.job };
+	struct cv_operation_result result;
+	int root = sim_root(s);
+	struct cv_writing w;
+	bool ok = cv_writing_open(&w, &s->io, &c->host.host, root, err);
+
+	if (ok) {
+		ok = cv_work_run(&w, &plan, "convert", NULL, &result, err);
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	c->done = ok;
+	return ok;
+}
+
+static bool recover(struct sim *s, void *ctx, struct cv_err *err)
+{
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, err);
+}
+
+static bool has_part(const struct sim *s)
+{
+	for (size_t i = 0; i < s->now.len; i++)
+		if (s->now.at[i].inode && strstr(s->now.at[i].name, ".part"))
+			return true;
+	return false;
+}
+
+static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+	uint64_t size = 0;
+	CV_AUTO(cv_auto_free) uint8_t *source = sim_store_bytes(s, SOURCE, &size), *new = NULL;
+
+	(void)guest;
+	if (!source || size != DISK)
+		return "the source is not what it was";
+	for (size_t i = 0; i < DISK; i++)
+		if (source[i] != byte_of(i))
+			return "the source is not what it was";
+	new = sim_store_bytes(s, NEW, &size);
+	if (new && wrong_image(c->to, new, size))
+		return wrong_image(c->to, new, size);
+	if (c->done && !new)
+		return "what was promised to be done is not";
+	if (!recovered && !c->done)
+		return NULL;
+	if (sim_store_has_journal(s, "journal", NULL))
+		return "an operation is still pending";
+	return has_part(s) ? "a half-made file is left" : NULL;
+}
+
+static struct crash_result enumerate(struct ctx *c, bool reflink, uint64_t drop, unsigned inner)
+{
+	struct crash_scene scene = { "convert", run, recover, look, 0, NULL, c };
+	struct crash_options options = { .seed = 3, .random = 8, .inner = inner, .drop_barrier = drop,
+					 .stop_at_first = drop != 0 };
+	struct crash_result r = { 0 };
+	struct sim *s = repository(reflink);
+
+	sim_host_init(&c->host, 5, 1, 1, 4711);
+	crash_enumerate(s, &scene, &options, &r);
+	sim_free(s);
+	return r;
+}
+
+static const struct cell {
+	const char *name;
+	enum cv_format_id to;
+	struct cv_target_options target;
+} cells[] = {
+	{ "raw", CV_FORMAT_RAW, { .size = DISK } },
+	{ "raw, preallocated", CV_FORMAT_RAW, { .size = DISK, .preallocation = CV_PREALLOCATE_FULL } },
+};
+
+static void all_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++) {
+		const struct cell *cell = &cells[i / 2];
+		struct ctx c = { .to = cell->to, .target = cell->target };
+		struct crash_result r = enumerate(&c, i % 2, 0, 40);
+
+		if (r.failures)
+			fail_msg("%s: %llu failures; %s", cell->name, (unsigned long long)r.failures, r.first);
+		print_message("%-20s %-6s %3llu barriers %3llu names %6llu states %6llu distinct %6llu recoveries %6llu inner\n",
+			      cell->name, i % 2 ? "shared" : "copied", (unsigned long long)r.barriers,
+			      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
+			      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
+		for (uint64_t k = 1; k <= r.barriers; k++)
+			if (!enumerate(&c, i % 2, k, 0).failures)
+				fail_msg("%s: nobody notices when barrier %llu of %llu is left out", cell->name,
+					 (unsigned long long)k, (unsigned long long)r.barriers);
+	}
+}
+
+static uint64_t with_fault(const struct cell *cell, bool reflink, uint64_t at, int error, bool persistent, bool shortened)
+{
+	struct ctx c = { .to = cell->to, .target = cell->target };
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = repository(reflink);
+	const char *wrong;
+	uint64_t calls;
+	bool ok;
+
+	sim_host_init(&c.host, 5, 1, 1, 4711);
+	s->fail_at = at;
+	s->fail_errno = error;
+	s->fail_persistent = persistent;
+	s->fail_short = shortened;
+	ok = run(s, &c, &err);
+	calls = s->failed ? 0 : s->calls;
+	assert_true(ok || (err.code != CV_OK && err.text[0]));
+	for (size_t i = 0; i < s->fds.len; i++)
+		assert_int_equal(s->fds.at[i].inode, 0);
+	s->fail_at = 0;
+	wrong = look(s, &c, false, 0);
+	cv_err_clear(&err);
+	if (!wrong && !recover(s, &c, &err))
+		wrong = err.text;
+	if (!wrong)
+		wrong = look(s, &c, true, 0);
+	if (wrong)
+		fail_msg("%s: call %llu fails with %d%s: %s", cell->name, (unsigned long long)at, error,
+			 persistent ? " and all after it" : "", wrong);
+	sim_free(s);
+	return calls;
+}
+
+static void every_call_may_fail(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC, EDQUOT, ESTALE };
+	uint64_t runs = 0;
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++)
+		for (unsigned way = 0; way < 2 * CV_COUNT(errors) + 1; way++)
+			for (uint64_t at = 1, end = 0; !end; at++, runs++)
+				end = with_fault(&cells[i / 2], i % 2, at, errors[way / 2 % CV_COUNT(errors)], way % 2,
+						 way == 2 * CV_COUNT(errors)) || at > 2000;
+	print_message("%llu runs with a call that failed\n", (unsigned long long)runs);
+	assert_true(runs > 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(every_call_may_fail),
+	};
+
+	return cmocka_run_group_tests_name("convert on a simulated disk", tests, NULL, NULL);
+}
