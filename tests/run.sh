@@ -46,7 +46,8 @@ for program in "$@"; do
 	printf '  %-34s %5d passed %3d failed %3d skipped  %3d s\n' "$(basename "$program")" "$p" "$f" "$s" "$seconds"
 	if [ "$f" -ne 0 ]; then
 		echo "---- $program ended with $status:"
-		tail -n 60 "$log"
+		# The end, and before it what failed earlier, with what was said about it.
+		{ head -n -60 "$log" | grep -B 12 -E '^not ok|\[  FAILED  \]|\[  ERROR   \]' | grep -v '^ok - '; tail -n 60 "$log"; } || true
 		echo "----"
 	fi
 	[ "$s" -eq 0 ] || grep -iE '^skipped - |^\[  SKIPPED \] [^0-9]|skipped:' "$log"

@@ -19,6 +19,10 @@ struct cv_operation_result {
 	enum cv_result_state state;
 	bool has_id;                 /* it got as far as a journal */
 	uint8_t id[16];
+	/* Of operations that copy: bytes that were written and that are shared with the source, and how long it took to copy
+	 * (until it was sure) and to read back. */
+	uint64_t written, shared;
+	uint32_t copy_ms, verify_ms;
 };
 
 /* How the caller watches and stops. */

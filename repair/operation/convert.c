@@ -55,12 +55,17 @@ static bool identify(const struct cv_work *work, struct cv_target_options *optio
 	return true;
 }
 
+static uint32_t since_ms(const struct cv_work *work, uint64_t began_ns)
+{
+	return (uint32_t)((work->w->host.now_ns(&work->w->host) - began_ns) / 1000000u);
+}
+
 static bool fill(struct making *m, struct cv_err *err)
 {
 	struct cv_target_options options = m->job->target;
 	struct cv_copy_watch watch = { copy_batch, m };
 	struct cv_target target = { .format = NULL };
-	struct cv_copied copied;
+	struct cv_copied copied = { 0 };
 	struct cv_feed *feed;
 	bool ok;
 
@@ -71,6 +76,8 @@ static bool fill(struct making *m, struct cv_err *err)
 	     cv_copy(feed, &target, &m->job->copy, &watch, &copied, err) && cv_target_end(&target, err);
 	cv_target_fini(&target);
 	cv_feed_close(feed);
+	m->work->result->written = copied.written;
+	m->work->result->shared = copied.shared;
 	return ok;
 }
 
@@ -91,6 +98,8 @@ static bool make_sure(struct making *m, struct cv_err *err)
 static bool verify(struct making *m, struct cv_err *err)
 {
 	struct cv_feed_watch watch = { verify_batch, m };
+	const struct cv_host *host = &m->work->w->host;
+	uint64_t began = host->now_ns(host);
 	const struct cv_io *io = m->out.io;
 	int fd = io->openat(io, m->dir, m->part.s, O_RDONLY, 0);
 	bool ok;
@@ -99,6 +108,7 @@ static bool verify(struct making *m, struct cv_err *err)
 		return cv_io_fail(err, "open", m->part.s);
 	ok = m->job->verify(m->job, fd, &watch, err);
 	io->close(io, fd);
+	m->work->result->verify_ms = since_ms(m->work, began);
 	return ok || cv_wrap(err, "reading the new image back");
 }
 
@@ -127,16 +137,19 @@ static bool convert_run(struct cv_work *work, struct cv_err *err)
 {
 	const struct cv_io *io = work->w->io;
 	struct making m = { .work = work, .job = work->plan->convert, .part = part_name(work->journal.op) };
+	uint64_t began;
 	bool ok;
 
 	m.dir = cv_place_open(work->w, work->items[0].path, &m.base, err);
 	if (m.dir < 0)
 		return false;
+	began = work->w->host.now_ns(&work->w->host);
 	ok = cv_out_create(&m.out, io, m.dir, m.part.s, err);
 	if (ok) {
 		ok = fill(&m, err) && make_sure(&m, err);
 		ok = cv_out_close(&m.out, ok, err);
 	}
+	work->result->copy_ms = since_ms(work, began);
 	ok = ok && verify(&m, err) && announce(&m, err) && publish(io, m.dir, m.part.s, m.base, err);
 	io->close(io, m.dir);
 	return ok;

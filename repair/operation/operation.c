@@ -112,7 +112,7 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 {
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
 	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count, .command = command,
-				.monitor = monitor, .journal = { .fd = -1 } };
+				.monitor = monitor, .result = result, .journal = { .fd = -1 } };
 	bool ok = false;
 
 	*result = (struct cv_operation_result){ .state = CV_RESULT_REFUSED };

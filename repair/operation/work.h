@@ -35,6 +35,7 @@ struct cv_work {
 	const char *command;         /* the line that began it, raw bytes */
 	int *claims;                 /* a descriptor for each item, or -1 */
 	const struct cv_monitor *monitor;
+	struct cv_operation_result *result;  /* figures go there; NULL when it is recovered */
 	struct cv_arena *arena;
 };
 

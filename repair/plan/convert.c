@@ -205,7 +205,7 @@ static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_g
 	}
 	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = open_feed, .verify = verify };
 	job->target.size = o->to == CV_FORMAT_RAW ? size : (size + 511) / 512 * 512;
-	job->copy = (struct cv_copy_options){ .threads = 4, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
+	job->copy = (struct cv_copy_options){ .threads = 2, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
 	return cv_convert_options_read(o, &job->target, err) ? job : NULL;
 }
 

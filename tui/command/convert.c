@@ -74,11 +74,24 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	return cv_plan_convert(s->graph, image, c->repository, c->dest, &o, err);
 }
 
+/* "4.2 s": tenths are enough. */
+static void add_seconds(struct cv_text *out, uint32_t ms)
+{
+	cv_text_addf(out, "%" PRIu32 ".%" PRIu32 " s", ms / 1000, ms / 100 % 10);
+}
+
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
 	cv_text_add(out, "made ");
 	cv_text_escape(out, cv_bytes_of(done->items[0].path));
-	cv_text_addf(out, ", read back and equal to its source: operation %s\n", cv_uuid_str(result->id).s);
+	cv_text_addf(out, ": %s written", cv_size_short(result->written).s);
+	if (result->shared)
+		cv_text_addf(out, " and %s shared", cv_size_short(result->shared).s);
+	cv_text_add(out, " in ");
+	add_seconds(out, result->copy_ms);
+	cv_text_add(out, ", read back in ");
+	add_seconds(out, result->verify_ms);
+	cv_text_addf(out, " and equal to its source: operation %s\n", cv_uuid_str(result->id).s);
 }
 
 /* The new file's folder, and the configured repository around it if there is one. */
