@@ -88,13 +88,3 @@ char *cv_next_line(char **rest)
 		*end = '\0';
 	return line;
 }
-
-bool cv_held_add(struct cv_held_vec *held, size_t file, unsigned holds)
-{
-	for (size_t i = 0; i < held->len; i++)
-		if (held->at[i].file == file) {
-			held->at[i].holds |= holds;
-			return true;
-		}
-	return cv_held_vec_push(held, (struct cv_held){ file, holds });
-}

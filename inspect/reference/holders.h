@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * How a scanned image is held open on this host, and the lines in which the kernel says so. Used by the source
- * "proc" only.
+ * How a file is held open on this host: who has it, and the lines in which the kernel says so. Which files are wanted
+ * is given by who asks: the source "proc" wants all that were scanned, a claim that was refused the one it is about.
  */
 #ifndef CV_INSPECT_REFERENCE_HOLDERS_H
 #define CV_INSPECT_REFERENCE_HOLDERS_H
 
-#include "inspect/reference/gather.h"
+#include <chainview/text.h>
+#include <chainview/vec.h>
 
 /* Several may be true of one process and one image. */
 enum cv_hold {
@@ -39,16 +40,36 @@ bool cv_map_line_read(char *line, struct cv_map_line *map);
 /* The next line of a text of lines, NUL-terminated in place; NULL at the end. */
 char *cv_next_line(char **rest);
 
-/* What one process, or the kernel itself, holds. */
-struct cv_held {
-	size_t file;
+/* Who holds a file. */
+struct cv_holder {
+	long pid;                         /* 0: none that can be seen from here */
+	const char *command;              /* of pid: raw bytes */
+	const char *loop;                 /* "loop3": not a process but this loop device; else NULL */
 	unsigned holds;
 };
-CV_VEC(cv_held_vec, struct cv_held);
-/* Adds to what is known of the file. False when memory is short. */
-bool cv_held_add(struct cv_held_vec *held, size_t file, unsigned holds);
 
-/* The files that loop devices stand on. False when memory is short. */
-bool cv_loops_read(struct cv_gather *g);
+/* The files whose holders are wanted. Each finder gives the number of a file, or SIZE_MAX. */
+struct cv_wanted {
+	void *ctx;
+	size_t (*by_inode)(void *ctx, uint64_t device, uint64_t inode);
+	size_t (*by_device)(void *ctx, uint64_t number);        /* an open block device */
+	size_t (*by_path)(void *ctx, const char *path, uint64_t inode);  /* inode 0: whichever it has */
+	/* Somebody holds it. False ends it all: memory is short. */
+	bool (*held)(void *ctx, size_t file, const struct cv_holder *holder);
+};
+
+struct cv_looked {
+	bool listed;                      /* there are processes to look at */
+	bool hidden;                      /* those of other users are not listed */
+	size_t processes, unread;         /* unread: they do not let us look */
+};
+
+/* Asks held() for every process but our own, every lock that none of them has, and every loop device. Opens only files of
+ * /proc and /sys. False when memory is short. */
+bool cv_holders_find(const struct cv_wanted *wanted, struct cv_looked *looked);
+/* The part with the loop devices. */
+bool cv_loops_find(const struct cv_wanted *wanted);
+/* "12 of 140 processes could not be looked at"; nothing when all could. */
+void cv_looked_words(const struct cv_looked *looked, struct cv_text *out);
 
 #endif

@@ -25,40 +25,23 @@ static bool read_attribute(const char *device, const char *name, struct cv_text 
 	return true;
 }
 
-/* The file under a name of the host: one that was scanned, by that path or by another. */
-static size_t find_file(const struct cv_scan *scan, const char *path)
+static bool look_at_loop(const struct cv_wanted *wanted, const char *device)
 {
-	struct cv_lookup l = cv_scan_lookup(scan, path);
-	struct cv_entry entry;
-
-	if (l.found == CV_FOUND_FILE)
-		return l.file;
-	entry = cv_named_stat(path);
-	return entry.os_errno ? SIZE_MAX : cv_scan_by_inode(scan, entry.device, entry.inode);
-}
-
-static bool read_loop(struct cv_gather *g, const char *device)
-{
-	CV_AUTO(cv_text_fini) struct cv_text backing = { 0 }, read_only = { 0 }, who = { 0 };
-	const struct cv_file *file;
-	bool reads;
-	size_t found;
+	CV_AUTO(cv_text_fini) struct cv_text backing = { 0 }, read_only = { 0 };
+	struct cv_holder holder = { .command = "", .loop = device };
+	size_t file;
 
 	if (!read_attribute(device, "loop/backing_file", &backing))
 		return true;            /* not set up, or gone by now */
-	found = find_file(g->scan, backing.at);
-	if (found == SIZE_MAX)
+	file = wanted->by_path(wanted->ctx, backing.at, 0);
+	if (file == SIZE_MAX)
 		return true;
-	file = cv_scan_file(g->scan, found);
-	reads = read_attribute(device, "ro", &read_only) && !strcmp(read_only.at, "1");
-	cv_text_addf(&who, "loop device /dev/%s, %s", device, cv_hold_words(reads ? CV_HOLD_OPEN : CV_HOLD_OPEN_WRITE));
-	return !who.failed && cv_gather_claim(g, (struct cv_claim){
-		.kind = CV_CLAIM_INODE, .confidence = CV_DEFINITE, .device = file->device, .inode = file->inode,
-		.who = cv_bytes_of(who.at), .in_use = true,
-	});
+	holder.holds = read_attribute(device, "ro", &read_only) && !strcmp(read_only.at, "1") ? CV_HOLD_OPEN
+											     : CV_HOLD_OPEN_WRITE;
+	return wanted->held(wanted->ctx, file, &holder);
 }
 
-bool cv_loops_read(struct cv_gather *g)
+bool cv_loops_find(const struct cv_wanted *wanted)
 {
 	DIR *dir = opendir(SYS_BLOCK);
 	const struct dirent *entry;
@@ -66,7 +49,7 @@ bool cv_loops_read(struct cv_gather *g)
 
 	while (dir && ok && (entry = readdir(dir)))
 		if (!strncmp(entry->d_name, "loop", 4))
-			ok = read_loop(g, entry->d_name);
+			ok = look_at_loop(wanted, entry->d_name);
 	if (dir)
 		closedir(dir);
 	return ok;

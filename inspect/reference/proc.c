@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * References from the processes of this host: who has an image open, mapped or locked right now. It sees only
- * what is in use at this moment, so it never knows every reference. Only files of /proc are opened.
+ * References from this host itself: who has an image open, mapped or locked right now, and which loop devices stand on
+ * one. It sees only what is in use at this moment, so it never knows every reference.
  */
+#include "inspect/reference/gather.h"
 #include "inspect/reference/holders.h"
 #include "inspect/source/open.h"
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-#define LARGEST_FILE ((size_t)64 << 20)
-#define KERNEL_THREAD 0x00200000u       /* PF_KTHREAD, include/linux/sched.h */
 
 /* A scanned block device: other nodes may lead to the same device. */
 struct device {
@@ -22,258 +15,63 @@ struct device {
 };
 CV_VEC(device_vec, struct device);
 
-/* A lock whose holder is still to be found. */
-struct lock {
-	size_t file;
-	unsigned hold;
-};
-CV_VEC(lock_vec, struct lock);
-
-struct survey {
+struct scanned {
 	struct cv_gather *g;
 	struct device_vec devices;
-	struct lock_vec locks;
-	struct cv_held_vec held;        /* by the process that is being looked at */
-	struct cv_text text;
-	size_t processes, unread;
-	bool failed;                    /* memory is short */
 };
 
-/* Reads /proc/PID/name into s->text. */
-static bool read_file(struct survey *s, long pid, const char *name)
+static size_t by_inode(void *ctx, uint64_t device, uint64_t inode)
 {
-	char path[80];
-	struct cv_err err = { 0 };
+	const struct scanned *s = ctx;
 
-	snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
-	cv_text_clear(&s->text);
-	return cv_system_read_all(path, LARGEST_FILE, &s->text, &err) && s->text.len;
+	return cv_scan_by_inode(s->g->scan, device, inode);
 }
 
-static void hold(struct survey *s, size_t file, unsigned holds)
+static size_t by_device(void *ctx, uint64_t number)
 {
-	if (!cv_held_add(&s->held, file, holds))
-		s->failed = true;
-}
+	const struct scanned *s = ctx;
 
-/*
- * The file behind an open descriptor, by its link in /proc: asking for that opens nothing, and cached attributes
- * will do, so that a dead file server cannot keep us.
- */
-static size_t file_of_link(const struct survey *s, int dirfd, const char *name)
-{
-	struct statx st;
-
-	if (statx(dirfd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) < 0)
-		return SIZE_MAX;
-	if (S_ISREG(st.stx_mode))
-		return cv_scan_by_inode(s->g->scan, makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
-	if (S_ISBLK(st.stx_mode))
-		for (size_t i = 0; i < s->devices.len; i++)
-			if (s->devices.at[i].number == makedev(st.stx_rdev_major, st.stx_rdev_minor))
-				return s->devices.at[i].file;
+	for (size_t i = 0; i < s->devices.len; i++)
+		if (s->devices.at[i].number == number)
+			return s->devices.at[i].file;
 	return SIZE_MAX;
 }
 
-/* How the descriptor was opened and what it locks. */
-static unsigned holds_of_descriptor(struct survey *s, long pid, const char *name)
+/* The file under a name of the host: one that was scanned, by that path or by another. */
+static size_t by_path(void *ctx, const char *path, uint64_t inode)
 {
-	unsigned holds = CV_HOLD_OPEN;
-	struct cv_lock_line lock;
-	char file[40], *rest, *line;
+	const struct scanned *s = ctx;
+	struct cv_lookup l = cv_scan_lookup(s->g->scan, path);
+	struct cv_entry entry;
 
-	snprintf(file, sizeof file, "fdinfo/%.20s", name);
-	if (!read_file(s, pid, file))
-		return holds;
-	rest = s->text.at;
-	while ((line = cv_next_line(&rest))) {
-		if (!strncmp(line, "flags:", 6) && (strtoul(line + 6, NULL, 8) & O_ACCMODE) != O_RDONLY)
-			holds |= CV_HOLD_OPEN_WRITE;
-		if (!strncmp(line, "lock:\t", 6) && cv_lock_line_read(line + 6, &lock))
-			holds |= lock.hold;
-	}
-	return holds;
-}
-
-/* False if the process does not let us look. */
-static bool look_at_descriptors(struct survey *s, long pid)
-{
-	char path[40];
-	const struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, sizeof path, "/proc/%ld/fd", pid);
-	dir = opendir(path);
-	if (!dir)
-		return errno != EACCES && errno != EPERM;
-	while ((entry = readdir(dir))) {
-		size_t file = entry->d_name[0] == '.' ? SIZE_MAX : file_of_link(s, dirfd(dir), entry->d_name);
-
-		if (file != SIZE_MAX)
-			hold(s, file, holds_of_descriptor(s, pid, entry->d_name));
-	}
-	closedir(dir);
-	return true;
-}
-
-/*
- * The file of a mapping. Where stat() and the kernel's own tables give different device numbers for one file
- * (btrfs subvolumes), its path and its inode number have to agree instead.
- */
-static size_t file_of_map(const struct survey *s, const struct cv_map_line *map)
-{
-	size_t file = cv_scan_by_inode(s->g->scan, map->device, map->inode);
-	struct cv_lookup l;
-
-	if (file != SIZE_MAX || map->path[0] != '/')
-		return file;
-	l = cv_scan_lookup(s->g->scan, map->path);
-	if (l.found == CV_FOUND_FILE && cv_scan_file(s->g->scan, l.file)->inode == map->inode)
+	if (l.found == CV_FOUND_FILE && (!inode || cv_scan_file(s->g->scan, l.file)->inode == inode))
 		return l.file;
-	return SIZE_MAX;
+	if (inode)
+		return SIZE_MAX;
+	entry = cv_named_stat(path);
+	return entry.os_errno ? SIZE_MAX : cv_scan_by_inode(s->g->scan, entry.device, entry.inode);
 }
 
-static void look_at_mappings(struct survey *s, long pid)
+static bool claim(void *ctx, size_t number, const struct cv_holder *holder)
 {
-	uint64_t previous = 0;
-	struct cv_map_line map;
-	char *rest, *line;
-
-	if (!read_file(s, pid, "maps"))
-		return;
-	rest = s->text.at;
-	while ((line = cv_next_line(&rest))) {
-		size_t file;
-
-		if (!cv_map_line_read(line, &map) || map.inode == previous)
-			continue;
-		previous = map.inode;
-		file = file_of_map(s, &map);
-		if (file != SIZE_MAX)
-			hold(s, file, CV_HOLD_MAPPED);
-	}
-}
-
-/* The command: the kernel cuts its name after 15 bytes, the command line often has the rest. */
-static void add_command(struct survey *s, long pid, struct cv_text *who)
-{
-	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
-	const char *base;
-
-	if (read_file(s, pid, "comm"))
-		cv_text_add_bytes(&name, s->text.at, s->text.len - (s->text.at[s->text.len - 1] == '\n'));
-	if (name.len == 15 && read_file(s, pid, "cmdline")) {
-		base = strrchr(s->text.at, '/');
-		base = base ? base + 1 : s->text.at;
-		if (!strncmp(base, name.at, name.len)) {
-			cv_text_clear(&name);
-			cv_text_add(&name, base);
-		}
-	}
-	cv_text_add(who, name.len ? cv_text_str(&name) : "a process");
-}
-
-static void claim(struct survey *s, size_t number, const struct cv_text *who)
-{
+	struct scanned *s = ctx;
 	const struct cv_file *file = cv_scan_file(s->g->scan, number);
-	struct cv_claim c = {
+	CV_AUTO(cv_text_fini) struct cv_text who = { 0 };
+
+	if (holder->loop)
+		cv_text_addf(&who, "loop device /dev/%s, ", holder->loop);
+	else if (holder->pid)
+		cv_text_addf(&who, "%s, pid %ld, ", holder->command, holder->pid);
+	else
+		cv_text_add(&who, "a process that cannot be seen from here, ");
+	cv_text_add(&who, cv_hold_words(holder->holds));
+	return !who.failed && cv_gather_claim(s->g, (struct cv_claim){
 		.kind = CV_CLAIM_INODE, .confidence = CV_DEFINITE, .device = file->device, .inode = file->inode,
-		.who = cv_bytes_of(cv_text_str(who)), .in_use = true,
-	};
-
-	if (who->failed || !cv_gather_claim(s->g, c))
-		s->failed = true;
+		.who = cv_bytes_of(who.at), .in_use = true,
+	});
 }
 
-/* A lock is settled by a process that has one of its kind; the number of locks is small. */
-static void settle_locks(struct survey *s, const struct cv_held *held)
-{
-	for (size_t i = 0; i < s->locks.len; i++)
-		if (s->locks.at[i].file == held->file && held->holds & s->locks.at[i].hold)
-			s->locks.at[i].file = SIZE_MAX;
-}
-
-static void claim_held(struct survey *s, long pid)
-{
-	CV_AUTO(cv_text_fini) struct cv_text who = { 0 }, command = { 0 };
-
-	if (s->held.len)
-		add_command(s, pid, &command);
-	for (size_t i = 0; i < s->held.len; i++) {
-		cv_text_clear(&who);
-		cv_text_addf(&who, "%s, pid %ld, %s", cv_text_str(&command), pid, cv_hold_words(s->held.at[i].holds));
-		claim(s, s->held.at[i].file, &who);
-		settle_locks(s, &s->held.at[i]);
-	}
-	s->held.len = 0;
-}
-
-/* Kernel threads and the dead have no files. proc(5): "pid (comm) state ppid pgrp session tty tpgid flags". */
-static bool has_no_files(struct survey *s, long pid)
-{
-	char state;
-	unsigned flags;
-	const char *end;
-
-	if (!read_file(s, pid, "stat"))
-		return true;            /* gone */
-	end = strrchr(s->text.at, ')');
-	if (!end || sscanf(end + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
-		return false;
-	return state == 'Z' || state == 'X' || flags & KERNEL_THREAD;
-}
-
-static void look_at_process(struct survey *s, long pid)
-{
-	s->processes++;
-	if (look_at_descriptors(s, pid)) {
-		look_at_mappings(s, pid);
-		claim_held(s, pid);
-	} else if (!has_no_files(s, pid)) {
-		s->unread++;
-	}
-}
-
-static bool look_at_processes(struct survey *s)
-{
-	const struct dirent *entry;
-	DIR *dir = opendir("/proc");
-
-	if (!dir)
-		return false;
-	while (!s->failed && (entry = readdir(dir))) {
-		char *end;
-		long pid = strtol(entry->d_name, &end, 10);
-
-		if (pid > 0 && !*end && pid != (long)getpid())
-			look_at_process(s, pid);
-	}
-	closedir(dir);
-	return true;
-}
-
-/* Before the processes: a lock that goes away meanwhile is in the list for nothing, none is missed. */
-static void collect_locks(struct survey *s)
-{
-	struct cv_err err = { 0 };
-	struct cv_lock_line line;
-	char *rest, *at;
-
-	cv_text_clear(&s->text);
-	if (!cv_system_read_all("/proc/locks", LARGEST_FILE, &s->text, &err))
-		return;
-	rest = s->text.at;
-	while ((at = cv_next_line(&rest))) {
-		size_t file = SIZE_MAX;
-
-		if (cv_lock_line_read(at, &line))
-			file = cv_scan_by_inode(s->g->scan, line.device, line.inode);
-		if (file != SIZE_MAX && !lock_vec_push(&s->locks, (struct lock){ file, line.hold }))
-			s->failed = true;
-	}
-}
-
-static void collect_devices(struct survey *s)
+static bool collect_devices(struct scanned *s)
 {
 	for (size_t i = 0; i < cv_scan_file_count(s->g->scan); i++) {
 		const struct cv_file *file = cv_scan_file(s->g->scan, i);
@@ -281,55 +79,25 @@ static void collect_devices(struct survey *s)
 
 		if (file->block_device && stat(file->path, &st) == 0 &&
 		    !device_vec_push(&s->devices, (struct device){ st.st_rdev, i }))
-			s->failed = true;
+			return false;
 	}
-}
-
-/* Locks whose holders were not among the processes that we can see: other namespaces, other users. */
-static void claim_unseen(struct survey *s)
-{
-	CV_AUTO(cv_text_fini) struct cv_text who = { 0 };
-
-	for (size_t i = 0; i < s->locks.len; i++)
-		if (s->locks.at[i].file != SIZE_MAX && !cv_held_add(&s->held, s->locks.at[i].file, s->locks.at[i].hold))
-			s->failed = true;
-	for (size_t i = 0; i < s->held.len; i++) {
-		cv_text_clear(&who);
-		cv_text_addf(&who, "a process that cannot be seen from here, %s", cv_hold_words(s->held.at[i].holds));
-		claim(s, s->held.at[i].file, &who);
-	}
-}
-
-static void say_what_is_missing(struct survey *s, struct cv_claim_source *source)
-{
-	CV_AUTO(cv_text_fini) struct cv_text text = { 0 };
-
-	if (s->unread)
-		cv_text_addf(&text, "%zu of %zu processes could not be looked at", s->unread, s->processes);
-	if (access("/proc/1", F_OK) < 0)
-		cv_text_addf(&text, "%sthe processes of other users are hidden", text.len ? ", " : "");
-	if (text.len && !text.failed)
-		cv_gather_trouble(s->g, source, text.at);
+	return true;
 }
 
 bool cv_proc_read(struct cv_gather *g, const char *argument, struct cv_claim_source *source, struct cv_err *err)
 {
-	struct survey s = { .g = g };
+	CV_AUTO(cv_text_fini) struct cv_text trouble = { 0 };
+	struct scanned s = { .g = g };
+	const struct cv_wanted wanted = { &s, by_inode, by_device, by_path, claim };
+	struct cv_looked looked = { 0 };
+	bool ok;
 
 	(void)argument;
-	collect_devices(&s);
-	collect_locks(&s);
-	source->read = look_at_processes(&s);
-	if (source->read)
-		say_what_is_missing(&s, source);
-	else
-		cv_gather_trouble(g, source, "/proc cannot be listed");
-	claim_unseen(&s);
-	if (!cv_loops_read(g))
-		s.failed = true;
+	ok = collect_devices(&s) && cv_holders_find(&wanted, &looked);
 	free(s.devices.at);
-	free(s.locks.at);
-	free(s.held.at);
-	cv_text_fini(&s.text);
-	return !s.failed || cv_fail(err, CV_ENOMEM, "not enough memory for the references");
+	source->read = looked.listed;
+	cv_looked_words(&looked, &trouble);
+	if (trouble.len && !trouble.failed)
+		cv_gather_trouble(g, source, trouble.at);
+	return ok || cv_fail(err, CV_ENOMEM, "not enough memory for the references");
 }
