@@ -164,8 +164,9 @@ $(BUILD)/packaging/%: packaging/%.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@BINDIR@|$(BINDIR)|g;s|@LIBEXECDIR@|$(LIBEXECDIR)|g' $< > $@
 
-# A test links the support files whose headers it includes.
-support = $(patsubst %.h,$(BUILD)/obj/%.o,$(shell sed -n 's/^\#include "\(tests\/support\/[a-z0-9_]*\.h\)"/\1/p' $(1)))
+# A test links the support files whose headers it includes, and those whose headers these include.
+headers = $(shell sed -n 's/^\#include "\(tests\/support\/[a-z0-9_]*\.h\)"/\1/p' $(1) /dev/null)
+support = $(patsubst %.h,$(BUILD)/obj/%.o,$(sort $(call headers,$(1)) $(call headers,$(call headers,$(1)))))
 TUI_LIB_OBJ = $(filter-out $(BUILD)/obj/tui/main.o,$(TUI_OBJ))
 $(BUILD)/libtui.a: $(TUI_LIB_OBJ)
 	@rm -f $@

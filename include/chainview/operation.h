@@ -25,11 +25,21 @@ struct cv_operation_result {
 	uint32_t copy_ms, verify_ms;
 };
 
-/* How the caller watches and stops. */
+/*
+ * How the caller watches, paces and stops. While something is copied the I/O priority of the thread is best-effort 7, unless
+ * it had one; afterwards it is what it was.
+ */
 struct cv_monitor {
-	/* done of total bytes or steps; false: please stop at this safe point. */
+	/* done of total bytes of what ("copying"), total 0 if that is not known; false: please stop at this safe point.
+	 * Called at least ten times a second while it waits for rate or pause. */
 	bool (*tick)(void *ctx, const char *what, uint64_t done, uint64_t total);
 	void *ctx;
+	/* True: please wait here. Images stay claimed, and who needs one is noticed. NULL: never. */
+	bool (*paused)(void *ctx);
+	uint64_t rate;               /* at most so many bytes a second; 0: as many as can be */
+	/* A guest that opens an image meanwhile is turned away. Otherwise it gets the image, and the operation ends
+	 * (CV_ECANCELLED) with everything as it was. */
+	bool exclusive;
 };
 
 /*
@@ -74,6 +84,7 @@ CV_API void cv_operation_list_free(struct cv_operation_list *list);
 /* Finishes or puts back what is pending. Counts what it settled. */
 struct cv_recover_options {
 	bool adopt;                  /* also what another host or another key has left */
+	const struct cv_monitor *monitor;     /* NULL: none; what it stops stays pending */
 };
 CV_API bool cv_recover(struct cv_writing *w, const struct cv_recover_options *options, size_t *settled, struct cv_err *err);
 

@@ -1,57 +1,138 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Makes sure that nobody uses an image, and keeps it so. Two witnesses, and both must say so: a write lease, which the
- * kernel gives only when nobody else has the file open or mapped, in whatever name space; and the bytes that QEMU locks
- * (its block/file-posix.c: 100 and on for what is done, 200 and on for what is not shared). What cannot be found out is
- * in use.
+ * Makes sure that nobody uses an image in a way that does not go with what we do, and that we notice when somebody begins
+ * to. Two witnesses, and both must say so: a lease, which the kernel gives only when nobody else has the file open or
+ * mapped (to be read: to write to it), in whatever name space, and which lets us know who comes; and the bytes that QEMU
+ * locks (its block/file-posix.c: 100 + i for permission i being used, 200 + i for it not being shared; 0 consistent
+ * read, 1 write, 2 write unchanged, 3 resize). What cannot be found out is in use.
  */
 #include "repair/operation/work.h"
 
-static const struct { uint64_t off, len; } qemu_bytes[] = { { 100, 4 }, { 200, 4 } };
+struct bytes {
+	uint64_t off, len;
+};
 
-static bool refuse(struct cv_err *err, const struct cv_plan_item *item, const char *why)
+/* What is locked, and what nobody else may have locked. */
+struct claim_way {
+	short lease;
+	short type;
+	struct bytes lock[3], clear[3];
+	size_t locks, clears;
+};
+
+/* Nobody else at all. A write lock is refused where any other is, so there is nothing to look at. */
+static const struct claim_way for_writing = { F_WRLCK, F_WRLCK, { { 100, 4 }, { 200, 4 } }, { { 0, 0 } }, 2, 0 };
+/* As QEMU's own readers do it: they go together, writers do not, nor who does not share consistent reading. */
+static const struct claim_way for_reading = {
+	F_RDLCK, F_RDLCK, { { 100, 1 }, { 201, 1 }, { 203, 1 } }, { { 101, 1 }, { 103, 1 }, { 200, 1 } }, 3, 3,
+};
+/* A read lock is all that a descriptor for reading can have, but each of them is one that QEMU does not stand beside. */
+static const struct claim_way for_reading_alone = {
+	F_RDLCK, F_RDLCK, { { 100, 4 }, { 200, 4 } }, { { 100, 4 }, { 200, 4 } }, 2, 2,
+};
+
+struct subject {
+	const struct cv_io *io;
+	int fd;
+	const struct cv_plan_source *file;
+	bool only_name;              /* it has no other */
+};
+
+static bool refuse(struct cv_err *err, const struct subject *s, const char *why)
 {
 	struct cv_text t = { 0 };
 
-	cv_text_escape(&t, cv_bytes_of(item->path));
+	cv_text_escape(&t, cv_bytes_of(s->file->path));
 	cv_fail(err, CV_EREFUSED, "%s %s", cv_text_str(&t), why);
 	cv_text_fini(&t);
 	return false;
 }
 
+static bool refuse_used(struct cv_err *err, const struct subject *s, const char *how, bool writers)
+{
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+
+	cv_text_addf(&why, "is %s by ", how);
+	s->io->holder(s->io, s->fd, writers, &why);
+	return refuse(err, s, cv_text_str(&why));
+}
+
 /* The very file that the plan saw, and not written to since. */
-static bool is_as_planned(const struct cv_writing *w, int fd, const struct cv_plan_item *item, struct cv_err *err)
+static bool is_as_planned(const struct subject *s, struct cv_err *err)
 {
 	struct stat st;
 
-	if (w->io->fstat(w->io, fd, &st) != 0)
-		return cv_io_fail(err, "look at", item->path);
+	if (s->io->fstat(s->io, s->fd, &st) != 0)
+		return cv_io_fail(err, "look at", s->file->path);
 	if (!S_ISREG(st.st_mode))
-		return refuse(err, item, "is not a regular file");
-	if (st.st_dev != item->device || st.st_ino != item->inode)
-		return refuse(err, item, "is another file than when the plan was made");
-	if ((uint64_t)st.st_size != item->size ||
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != item->mtime_ns)
-		return refuse(err, item, "was written to since the plan was made");
-	if (st.st_nlink != 1)
-		return refuse(err, item, "has another name elsewhere (a hard link)");
+		return refuse(err, s, "is not a regular file: who uses it cannot be made sure of");
+	if (st.st_dev != s->file->device || st.st_ino != s->file->inode)
+		return refuse(err, s, "is another file than when the plan was made");
+	if ((uint64_t)st.st_size != s->file->size ||
+	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != s->file->mtime_ns)
+		return refuse(err, s, "was written to since the plan was made");
+	if (s->only_name && st.st_nlink != 1)
+		return refuse(err, s, "has another name elsewhere (a hard link)");
 	return true;
 }
 
-static bool is_free(const struct cv_writing *w, int fd, const struct cv_plan_item *item, struct cv_err *err)
+static bool take_lease(const struct subject *s, const struct claim_way *way, struct cv_err *err)
 {
-	if (w->io->lease(w->io, fd, F_WRLCK) != 0)
-		return refuse(err, item, errno == EAGAIN ? "is in use: somebody has it open"
-							 : "may be in use: the file system cannot say (no write lease)");
-	for (size_t i = 0; i < CV_COUNT(qemu_bytes); i++)
-		if (w->io->lock(w->io, fd, F_WRLCK, qemu_bytes[i].off, qemu_bytes[i].len) != 0)
-			return refuse(err, item, errno == EAGAIN || errno == EACCES ? "is in use: QEMU holds its lock"
-										    : "may be in use: it cannot be locked");
+	bool writers = way->lease == F_RDLCK;
+
+	if (s->io->lease(s->io, s->fd, way->lease) == 0)
+		return true;
+	if (errno == EAGAIN)
+		return refuse_used(err, s, writers ? "open for writing" : "in use", writers);
+	if (errno == EACCES || errno == EPERM)
+		return refuse(err, s, "is not yours: only its owner and root can make sure that nobody uses it");
+	return refuse(err, s, "may be in use: its file system cannot say (it gives no leases)");
+}
+
+static bool take_bytes(const struct subject *s, const struct claim_way *way, struct cv_err *err)
+{
+	for (size_t i = 0; i < way->locks; i++)
+		if (s->io->lock(s->io, s->fd, way->type, way->lock[i].off, way->lock[i].len) != 0)
+			return errno == EAGAIN || errno == EACCES ? refuse_used(err, s, "locked", false)
+								  : refuse(err, s, "may be in use: it cannot be locked");
+	for (size_t i = 0; i < way->clears; i++) {
+		int type = s->io->locked(s->io, s->fd, way->clear[i].off, way->clear[i].len);
+
+		if (type < 0)
+			return refuse(err, s, "may be in use: its locks cannot be looked at");
+		if (type != F_UNLCK)
+			return refuse_used(err, s, "locked", false);
+	}
 	return true;
+}
+
+/* Looked at before, so that nothing else is locked, and when nobody can change it any more unnoticed. */
+static bool claim(const struct subject *s, const struct claim_way *way, struct cv_err *err)
+{
+	if (is_as_planned(s, err) && take_lease(s, way, err) && take_bytes(s, way, err) && is_as_planned(s, err))
+		return true;
+	cv_claim_drop(s->io, s->fd);
+	return false;
+}
+
+void cv_claim_drop(const struct cv_io *io, int fd)
+{
+	static const struct bytes all[] = { { 100, 4 }, { 200, 4 } };
+
+	for (size_t i = 0; i < CV_COUNT(all); i++)
+		io->lock(io, fd, F_UNLCK, all[i].off, all[i].len);
+	io->lease(io, fd, F_UNLCK);
+}
+
+bool cv_claim_reader(const struct cv_io *io, int fd, const struct cv_plan_source *source, bool exclusive,
+		     struct cv_err *err)
+{
+	return claim(&(struct subject){ io, fd, source, false }, exclusive ? &for_reading_alone : &for_reading, err);
 }
 
 int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err)
 {
+	const struct cv_plan_source file = { item->path, item->device, item->inode, item->size, item->mtime_ns };
 	const char *base;
 	int dir = cv_place_open(w, item->path, &base, err), fd;
 
@@ -61,7 +142,7 @@ int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, s
 	if (fd < 0)
 		cv_io_fail(err, "open", item->path);
 	w->io->close(w->io, dir);
-	if (fd >= 0 && is_as_planned(w, fd, item, err) && is_free(w, fd, item, err))
+	if (fd >= 0 && claim(&(struct subject){ w->io, fd, &file, true }, &for_writing, err))
 		return fd;
 	if (fd >= 0)
 		w->io->close(w->io, fd);

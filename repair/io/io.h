@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Every system call that changes storage, as a table. Nothing else in repair/ makes such a call directly, so
- * that a simulated disk can take the place of the real one and show what is left after a power cut at any
- * point. The members have the meaning, results and errno of the system calls of their names.
+ * Every system call that changes storage, or asks who else uses it, as a table. Nothing else in repair/ makes such a
+ * call directly, so that a simulated disk can take the place of the real one and show what is left after a power cut
+ * at any point. The members have the meaning, results and errno of the system calls of their names.
  *
  * Files are always reached from an open directory; openat() adds O_CLOEXEC and O_NOFOLLOW by itself.
  */
 #ifndef CV_REPAIR_IO_IO_H
 #define CV_REPAIR_IO_IO_H
 
+#include <chainview/text.h>
 #include <chainview/error.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,15 +47,32 @@ struct cv_io {
 	int (*utimensat)(const struct cv_io *io, int dir, const char *name, struct timespec when);
 	/* fcntl F_OFD_SETLK: F_RDLCK, F_WRLCK or F_UNLCK on bytes of the file. */
 	int (*lock)(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len);
+	/* fcntl F_OFD_GETLK: the type of the first lock of others in that place that a write lock could not stand beside;
+	 * F_UNLCK if there is none. */
+	int (*locked)(const struct cv_io *io, int fd, uint64_t off, uint64_t len);
 	/* fcntl F_SETLEASE: F_WRLCK, F_RDLCK or F_UNLCK. */
 	int (*lease)(const struct cv_io *io, int fd, int type);
+	/* fcntl F_GETLEASE: our lease, or what it has to become because somebody waits in open() for it. */
+	int (*lease_state)(const struct cv_io *io, int fd);
+	/* fcntl F_DUPFD_CLOEXEC: the same open file, with its locks and its lease, until the last descriptor is closed. */
+	int (*dup)(const struct cv_io *io, int fd);
+	/* Appends who else has the file open (with writers: to write to it), for people and escaped: "qemu-nbd (pid 4711)".
+	 * Never nothing: who cannot be seen is somebody who cannot be seen. */
+	void (*holder)(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
 	/* Calls each for every name in the directory but "." and ".."; each returns false to stop. -1 with errno if it
 	 * cannot be read. */
 	int (*list)(const struct cv_io *io, int dir, bool (*each)(void *ctx, const char *name), void *ctx);
+	/* A clock that only goes forward; waiting for it. */
+	uint64_t (*clock_ms)(const struct cv_io *io);
+	void (*nap)(const struct cv_io *io, uint64_t ms);
+	/* ioprio_get and ioprio_set for this thread: sets it unless it is negative, and returns what it was. */
+	int (*priority)(const struct cv_io *io, int value);
 };
 
 /* The real one. */
 extern const struct cv_io cv_io_real;
+/* claim/holder.c: its member holder. */
+void cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
 
 /* An open file that is being made, and how to reach it. Borrowed by those who fill it. */
 struct cv_file_out {

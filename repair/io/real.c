@@ -7,8 +7,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/ioprio.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int real_openat(const struct cv_io *io, int dir, const char *name, int flags, mode_t mode)
@@ -160,10 +162,30 @@ static int real_lock(const struct cv_io *io, int fd, short type, uint64_t off, u
 	return TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_SETLK, &lock));
 }
 
+static int real_locked(const struct cv_io *io, int fd, uint64_t off, uint64_t len)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)off, .l_len = (off_t)len };
+
+	(void)io;
+	return TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_GETLK, &lock)) < 0 ? -1 : lock.l_type;
+}
+
 static int real_lease(const struct cv_io *io, int fd, int type)
 {
 	(void)io;
 	return fcntl(fd, F_SETLEASE, type);
+}
+
+static int real_lease_state(const struct cv_io *io, int fd)
+{
+	(void)io;
+	return fcntl(fd, F_GETLEASE);
+}
+
+static int real_dup(const struct cv_io *io, int fd)
+{
+	(void)io;
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static int real_list(const struct cv_io *io, int dir, bool (*each)(void *ctx, const char *name), void *ctx)
@@ -191,6 +213,34 @@ static int real_list(const struct cv_io *io, int dir, bool (*each)(void *ctx, co
 	return saved ? -1 : 0;
 }
 
+static uint64_t real_clock_ms(const struct cv_io *io)
+{
+	struct timespec now;
+
+	(void)io;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Cut short by a signal: whoever waits looks again. */
+static void real_nap(const struct cv_io *io, uint64_t ms)
+{
+	const struct timespec wait = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	(void)io;
+	nanosleep(&wait, NULL);
+}
+
+static int real_priority(const struct cv_io *io, int value)
+{
+	int before = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
+
+	(void)io;
+	if (value >= 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) < 0)
+		return -1;
+	return before;
+}
+
 const struct cv_io cv_io_real = {
 	.openat = real_openat,
 	.close = real_close,
@@ -215,6 +265,13 @@ const struct cv_io cv_io_real = {
 	.fchmodat = real_fchmodat,
 	.utimensat = real_utimensat,
 	.lock = real_lock,
+	.locked = real_locked,
 	.lease = real_lease,
+	.lease_state = real_lease_state,
+	.dup = real_dup,
+	.holder = cv_holder_find,
 	.list = real_list,
+	.clock_ms = real_clock_ms,
+	.nap = real_nap,
+	.priority = real_priority,
 };

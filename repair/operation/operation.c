@@ -37,43 +37,13 @@ bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct 
 	w->io = io;
 	w->host = *host;
 	w->root = root;
+	w->monitor = NULL;
 	if (!cv_store_open(&w->store, io, &w->host, root, CV_STORE_MAKE, err))
 		return false;
 	if (cv_store_lock(&w->store, err) && cv_store_sweep(&w->store, err))
 		return true;
 	cv_store_close(&w->store);
 	return false;
-}
-
-bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
-{
-	if (!work->monitor || work->monitor->tick(work->monitor->ctx, what, done, total))
-		return true;
-	return cv_fail(err, CV_ECANCELLED, "cancelled");
-}
-
-static void release(struct cv_work *work)
-{
-	for (size_t i = 0; work->claims && i < work->item_count; i++)
-		if (work->claims[i] >= 0)
-			work->w->io->close(work->w->io, work->claims[i]);
-	free(work->claims);
-	work->claims = NULL;
-}
-
-static bool claim_all(struct cv_work *work, struct cv_err *err)
-{
-	work->claims = calloc(work->item_count + 1, sizeof *work->claims);
-	if (!work->claims)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	for (size_t i = 0; i < work->item_count; i++)
-		work->claims[i] = -1;
-	for (size_t i = 0; i < work->item_count; i++) {
-		work->claims[i] = cv_claim_item(work->w, &work->items[i], err);
-		if (work->claims[i] < 0)
-			return false;
-	}
-	return true;
 }
 
 static bool begin(struct cv_work *work, const struct cv_plan *plan, const char *command, struct cv_err *err)
@@ -111,14 +81,15 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 		 struct cv_operation_result *result, struct cv_err *err)
 {
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
-	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count, .command = command,
+	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count,
+				.sources = plan->sources, .source_count = plan->source_count, .command = command,
 				.monitor = monitor, .result = result, .journal = { .fd = -1 } };
 	bool ok = false;
 
 	*result = (struct cv_operation_result){ .state = CV_RESULT_REFUSED };
 	if (plan->refused || !row)
 		return cv_fail(err, CV_EREFUSED, "the plan is refused");
-	if ((!row->claims || claim_all(&work, err)) && begin(&work, plan, command, err)) {
+	if (cv_work_claim(&work, row->claims, err) && begin(&work, plan, command, err)) {
 		result->has_id = true;
 		memcpy(result->id, work.journal.op, sizeof result->id);
 		ok = row->run(&work, err);
@@ -128,9 +99,18 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 			take_back(&work, row, err);
 	}
 	result->state = result_of(ok, err);
-	release(&work);
+	cv_work_release(&work);
+	cv_work_step_forward(&work);
 	cv_journal_close(&work.journal);
 	return ok;
+}
+
+/* Between two of them it may stop. */
+static bool goes_on(const struct cv_writing *w, struct cv_err *err)
+{
+	const struct cv_monitor *m = w->monitor;
+
+	return !m || !m->tick || m->tick(m->ctx, "recovering", 0, 0) || cv_fail(err, CV_ECANCELLED, "cancelled");
 }
 
 static bool is_finished(const struct cv_journal_log *log)
@@ -173,7 +153,7 @@ static bool recover_log(struct cv_work *work, const struct cv_journal_log *log, 
 bool cv_work_recover(struct cv_writing *w, const char *name, bool adopt, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_arena) struct cv_arena *arena = cv_arena_new(SIZE_MAX);
-	struct cv_work work = { .w = w, .journal = { .fd = -1 }, .arena = arena };
+	struct cv_work work = { .w = w, .journal = { .fd = -1 }, .monitor = w->monitor, .arena = arena };
 	struct cv_journal_log log;
 	bool ok;
 
@@ -182,6 +162,8 @@ bool cv_work_recover(struct cv_writing *w, const char *name, bool adopt, struct 
 	if (!cv_journal_read(&log, w->io, &w->host, w->store.journal, name, err))
 		return cv_wrap(err, "journal %s", name);
 	ok = !log.damaged && is_finished(&log) ? archive(w, name, err) : recover_log(&work, &log, name, adopt, err);
+	cv_work_release(&work);
+	cv_work_step_forward(&work);
 	cv_journal_close(&work.journal);
 	cv_journal_log_fini(&log);
 	return ok || cv_wrap(err, "journal %s", name);
@@ -195,7 +177,7 @@ bool cv_recover_all(struct cv_writing *w, bool adopt, size_t *settled, struct cv
 	*settled = 0;
 	if (!cv_store_list(&w->store, w->store.journal, &names, err))
 		return false;
-	for (size_t i = 0; i < names.len; i++, cv_err_clear(&one)) {
+	for (size_t i = 0; i < names.len && goes_on(w, err); i++, cv_err_clear(&one)) {
 		if (cv_work_recover(w, names.at[i], adopt, &one))
 			++*settled;
 		else if (!err->code)

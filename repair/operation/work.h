@@ -16,6 +16,7 @@ struct cv_writing {
 	struct cv_host host;
 	int root;                    /* the repository's folder */
 	struct cv_store store;
+	const struct cv_monitor *monitor;     /* of a recovery; NULL: none */
 };
 
 /* The same for tests: root is borrowed, the lock is taken. */
@@ -25,6 +26,14 @@ bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct 
 /* The folder of a repository, also behind a link that the user gave; -1 with err set. The caller's. */
 int cv_repository_open(const char *repository, struct cv_err *err);
 
+/* From when on, and from what on, the rate is counted. */
+struct cv_pace {
+	const char *what;
+	uint64_t done, ms;
+	bool lowered;                /* the I/O priority, from what it was before */
+	int before;
+};
+
 /* An operation while it runs or is recovered. */
 struct cv_work {
 	struct cv_writing *w;
@@ -32,16 +41,28 @@ struct cv_work {
 	const struct cv_plan *plan;  /* NULL when it is recovered */
 	const struct cv_plan_item *items;
 	size_t item_count;
+	const struct cv_plan_source *sources;
+	size_t source_count;
 	const char *command;         /* the line that began it, raw bytes */
 	int *claims;                 /* a descriptor for each item, or -1 */
+	int *readers;                /* the same for each source */
+	struct cv_pace pace;
 	const struct cv_monitor *monitor;
 	struct cv_operation_result *result;  /* figures go there; NULL when it is recovered */
 	struct cv_arena *arena;
 };
 
-/* Between two pieces of long work, at points where it may be left: done of total bytes of what ("copy"). False with err
- * set (CV_ECANCELLED) when it is to stop here. */
+/* pace.c. Between two pieces of long work, at points where it may be left: done of total bytes of what ("copying"). Looks
+ * at the claims, asks the monitor, and waits while it is to be slow or paused. False with err set (CV_ECANCELLED) when
+ * it is to stop here; an image that somebody waits for is let go by then if it is only read. */
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
+/* Between two steps that take no time: only asks. */
+bool cv_work_step(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
+/* How many bytes to do until the next cv_work_batch() where so many are usual: fewer when it is to be slow. */
+uint64_t cv_work_piece(const struct cv_work *work, uint64_t usual);
+bool cv_work_is_exclusive(const struct cv_work *work);
+/* Gives the thread back the I/O priority that cv_work_batch() has lowered. */
+void cv_work_step_forward(struct cv_work *work);
 
 struct cv_operation_row {
 	enum cv_plan_kind kind;
@@ -106,5 +127,29 @@ bool cv_place_tidy(const struct cv_writing *w, const uint8_t op[16], struct cv_e
 /* Opens the item and makes sure that nobody else has it, and that it is what the plan saw; the descriptor keeps it so
  * until it is closed. -1 with err set (CV_EREFUSED: in use, or changed). */
 int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err);
+/*
+ * The same for a file that is only read, through a descriptor that is open for reading only: it is what the plan saw,
+ * nobody has it open for writing, and nobody can begin to without waiting for us (F_GETLEASE then says so). Others may
+ * read it. exclusive: no QEMU may open it either, not even with force-share; only "qemu-img info -U", which reads
+ * without asking, can. Programs that know nothing of QEMU's locks can always read.
+ */
+bool cv_claim_reader(const struct cv_io *io, int fd, const struct cv_plan_source *source, bool exclusive,
+		     struct cv_err *err);
+/* Lets locks and lease go, in this order; the descriptor stays open. */
+void cv_claim_drop(const struct cv_io *io, int fd);
+
+/* claim/held.c: the claims of one operation. */
+/* Makes room for all of them, and with items claims these. */
+bool cv_work_claim(struct cv_work *work, bool items, struct cv_err *err);
+/* Claims the source of this index through a descriptor that it was opened with, which stays the caller's: the claim lasts
+ * until cv_work_release(), also when the descriptor is closed before. */
+bool cv_work_claim_reader(struct cv_work *work, int fd, size_t index, struct cv_err *err);
+/*
+ * Somebody waits for one of them to be let go: CV_ECANCELLED. A source is let go at once, an item by cv_work_release().
+ * When the operation is exclusive whoever waits is let in instead, and QEMU is turned away by the locks: fails only if
+ * somebody stays or has written, within three seconds.
+ */
+bool cv_work_look(struct cv_work *work, struct cv_err *err);
+void cv_work_release(struct cv_work *work);
 
 #endif

@@ -73,5 +73,10 @@ bool cv_operation_run(struct cv_writing *w, const struct cv_plan *plan, const ch
 
 bool cv_recover(struct cv_writing *w, const struct cv_recover_options *options, size_t *settled, struct cv_err *err)
 {
-	return cv_recover_all(w, options && options->adopt, settled, err);
+	bool ok;
+
+	w->monitor = options ? options->monitor : NULL;
+	ok = cv_recover_all(w, options && options->adopt, settled, err);
+	w->monitor = NULL;
+	return ok;
 }

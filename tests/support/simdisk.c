@@ -187,6 +187,7 @@ void sim_free(struct sim *s)
 	free(s->resizes.at);
 	free(s->renames.at);
 	free(s->fds.at);
+	free(s->holds.at);
 	if (!--s->pool->users) {
 		free(s->pool->bytes);
 		free(s->pool->hash);

@@ -71,8 +71,21 @@ CV_VEC(sim_inodes, struct sim_inode);
 struct sim_fd {
 	uint32_t inode;              /* 0: closed */
 	int flags;
+	uint64_t open;               /* the open file: those that were dup()ed have the same */
 };
 CV_VEC(sim_fds, struct sim_fd);
+
+/* A lock, a lease, or that another program has the file open. */
+enum sim_hold_kind { SIM_LOCK, SIM_LEASE, SIM_OPENED };
+struct sim_hold {
+	enum sim_hold_kind kind;
+	uint32_t inode;
+	uint64_t open;               /* whose; 0: another program's */
+	short type;                  /* OPENED: F_WRLCK if it was opened for writing */
+	short to;                    /* LEASE: what somebody waits for it to become */
+	uint64_t off, len;           /* LOCK */
+};
+CV_VEC(sim_holds, struct sim_hold);
 
 struct sim {
 	struct cv_io io;             /* first: the table's functions get it back */
@@ -83,12 +96,20 @@ struct sim {
 	struct sim_resizes resizes;
 	struct sim_renames renames;
 	struct sim_fds fds;
+	struct sim_holds holds;
+	uint64_t opened;             /* open files so far */
 	uint64_t ops;                /* calls that changed something, so far */
 	uint64_t barriers;
 	uint64_t calls;              /* of all kinds */
 	uint64_t room;               /* sectors that may be allocated in all; 0: no end */
 	uint64_t device;             /* that fstat() shows */
 	bool reflink;                /* clone_range() works */
+	int lease_errno;             /* no leases here, for this reason */
+	uint64_t ms;                 /* its clock: goes on when somebody waits */
+	int priority;
+	/* Called when somebody waits; what happens meanwhile. */
+	void (*meanwhile)(struct sim *s, void *ctx);
+	void *meanwhile_ctx;
 	/* Called before each barrier and each change of names: what is pending now is the most that it will be. */
 	void (*before)(struct sim *s, void *ctx, const char *what);
 	void *before_ctx;

@@ -52,9 +52,9 @@ static uint32_t directory_of(const struct sim *s, int fd)
 	return inode;
 }
 
-static int new_fd(struct sim *s, uint32_t inode, int flags)
+static int new_fd(struct sim *s, uint32_t inode, int flags, uint64_t open)
 {
-	struct sim_fd fd = { inode, flags };
+	struct sim_fd fd = { inode, flags, open };
 
 	for (size_t i = 3; i < s->fds.len; i++)
 		if (!s->fds.at[i].inode) {
@@ -71,7 +71,7 @@ static int new_fd(struct sim *s, uint32_t inode, int flags)
 
 int sim_root(struct sim *s)
 {
-	return new_fd(s, 1, O_RDONLY | O_DIRECTORY);
+	return new_fd(s, 1, O_RDONLY | O_DIRECTORY, ++s->opened);
 }
 
 static struct sim_entry entry(uint32_t dir, const char *name, uint32_t inode)
@@ -141,17 +141,29 @@ static int sim_openat(const struct cv_io *io, int dir, const char *name, int fla
 		inode = new_inode(s, false, mode);
 		change_names(s, (struct sim_rename){ .set = { entry(parent, name, inode) }, .count = 1 });
 	}
-	return new_fd(s, inode, flags);
+	return new_fd(s, inode, flags, ++s->opened);
 }
 
 static int sim_close(const struct cv_io *io, int fd)
 {
 	struct sim *s = sim_of(io);
+	bool shared = false;
 
 	if (!inode_of(s, fd))
 		return -1;
 	s->fds.at[fd].inode = 0;
+	for (size_t i = 0; i < s->fds.len; i++)
+		shared |= s->fds.at[i].inode && s->fds.at[i].open == s->fds.at[fd].open;
+	if (!shared)
+		sim_hold_drop(s, s->fds.at[fd].open);
 	return fault(s) ? -1 : 0;
+}
+
+static int sim_dup(const struct cv_io *io, int fd)
+{
+	struct sim *s = sim_of(io);
+
+	return fault(s) || !inode_of(s, fd) ? -1 : new_fd(s, s->fds.at[fd].inode, s->fds.at[fd].flags, s->fds.at[fd].open);
 }
 
 /* Reads as much as there is; holes read as zeros. */
@@ -603,16 +615,58 @@ static int sim_lock(const struct cv_io *io, int fd, short type, uint64_t off, ui
 {
 	struct sim *s = sim_of(io);
 
-	(void)type, (void)off, (void)len;
-	return fault(s) || !inode_of(s, fd) ? -1 : 0;
+	return fault(s) || !inode_of(s, fd) ? -1 : sim_hold_lock(s, fd, type, off, len);
+}
+
+static int sim_locked(const struct cv_io *io, int fd, uint64_t off, uint64_t len)
+{
+	struct sim *s = sim_of(io);
+
+	return fault(s) || !inode_of(s, fd) ? -1 : sim_hold_locked(s, fd, off, len);
 }
 
 static int sim_lease(const struct cv_io *io, int fd, int type)
 {
 	struct sim *s = sim_of(io);
 
-	(void)type;
-	return fault(s) || !inode_of(s, fd) ? -1 : 0;
+	return fault(s) || !inode_of(s, fd) ? -1 : sim_hold_lease(s, fd, type);
+}
+
+static int sim_lease_state(const struct cv_io *io, int fd)
+{
+	struct sim *s = sim_of(io);
+
+	return fault(s) || !inode_of(s, fd) ? -1 : sim_hold_lease_state(s, fd);
+}
+
+static void sim_holder(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
+{
+	(void)io, (void)fd, (void)writers;
+	cv_text_add(who, SIM_OTHER);
+}
+
+static uint64_t sim_clock_ms(const struct cv_io *io)
+{
+	return sim_of(io)->ms;
+}
+
+static void sim_nap(const struct cv_io *io, uint64_t ms)
+{
+	struct sim *s = sim_of(io);
+
+	s->ms += ms;
+	if (s->meanwhile)
+		s->meanwhile(s, s->meanwhile_ctx);
+}
+
+static int sim_priority(const struct cv_io *io, int value)
+{
+	struct sim *s = sim_of(io);
+	int before = s->priority;
+
+	if (value >= 0)
+		s->priority = value;
+	return before;
 }
 
 /* Each may change the directory: it goes through the names as they were. */
@@ -640,5 +694,6 @@ const struct cv_io sim_io_table = {
 	.fsync = sim_fsync, .fdatasync = sim_fsync, .fstat = sim_fstat, .fstatat = sim_fstatat, .fstatvfs = sim_fstatvfs,
 	.mkdirat = sim_mkdirat, .unlinkat = sim_unlinkat, .renameat = sim_renameat, .linkat = sim_linkat,
 	.symlinkat = sim_symlinkat, .mkfifoat = sim_mkfifoat, .fchmodat = sim_fchmodat, .utimensat = sim_utimensat,
-	.lock = sim_lock, .lease = sim_lease, .list = sim_list,
+	.lock = sim_lock, .locked = sim_locked, .lease = sim_lease, .lease_state = sim_lease_state, .dup = sim_dup,
+	.holder = sim_holder, .list = sim_list, .clock_ms = sim_clock_ms, .nap = sim_nap, .priority = sim_priority,
 };

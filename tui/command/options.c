@@ -91,6 +91,12 @@ static bool set_one_file_system(struct cv_settings *s, const char *value, struct
 	return true;
 }
 
+static bool set_rate(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	return (cv_size_parse(value, &s->write.rate) && s->write.rate) ||
+	       cv_fail(err, CV_EUSAGE, "--rate takes a size for each second, such as 50MiB");
+}
+
 static bool set_workers(struct cv_settings *s, const char *value, struct cv_err *err)
 {
 	char *end = NULL;
@@ -117,6 +123,7 @@ const struct cv_option_row cv_common_options[] = {
 	{ "one-file-system", 0, NULL, NULL, "stay on one file system (default)", set_one_file_system, 0 },
 	{ "cross-file-systems", 0, NULL, NULL, "enter other file systems too", CV_ON(cross_file_systems) },
 	{ "workers", 0, "N", NULL, "how many processes read images", set_workers, 0 },
+	{ "rate", 0, "SIZE", NULL, "copy at most so much in a second", set_rate, 0 },
 	{ "require-sandbox", 0, NULL, NULL, "fail if the kernel cannot fence the readers in", CV_ON(require_sandbox) },
 	{ "color", 0, "WHEN", "auto always never", "colours: auto, always or never", set_color, 0 },
 	{ "ascii", 0, NULL, NULL, "draw with ASCII characters only", CV_ON(ascii) },

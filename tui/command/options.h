@@ -33,6 +33,8 @@ struct cv_map_settings {
 /* Of the commands that write. */
 struct cv_write_settings {
 	bool yes;                    /* consent */
+	bool exclusive;              /* --exclusive */
+	uint64_t rate;               /* --rate, bytes a second; 0: as fast as it goes */
 	bool unreferenced;           /* gc */
 	bool now, all;               /* trash */
 	bool adopt;                  /* recover */

@@ -112,6 +112,44 @@ void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check
 	show(line, &t, p->current);
 }
 
+/* "9 s", "12 min", "3 h 20 min": nobody waits for the seconds of hours. */
+static void add_duration(struct cv_text *t, uint64_t seconds)
+{
+	uint64_t minutes = (seconds + 59) / 60;
+
+	if (seconds < 120)
+		cv_text_addf(t, "%" PRIu64 " s", seconds);
+	else if (minutes < 120)
+		cv_text_addf(t, "%" PRIu64 " min", minutes);
+	else
+		cv_text_addf(t, "%" PRIu64 " h %" PRIu64 " min", minutes / 60, minutes % 60);
+}
+
+void cv_progress_show_bytes(struct cv_progress_line *line, const char *what, uint64_t done, uint64_t total)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	uint64_t now = now_ms(), rate;
+
+	if (!line->what || strcmp(line->what, what) || done < line->from) {
+		line->what = what;
+		line->since_ms = now;
+		line->from = done;
+	}
+	if (!cv_progress_due(line))
+		return;
+	rate = now > line->since_ms ? (done - line->from) * 1000 / (now - line->since_ms) : 0;
+	cv_text_add(&t, what);
+	if (total)
+		cv_text_addf(&t, ": %s of %s", cv_size_short(done).s, cv_size_short(total).s);
+	if (total && rate) {
+		cv_text_addf(&t, ", %s/s, ", cv_size_short(rate).s);
+		add_duration(&t, total > done ? (total - done) / rate : 0);
+		cv_text_add(&t, " left");
+	}
+	if (!t.failed)
+		cv_progress_text(line, cv_text_str(&t));
+}
+
 void cv_progress_end(struct cv_progress_line *line)
 {
 	if (line->drawn && line->terminal)

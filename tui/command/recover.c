@@ -26,13 +26,16 @@ static size_t pending(const char *path, struct cv_err *err)
 
 static int settle(struct cv_session *s, const char *path)
 {
-	struct cv_recover_options recover = { .adopt = s->settings.write.adopt };
+	struct cv_write_watch watch;
+	struct cv_recover_options recover = { .adopt = s->settings.write.adopt, .monitor = &watch.monitor };
 	struct cv_err err = { .code = CV_OK };
 	struct cv_writing *w = cv_writing_begin(path, &err);
 	size_t settled = 0;
 
+	cv_write_watch_begin(&watch, s);
 	if (w)
 		cv_recover(w, &recover, &settled, &err);
+	cv_write_watch_end(&watch);
 	cv_writing_end(w);
 	if (settled && !s->settings.quiet)
 		printf("settled %zu operation%s\n", settled, settled == 1 ? "" : "s");

@@ -5,7 +5,6 @@
  */
 #include <chainview/verify.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tui/command/command.h"
@@ -32,54 +31,14 @@ struct job {
 	int status;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* "9 s", "12 min", "3 h 20 min": nobody waits for the seconds of hours. */
-static void add_duration(struct cv_text *t, uint64_t seconds)
-{
-	uint64_t minutes = (seconds + 59) / 60;
-
-	if (seconds < 120)
-		cv_text_addf(t, "%" PRIu64 " s", seconds);
-	else if (minutes < 120)
-		cv_text_addf(t, "%" PRIu64 " min", minutes);
-	else
-		cv_text_addf(t, "%" PRIu64 " h %" PRIu64 " min", minutes / 60, minutes % 60);
-}
-
-/* "verifying: 1.2G of 4.0G, 310M/s, 9 s left" */
-static void show(struct cv_progress_line *line, const struct cv_verify_progress *p, uint64_t started_ms)
-{
-	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	uint64_t passed = now_ms() - started_ms, rate = passed ? p->done * 1000 / passed : 0;
-
-	if (!cv_progress_due(line))
-		return;
-	cv_text_addf(&t, "verifying: %s of %s", cv_size_short(p->done).s, cv_size_short(p->total).s);
-	if (rate) {
-		cv_text_addf(&t, ", %s/s, ", cv_size_short(rate).s);
-		add_duration(&t, p->total > p->done ? (p->total - p->done) / rate : 0);
-		cv_text_add(&t, " left");
-	}
-	if (!t.failed)
-		cv_progress_text(line, cv_text_str(&t));
-}
-
 static void wait_for(struct job *j)
 {
 	struct cv_progress_line line = cv_progress_begin(&j->s->settings);
-	uint64_t started = now_ms();
 
 	while (!j->s->cancelled && cv_verify_step(j->verify, STEP_MS)) {
 		struct cv_verify_progress p = cv_verify_progress(j->verify);
 
-		show(&line, &p, started);
+		cv_progress_show_bytes(&line, "verifying", p.done, p.total);
 		j->s->cancelled = cv_signals_stop();
 	}
 	cv_progress_end(&line);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tui/command/signals.h"
 #include "tui/command/write.h"
 
 struct writing {
@@ -75,16 +76,42 @@ static void command_line(const struct cv_session *s, struct cv_text *out)
 		cv_text_addf(out, "%s%s", i ? " " : "", s->argv[i]);
 }
 
+static bool tick(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	struct cv_write_watch *watch = ctx;
+
+	cv_progress_show_bytes(&watch->line, what, done, total);
+	return !cv_signals_stop();
+}
+
+void cv_write_watch_begin(struct cv_write_watch *watch, const struct cv_session *s)
+{
+	cv_signals_catch();
+	watch->line = cv_progress_begin(&s->settings);
+	watch->monitor = (struct cv_monitor){
+		.tick = tick, .ctx = watch, .rate = s->settings.write.rate, .exclusive = s->settings.write.exclusive,
+	};
+}
+
+void cv_write_watch_end(struct cv_write_watch *watch)
+{
+	cv_progress_end(&watch->line);
+}
+
 static bool carry_out(struct writing *w, struct cv_operation_result *result, struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text line = { 0 };
 	struct cv_writing *repository = cv_writing_begin(w->plan->repository, err);
+	struct cv_write_watch watch;
 	bool ok;
 
 	if (!repository)
 		return false;
 	command_line(w->s, &line);
-	ok = plan_again(w, err) && cv_operation_run(repository, w->plan, cv_text_str(&line), NULL, result, err);
+	cv_write_watch_begin(&watch, w->s);
+	ok = plan_again(w, err) &&
+	     cv_operation_run(repository, w->plan, cv_text_str(&line), &watch.monitor, result, err);
+	cv_write_watch_end(&watch);
 	cv_writing_end(repository);
 	return ok;
 }

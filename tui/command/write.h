@@ -9,6 +9,7 @@
 #include <chainview/operation.h>
 
 #include "tui/command/command.h"
+#include "tui/command/progress.h"
 
 /* Makes the plan of what the session has scanned. NULL with err set if there can be none. */
 struct cv_write_call {
@@ -24,6 +25,17 @@ int cv_write_run(struct cv_session *s, const struct cv_write_call *call);
 /* Rows for --yes and what else all writers take. */
 #define CV_WRITE_OPTIONS \
 	{ "yes", 0, NULL, NULL, "do it; without it (or typed consent) a dry run", CV_ON(write.yes) }
+/* And for those that hold images for as long as they copy. */
+#define CV_COPY_OPTIONS \
+	{ "exclusive", 0, NULL, NULL, "turn guests away that open an image meanwhile", CV_ON(write.exclusive) }
+
+/* Who watches an operation for a command: progress on stderr, stopped by SIGINT, SIGTERM and SIGHUP at a safe point. */
+struct cv_write_watch {
+	struct cv_progress_line line;
+	struct cv_monitor monitor;
+};
+void cv_write_watch_begin(struct cv_write_watch *watch, const struct cv_session *s);
+void cv_write_watch_end(struct cv_write_watch *watch);
 
 /* The one repository that the words name, as an absolute path in *path (the caller's); CV_EUSAGE if there is not exactly
  * one. Its place is added to the session. */
