@@ -5,6 +5,7 @@
  */
 #include "repair/operation/work.h"
 
+/* Before the last one goes everything can still be put back: who has begun to open one of them finds it at home. */
 static bool move_all(struct cv_work *work, struct cv_err *err)
 {
 	uint64_t done = 0, total = 0;
@@ -13,12 +14,11 @@ static bool move_all(struct cv_work *work, struct cv_err *err)
 		total += work->items[i].size;
 	for (size_t i = 0; i < work->item_count; done += work->items[i++].size)
 		if (!cv_work_step(work, "moving to the trash", done, total, err) ||
-		    !cv_place_to_trash(work->w, work->journal.op, (uint32_t)i, &work->items[i], err))
+		    (i + 1 == work->item_count && !cv_work_look(work, err)) || !cv_place_to_trash(work->w, work->journal.op, (uint32_t)i, &work->items[i], err))
 			return false;
 	return true;
 }
 
-/* Who has begun to open one of them meanwhile finds it where it was. */
 static bool trash_run(struct cv_work *work, struct cv_err *err)
 {
 	int dir = cv_place_trash(work->w, work->journal.op, true, err);
@@ -30,7 +30,7 @@ static bool trash_run(struct cv_work *work, struct cv_err *err)
 	if (!cv_store_sync(work->w->io, work->w->store.trash, "the trash", err))
 		return false;
 	return move_all(work, err) && cv_place_sync_trash(work->w, work->journal.op, err) &&
-	       cv_place_sync_homes(work->w, work->items, work->item_count, err) && cv_work_look(work, err);
+	       cv_place_sync_homes(work->w, work->items, work->item_count, err);
 }
 
 /* Sure first, then the folder: it must not go while a name in it could come back. */
