@@ -183,14 +183,17 @@ static void settle_locks(struct survey *s, const struct held *held)
 			s->locks.at[i].file = SIZE_MAX;
 }
 
+/* What we hold ourselves is known, and only settled. */
 static void tell_held(struct survey *s, long pid)
 {
 	CV_AUTO(cv_text_fini) struct cv_text command = { 0 };
+	bool own = pid == (long)getpid();
 
-	if (s->held.len)
+	if (s->held.len && !own)
 		find_command(s, pid, &command);
 	for (size_t i = 0; i < s->held.len; i++) {
-		tell(s, &s->held.at[i], pid, command.len ? command.at : "a process");
+		if (!own)
+			tell(s, &s->held.at[i], pid, command.len ? command.at : "a process");
 		settle_locks(s, &s->held.at[i]);
 	}
 	s->held.len = 0;
@@ -233,7 +236,7 @@ static bool look_at_processes(struct survey *s)
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 
-		if (pid > 0 && !*end && pid != (long)getpid())
+		if (pid > 0 && !*end)
 			look_at_process(s, pid);
 	}
 	closedir(dir);

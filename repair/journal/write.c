@@ -40,7 +40,8 @@ static bool write_super(const struct cv_journal *j, const struct cv_journal_supe
 	struct cv_journal_super_disk sealed = *super;
 	struct cv_file_out out = out_of(j);
 
-	cv_super_seal(j->host, super, sealed.seal);
+	if (!cv_super_seal(j->host, super, sealed.seal) && j->host->has_key)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	memcpy(slot, &sealed, sizeof sealed);
 	sealed.crc = cv_le32_of(cv_super_crc(slot));
 	memcpy(slot, &sealed, sizeof sealed);
@@ -105,7 +106,8 @@ bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *
 	memcpy(head->op, j->op, sizeof head->op);
 	if (len)
 		memcpy(record + sizeof *head, payload, len);
-	cv_record_seal(j->host, record, sizeof *head + len, j->last_seal, head->seal);
+	if (!cv_record_seal(j->host, record, sizeof *head + len, j->last_seal, head->seal) && j->host->has_key)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	head->crc = cv_le32_of(cv_record_crc(record, bytes));
 	if (!cv_out_write(&out, record, bytes, (uint64_t)j->next * CV_JOURNAL_SLOT, err))
 		return false;

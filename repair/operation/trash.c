@@ -12,10 +12,13 @@ static bool move_all(struct cv_work *work, struct cv_err *err)
 
 	for (size_t i = 0; i < work->item_count; i++)
 		total += work->items[i].size;
-	for (size_t i = 0; i < work->item_count; done += work->items[i++].size)
-		if (!cv_work_step(work, "moving to the trash", done, total, err) ||
-		    (i + 1 == work->item_count && !cv_work_look(work, err)) || !cv_place_to_trash(work->w, work->journal.op, (uint32_t)i, &work->items[i], err))
+	for (size_t i = 0; i < work->item_count; done += work->items[i++].size) {
+		bool last = i + 1 == work->item_count;
+
+		if (!cv_work_step(work, "moving to the trash", done, total, err) || (last && !cv_work_look(work, err)) ||
+		    !cv_place_to_trash(work->w, work->journal.op, (uint32_t)i, &work->items[i], err))
 			return false;
+	}
 	return true;
 }
 
