@@ -58,7 +58,7 @@ INSPECT_SRC := $(call srcs,$(filter inspect%,$(DIRS)))
 REPAIR_SRC  := $(call srcs,$(filter repair%,$(DIRS)))
 TUI_SRC     := $(call srcs,$(TUI_DIRS))
 RECIPES     := $(sort $(wildcard samples/*.recipe))
-WRITERS     := tui/command/write.c $(patsubst %,tui/command/%.c,$(shell sed -n 's/^W(\([a-z_]*\)).*/\1/p' tui/command/commands.def 2>/dev/null))
+WRITERS     := tui/command/write.c $(wildcard tui/write/*.c) $(patsubst %,tui/command/%.c,$(shell sed -n 's/^W(\([a-z_]*\)).*/\1/p' tui/command/commands.def 2>/dev/null))
 ifneq ($(REPAIR_SRC),)
 GEN_OBJ     := $(BUILD)/gen/recipes.o
 endif

@@ -51,25 +51,6 @@ static bool consents(const struct writing *w)
 	return !strcmp(line, w->plan->confirm);
 }
 
-/* With the repository locked: is it still as the plan says? */
-static bool plan_again(struct writing *w, struct cv_err *err)
-{
-	struct cv_plan *again;
-	bool same;
-
-	if (w->call->scans && !cv_session_again(w->s, err))
-		return false;
-	if (w->s->cancelled)
-		return cv_fail(err, CV_ECANCELLED, "cancelled before anything was done");
-	again = w->call->plan(w->s, w->call->ctx, err);
-	if (!again)
-		return false;
-	same = !again->refused && !memcmp(again->digest, w->plan->digest, sizeof again->digest);
-	cv_plan_free(w->plan);
-	w->plan = again;
-	return same || cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
-}
-
 static void command_line(const struct cv_session *s, struct cv_text *out)
 {
 	for (int i = 0; i < s->argc; i++)
@@ -101,18 +82,15 @@ void cv_write_watch_end(struct cv_write_watch *watch)
 static bool carry_out(struct writing *w, struct cv_operation_result *result, struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text line = { 0 };
-	struct cv_writing *repository = cv_writing_begin(w->plan->repository, err);
 	struct cv_write_watch watch;
+	struct cv_flow flow = { .session = w->s, .call = w->call, .monitor = &watch.monitor };
 	bool ok;
 
-	if (!repository)
-		return false;
 	command_line(w->s, &line);
+	flow.command = cv_text_str(&line);
 	cv_write_watch_begin(&watch, w->s);
-	ok = plan_again(w, err) &&
-	     cv_operation_run(repository, w->plan, cv_text_str(&line), &watch.monitor, result, err);
+	ok = cv_flow_carry_out(&flow, &w->plan, result, err);
 	cv_write_watch_end(&watch);
-	cv_writing_end(repository);
 	return ok;
 }
 
@@ -128,7 +106,7 @@ static int tell(struct writing *w)
 
 static int execute(struct writing *w)
 {
-	struct cv_operation_result result = { .state = CV_RESULT_REFUSED };
+	struct cv_operation_result result;
 	struct cv_err err = { .code = CV_OK };
 
 	w->result = &result;

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * How every command that writes goes: a plan from a scan, shown; consent; the repository locked, scanned again, and the
- * same plan found again; only then is it carried out. Without consent it was a dry run.
+ * How every command that writes goes: a plan from a scan, shown; consent; and then the way of tui/write/flow.h. Without
+ * consent it was a dry run.
  */
 #ifndef TUI_COMMAND_WRITE_H
 #define TUI_COMMAND_WRITE_H
 
-#include <chainview/operation.h>
-
 #include "tui/command/command.h"
 #include "tui/command/progress.h"
+#include "tui/write/flow.h"
 
-/* Makes the plan of what the session has scanned. NULL with err set if there can be none. */
-struct cv_write_call {
-	struct cv_plan *(*plan)(struct cv_session *s, void *ctx, struct cv_err *err);
-	void *ctx;
-	bool scans;                  /* the plan needs a scan; otherwise it is made without one */
-	const char *nothing;         /* what to say when there is nothing to do */
-	/* Appends what to say when it is done. */
-	void (*tell)(const struct cv_plan *plan, const struct cv_operation_result *result, struct cv_text *out);
-};
 int cv_write_run(struct cv_session *s, const struct cv_write_call *call);
 
 /* Rows for --yes and what else all writers take. */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See flow.h. */
+#include "tui/write/flow.h"
+
+static void stage(const struct cv_flow *f, const char *what)
+{
+	if (f->stage)
+		f->stage(f->stage_ctx, what);
+}
+
+/* With the repository locked: is it still as the plan says? */
+static bool plan_again(const struct cv_flow *f, struct cv_plan **plan, struct cv_err *err)
+{
+	struct cv_plan *again;
+	bool same;
+
+	stage(f, f->call->scans ? "scan again" : "look again");
+	if (f->call->scans && !cv_session_again(f->session, err))
+		return false;
+	if (f->session->cancelled)
+		return cv_fail(err, CV_ECANCELLED, "cancelled before anything was done");
+	again = f->call->plan(f->session, f->call->ctx, err);
+	if (!again)
+		return false;
+	same = !again->refused && !memcmp(again->digest, (*plan)->digest, sizeof again->digest);
+	cv_plan_free(*plan);
+	*plan = again;
+	return same || cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
+}
+
+/* It did not get as far as the operation. */
+static enum cv_result_state stopped_before(const struct cv_err *err)
+{
+	return err->code == CV_EREFUSED ? CV_RESULT_REFUSED : err->code == CV_ECANCELLED ? CV_RESULT_CANCELLED
+											  : CV_RESULT_FAILED;
+}
+
+bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv_operation_result *result,
+		       struct cv_err *err)
+{
+	struct cv_writing *repository;
+	bool ok;
+
+	stage(f, "lock the repository");
+	repository = cv_writing_begin((*plan)->repository, err);
+	if (repository && plan_again(f, plan, err)) {
+		stage(f, "same plan");
+		ok = cv_operation_run(repository, *plan, f->command, f->monitor, result, err);
+	} else {
+		ok = false;
+		*result = (struct cv_operation_result){ .state = stopped_before(err) };
+	}
+	cv_writing_end(repository);
+	return ok;
+}
