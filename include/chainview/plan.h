@@ -85,14 +85,32 @@ struct cv_plan {
 
 CV_API void cv_plan_free(struct cv_plan *plan);
 
-/* How gc chooses: hidden orphans that nothing needs; with unreferenced also leaves that no reference names. */
+/* How gc chooses: hidden orphans that nothing needs; with unreferenced also leaves that no reference names. only: of these
+ * images of the repository, by their ids; one of them that may not be taken away makes the plan a refused one. */
 struct cv_gc_options {
 	bool unreferenced;
 	uint64_t reserve;
+	const char *const *only;
+	size_t only_count;           /* 0: all that there are */
 };
 /* What nothing needs goes to the trash. A plan without items is one that has nothing to do. */
 CV_API struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const struct cv_gc_options *options,
 				  struct cv_err *err);
+
+/* How the space is told, on the command line and on screens: one row an amount, in the order of the arithmetic. */
+struct cv_plan_sum {
+	const char *label;           /* "free now" */
+	char sign;                   /* ' ', or '-' and '+' for what is taken off and added */
+	uint64_t bytes;
+	const char *note;            /* NULL, or what follows from it */
+	bool bad;
+};
+#define CV_PLAN_SUMS 6
+/* Fills in rows, at most CV_PLAN_SUMS; returns how many. */
+CV_API size_t cv_plan_sums(const struct cv_plan_space *space, struct cv_plan_sum *rows);
+/* Appends, escaped, why the plan is refused: the first check that is not as it must be and how many more there are, or
+ * how many bytes are missing. Nothing if it is not refused. */
+CV_API void cv_plan_refusal(const struct cv_plan *plan, struct cv_text *out);
 
 /* Text for people; "plan" of the JSON documents of writers, with "result" if there is one. */
 CV_API bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, const struct cv_sink *sink);

@@ -30,6 +30,57 @@ static bool is_wanted(const struct cv_image *m, const struct cv_gc_options *opti
 	return m->role == CV_ROLE_ORPHAN || (options->unreferenced && m->role == CV_ROLE_LEAF);
 }
 
+/* An image that was chosen by name, and why it is not taken. */
+static void check_chosen(struct cv_plan_maker *m, const struct cv_image *image)
+{
+	CV_AUTO(cv_text_fini) struct cv_text id = { 0 };
+
+	cv_text_escape(&id, cv_bytes_of(image->id));
+	cv_plan_check(m, "not-needed", false, "%s: %s", cv_text_str(&id),
+		      !image->deletable.possible    ? image->deletable.reason
+		      : image->file->block_device ? "block devices are not moved to the trash"
+						  : "it is not what gc takes away");
+}
+
+static void take(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t i)
+{
+	const struct cv_image *image = &g->images[i];
+
+	cv_plan_item(m, item_of(g, i));
+	cv_plan_step(m, "move", image->id, image->file->allocated,
+		     image->role == CV_ROLE_ORPHAN ? "hidden base copy without children" : "leaf that no reference names");
+}
+
+static const struct cv_image *image_called(const struct cv_graph *g, uint32_t repository, const char *id)
+{
+	for (uint32_t i = 0; i < g->image_count; i++)
+		if (g->images[i].repository == repository && !strcmp(g->images[i].id, id))
+			return &g->images[i];
+	return NULL;
+}
+
+/* In the order of the graph, so that the same choice is the same plan. */
+static bool is_chosen(const struct cv_image *image, const struct cv_gc_options *options)
+{
+	for (size_t i = 0; i < options->only_count; i++)
+		if (!strcmp(image->id, options->only[i]))
+			return true;
+	return !options->only_count;
+}
+
+static void check_all_there(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t repository,
+			    const struct cv_gc_options *options)
+{
+	for (size_t i = 0; i < options->only_count; i++) {
+		CV_AUTO(cv_text_fini) struct cv_text id = { 0 };
+
+		if (image_called(g, repository, options->only[i]))
+			continue;
+		cv_text_escape(&id, cv_bytes_of(options->only[i]));
+		cv_plan_check(m, "chosen-there", false, "%s is not there any more", cv_text_str(&id));
+	}
+}
+
 static void check_references(struct cv_plan_maker *m, const struct cv_graph *g)
 {
 	const struct cv_references *refs = g->refs;
@@ -65,12 +116,14 @@ struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const 
 	for (uint32_t i = 0; i < g->image_count; i++) {
 		const struct cv_image *image = &g->images[i];
 
-		if (image->repository != repository || !is_wanted(image, options))
+		if (image->repository != repository || !is_chosen(image, options))
 			continue;
-		cv_plan_item(&m, item_of(g, i));
-		cv_plan_step(&m, "move", image->id, image->file->allocated,
-			     image->role == CV_ROLE_ORPHAN ? "hidden base copy without children" : "leaf that no reference names");
+		if (is_wanted(image, options))
+			take(&m, g, i);
+		else if (options->only_count)
+			check_chosen(&m, image);
 	}
+	check_all_there(&m, g, repository, options);
 	check_references(&m, g);
 	cv_plan_check_search(&m, g);
 	check_device(&m, r);

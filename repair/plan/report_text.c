@@ -34,12 +34,17 @@ static void steps(struct cv_page *o, const struct cv_plan *plan)
 
 static void space(struct cv_page *o, const struct cv_plan_space *s)
 {
-	cv_page_addf(o, CV_PAINT_PLAIN, "space   free now %s, ", cv_size_short(s->free_now).s);
-	cv_page_addf(o, CV_PAINT_PLAIN, "lowest during the run %s, ", cv_size_short(s->lowest_free).s);
-	cv_page_addf(o, s->fits ? CV_PAINT_PLAIN : CV_PAINT_ERROR, "reserve %s: %s", cv_size_short(s->reserve).s,
-		     s->fits ? "fits" : "does not fit");
-	if (s->net > 0)
-		cv_page_addf(o, CV_PAINT_PLAIN, ", frees %s", cv_size_short((uint64_t)s->net).s);
+	struct cv_plan_sum rows[CV_PLAN_SUMS];
+	size_t count = cv_plan_sums(s, rows);
+
+	cv_page_str(o, CV_PAINT_PLAIN, "space  ");
+	for (size_t i = 0; i < count; i++) {
+		enum cv_paint paint = rows[i].bad ? CV_PAINT_ERROR : CV_PAINT_PLAIN;
+
+		cv_page_addf(o, paint, "%s%s %s", i ? ", " : " ", rows[i].label, cv_size_short(rows[i].bytes).s);
+		if (rows[i].note)
+			cv_page_addf(o, paint, ": %s", rows[i].note);
+	}
 	cv_page_end(o);
 }
 
