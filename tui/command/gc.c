@@ -2,6 +2,7 @@
 /*
  * chainview gc: what nothing needs goes to the trash.
  */
+#include "tui/command/gc.h"
 #include "tui/command/write.h"
 
 static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
@@ -17,15 +18,15 @@ static const struct cv_option_row options[] = {
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
-/* The one place that is reported on is the first: it was added before all others. */
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
-	struct cv_gc_options gc = { .unreferenced = s->settings.write.unreferenced, .reserve = s->settings.reserve };
+	const struct cv_gc_call *c = ctx;
+	uint32_t repository = cv_flow_repository(s, c->repository);
+	struct cv_gc_options gc = { .unreferenced = s->settings.write.unreferenced || c->only_count,
+				    .reserve = s->settings.reserve, .only = c->only, .only_count = c->only_count };
 
-	(void)ctx;
-	for (uint32_t r = 0; r < cv_scan_repository_count(s->scan); r++)
-		if (!cv_scan_repository(s->scan, r)->other)
-			return cv_plan_gc(s->graph, r, &gc, err);
+	if (repository != UINT32_MAX)
+		return cv_plan_gc(s->graph, repository, &gc, err);
 	cv_fail(err, CV_EUSAGE, "there is no repository");
 	return NULL;
 }
@@ -37,9 +38,15 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_text_add(out, "chainview trash list shows them, chainview undo puts them back, chainview trash purge frees the space\n");
 }
 
+struct cv_write_call cv_gc_call_of(struct cv_gc_call *c)
+{
+	return (struct cv_write_call){ plan, c, true, "nothing here is unneeded: there is nothing to do", tell };
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_write_call call = { plan, NULL, true, "nothing here is unneeded: there is nothing to do", tell };
+	struct cv_gc_call all = { 0 };
+	struct cv_write_call call = cv_gc_call_of(&all);
 	struct cv_err err = { .code = CV_OK };
 
 	if (argc != 1)

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "tui/command/recover.h"
 #include "tui/command/write.h"
 
 static const struct cv_option_row options[] = {
@@ -12,6 +13,11 @@ static const struct cv_option_row options[] = {
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
+bool cv_recover_concerns(const struct cv_operation_entry *e)
+{
+	return e->state == CV_OPERATION_PENDING || e->state == CV_OPERATION_DAMAGED;
+}
+
 /* What recovery would look at. */
 static size_t pending(const char *path, struct cv_err *err)
 {
@@ -19,9 +25,18 @@ static size_t pending(const char *path, struct cv_err *err)
 	size_t count = 0;
 
 	for (size_t i = 0; list && i < list->count; i++)
-		count += list->entries[i].state == CV_OPERATION_PENDING || list->entries[i].state == CV_OPERATION_DAMAGED;
+		count += cv_recover_concerns(&list->entries[i]);
 	cv_operation_list_free(list);
 	return count;
+}
+
+bool cv_recover_repository(const char *path, const struct cv_recover_options *options, size_t *settled, struct cv_err *err)
+{
+	struct cv_writing *w = cv_writing_begin(path, err);
+	bool ok = w != NULL && cv_recover(w, options, settled, err);
+
+	cv_writing_end(w);
+	return ok;
 }
 
 static int settle(struct cv_session *s, const char *path)
@@ -29,14 +44,11 @@ static int settle(struct cv_session *s, const char *path)
 	struct cv_write_watch watch;
 	struct cv_recover_options recover = { .adopt = s->settings.write.adopt, .monitor = &watch.monitor };
 	struct cv_err err = { .code = CV_OK };
-	struct cv_writing *w = cv_writing_begin(path, &err);
 	size_t settled = 0;
 
 	cv_write_watch_begin(&watch, s);
-	if (w)
-		cv_recover(w, &recover, &settled, &err);
+	cv_recover_repository(path, &recover, &settled, &err);
 	cv_write_watch_end(&watch);
-	cv_writing_end(w);
 	if (settled && !s->settings.quiet)
 		printf("settled %zu operation%s\n", settled, settled == 1 ? "" : "s");
 	return err.code ? cv_command_fail(s, &err) : CV_EXIT_OK;

@@ -8,8 +8,7 @@
 
 #include "tui/command/clock.h"
 #include "tui/command/trash.h"
-
-#define KEEP_SECONDS (7u * 86400)
+#include "tui/command/write.h"
 
 static bool set_keep(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
@@ -42,15 +41,25 @@ static bool is_named(const struct cv_trash_entry *e, const char *word)
 
 static bool is_old(const struct cv_session *s, const struct cv_trash_entry *e)
 {
-	uint64_t keep = s->settings.write.has_keep ? s->settings.write.keep : KEEP_SECONDS;
+	uint64_t keep = s->settings.write.has_keep ? s->settings.write.keep : CV_TRASH_KEEP_SECONDS;
 
 	return s->settings.write.now || (int64_t)time(NULL) - e->since >= (int64_t)keep;
+}
+
+static bool is_picked(const struct cv_trash_call *c, const struct cv_trash_entry *e)
+{
+	for (size_t i = 0; i < c->pick_count; i++)
+		if (c->picks[i].index == e->index && !memcmp(c->picks[i].operation, e->operation, sizeof e->operation))
+			return true;
+	return false;
 }
 
 static bool is_chosen(const struct cv_session *s, const struct cv_trash_call *c, const struct cv_trash_entry *e)
 {
 	bool named = !c->word_count;
 
+	if (c->pick_count)
+		return is_picked(c, e);
 	for (size_t i = 0; i < c->word_count; i++)
 		named |= is_named(e, c->words[i]);
 	if (c->operation)
@@ -75,13 +84,23 @@ static bool every_word_means_something(const struct cv_trash_call *c, const stru
 	return true;
 }
 
+static struct cv_plan *plan_purge(const struct cv_session *s, const struct cv_trash_call *c,
+				  const struct cv_trash *trash, const size_t *chosen, size_t count, struct cv_err *err)
+{
+	uint32_t repository = cv_flow_repository(s, c->path);
+
+	if (repository != UINT32_MAX)
+		return cv_plan_purge(s->graph, repository, trash, chosen, count, err);
+	cv_fail(err, CV_EUSAGE, "the repository was not scanned");
+	return NULL;
+}
+
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	const struct cv_trash_call *c = ctx;
 	struct cv_trash *trash = cv_trash_read(c->path, err);
 	CV_AUTO(cv_auto_free) size_t *chosen = trash ? calloc(trash->count + 1, sizeof *chosen) : NULL;
 	struct cv_plan *made = NULL;
-	uint32_t repository = 0;
 	size_t count = 0;
 
 	if (trash && !chosen)
@@ -90,10 +109,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 		for (size_t i = 0; i < trash->count; i++)
 			if (is_chosen(s, c, &trash->entries[i]))
 				chosen[count++] = i;
-		while (c->purge && repository < cv_scan_repository_count(s->scan) &&
-		       cv_scan_repository(s->scan, repository)->other)
-			repository++;
-		made = c->purge ? cv_plan_purge(s->graph, repository, trash, chosen, count, err)
+		made = c->purge ? plan_purge(s, c, trash, chosen, count, err)
 				: cv_plan_restore(c->path, trash, chosen, count, err);
 	}
 	cv_trash_free(trash);
@@ -145,9 +161,16 @@ static int list(struct cv_session *s, const struct cv_trash_call *c)
 	return status;
 }
 
-int cv_trash_restore(struct cv_session *s, struct cv_trash_call *c)
+struct cv_write_call cv_trash_call_of(struct cv_trash_call *c)
 {
-	struct cv_write_call call = { plan, c, false, "there is nothing to restore", tell_restored };
+	return c->purge ? (struct cv_write_call){ plan, c, true, "nothing in the trash is old enough (--trash-keep, --now)",
+						  tell_purged }
+			: (struct cv_write_call){ plan, c, false, "there is nothing to restore", tell_restored };
+}
+
+static int restore(struct cv_session *s, struct cv_trash_call *c)
+{
+	struct cv_write_call call = cv_trash_call_of(c);
 
 	if (!c->word_count && !c->operation && !s->settings.write.all)
 		return cv_command_usage(s, "name the images, or give --all");
@@ -156,10 +179,11 @@ int cv_trash_restore(struct cv_session *s, struct cv_trash_call *c)
 
 static int purge(struct cv_session *s, struct cv_trash_call *c)
 {
-	struct cv_write_call call = { plan, c, true, "nothing in the trash is old enough (--trash-keep, --now)", tell_purged };
 	struct cv_err err = { .code = CV_OK };
+	struct cv_write_call call;
 
 	c->purge = true;
+	call = cv_trash_call_of(c);
 	return cv_session_add_all(s, NULL, 0, &err) ? cv_write_run(s, &call) : cv_command_fail(s, &err);
 }
 
@@ -177,7 +201,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 	if (!strcmp(verb, "list") && argc == 2)
 		status = list(s, &c);
 	else if (!strcmp(verb, "restore"))
-		status = cv_trash_restore(s, &c);
+		status = restore(s, &c);
 	else if (!strcmp(verb, "purge"))
 		status = purge(s, &c);
 	else

@@ -2,7 +2,8 @@
 /*
  * chainview undo: takes back what a finished operation did.
  */
-#include "tui/command/trash.h"
+#include "tui/command/undo.h"
+#include "tui/command/write.h"
 
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
@@ -37,30 +38,35 @@ static bool can_undo(const struct cv_operation_entry *e, struct cv_err *err)
 	return true;
 }
 
+bool cv_undo_call_of(const struct cv_operation_entry *e, char *repository, struct cv_undo_call *undo,
+		     struct cv_write_call *call, struct cv_err *err)
+{
+	if (!can_undo(e, err))
+		return false;
+	undo->id = cv_uuid_str(e->id);
+	undo->trash = (struct cv_trash_call){ .path = repository, .operation = undo->id.s };
+	*call = cv_trash_call_of(&undo->trash);
+	return true;
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_trash_call c = { 0 };
+	CV_AUTO(cv_auto_free) char *path = NULL;
 	struct cv_err err = { .code = CV_OK };
 	struct cv_operation_list *operations = NULL;
 	const struct cv_operation_entry *e = NULL;
-	struct cv_uuid_text id;
+	struct cv_undo_call undo;
+	struct cv_write_call call;
 	int status;
 
 	if (argc != 2)
 		return cv_command_usage(s, "give one repository and an operation");
-	if (cv_write_repository(s, argv[0], &c.path, &err))
-		operations = cv_operation_list_read(c.path, &err);
+	if (cv_write_repository(s, argv[0], &path, &err))
+		operations = cv_operation_list_read(path, &err);
 	if (operations)
 		e = find_operation(operations, argv[1], &err);
-	if (e && can_undo(e, &err)) {
-		id = cv_uuid_str(e->id);
-		c.operation = id.s;
-		status = cv_trash_restore(s, &c);
-	} else {
-		status = cv_command_fail(s, &err);
-	}
+	status = e && cv_undo_call_of(e, path, &undo, &call, &err) ? cv_write_run(s, &call) : cv_command_fail(s, &err);
 	cv_operation_list_free(operations);
-	free(c.path);
 	return status;
 }
 

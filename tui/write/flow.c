@@ -2,6 +2,17 @@
 /* See flow.h. */
 #include "tui/write/flow.h"
 
+uint32_t cv_flow_repository(const struct cv_session *s, const char *path)
+{
+	for (uint32_t r = 0; r < cv_scan_repository_count(s->scan); r++) {
+		const struct cv_repository *it = cv_scan_repository(s->scan, r);
+
+		if (path ? !strcmp(it->path, path) : !it->other)
+			return r;
+	}
+	return UINT32_MAX;
+}
+
 static void stage(const struct cv_flow *f, const char *what)
 {
 	if (f->stage)

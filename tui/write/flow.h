@@ -31,6 +31,9 @@ struct cv_flow {
 	void *stage_ctx;
 };
 
+/* The number of the repository that the scan calls so (NULL: the first that is reported on); UINT32_MAX: there is none. */
+uint32_t cv_flow_repository(const struct cv_session *s, const char *path);
+
 /* Carries out *plan. What it is replaced by is the plan as it was made again, also when that is another one and nothing
  * was done (CV_EREFUSED). result says how it ended in any case. */
 bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv_operation_result *result,
