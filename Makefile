@@ -58,7 +58,10 @@ INSPECT_SRC := $(call srcs,$(filter inspect%,$(DIRS)))
 REPAIR_SRC  := $(call srcs,$(filter repair%,$(DIRS)))
 TUI_SRC     := $(call srcs,$(TUI_DIRS))
 RECIPES     := $(sort $(wildcard samples/*.recipe))
-WRITERS     := tui/command/write.c $(wildcard tui/write/*.c) $(patsubst %,tui/command/%.c,$(shell sed -n 's/^W(\([a-z_]*\)).*/\1/p' tui/command/commands.def 2>/dev/null))
+rows         = $(patsubst %,$(dir $(1))%$(2).c,$(shell sed -n 's/^W(\([a-z_]*\)[,)].*/\1/p' $(1) 2>/dev/null))
+WRITERS     := tui/command/write.c $(wildcard tui/write/*.c) $(call rows,tui/command/commands.def) \
+               $(call rows,tui/view/views.def) $(call rows,tui/view/views.def,_job)
+RO_TABLES   := tui/command/table.c tui/view/actions.c
 ifneq ($(REPAIR_SRC),)
 GEN_OBJ     := $(BUILD)/gen/recipes.o
 endif
@@ -66,7 +69,7 @@ endif
 INSPECT_OBJ := $(call obj,$(INSPECT_SRC))
 REPAIR_OBJ  := $(call obj,$(REPAIR_SRC)) $(GEN_OBJ)
 TUI_OBJ     := $(call obj,$(TUI_SRC))
-RO_OBJ      := $(call obj,$(filter-out $(WRITERS) tui/command/table.c,$(TUI_SRC))) $(BUILD)/obj/ro/table.o
+RO_OBJ      := $(call obj,$(filter-out $(WRITERS) $(RO_TABLES),$(TUI_SRC))) $(RO_TABLES:%.c=$(BUILD)/obj/ro/%.o)
 
 UNIT_SRC := $(wildcard tests/unit/$(T).c)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
@@ -104,7 +107,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 # Each call of the I/O table keeps its frame, so that a trace shows where it came from.
 $(BUILD)/obj/repair/io/real.o: ALL_CFLAGS += -fno-optimize-sibling-calls
 
-$(BUILD)/obj/ro/table.o: tui/command/table.c Makefile
+$(RO_TABLES:%.c=$(BUILD)/obj/ro/%.o): $(BUILD)/obj/ro/%.o: %.c Makefile
 	$(call say,CC,$< (read-only))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) -DCV_READ_ONLY $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

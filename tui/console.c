@@ -17,6 +17,7 @@ struct cv_console *cv_console_new(const struct cv_console_options *options)
 		return NULL;
 	c->options = *options;
 	c->ascii = options->ascii;
+	c->writing = options->writing;
 	c->w = 80;
 	c->h = 24;
 	if (options->program)
@@ -35,9 +36,11 @@ void cv_console_free(struct cv_console *c)
 {
 	if (!c)
 		return;
-	cv_map_end(c);
-	cv_space_end(c);
+	for (int i = 0; i < CV_VIEW_COUNT; i++)
+		if (cv_views[i]->end)
+			cv_views[i]->end(c);
 	cv_ident_set_fini(&c->space.marked);
+	cv_ident_set_fini(&c->records.marked);
 	cv_index_fini(&c->index);
 	cv_ident_set_fini(&c->folded);
 	cv_ident_set_fini(&c->marked);
@@ -71,8 +74,9 @@ bool cv_console_show(struct cv_console *c, const struct cv_snapshot *snapshot)
 {
 	struct cv_index index;
 
-	cv_map_forget(c);
-	cv_space_forget(c);
+	for (int i = 0; i < CV_VIEW_COUNT; i++)
+		if (cv_views[i]->forget)
+			cv_views[i]->forget(c);
 	cv_index_fini(&c->index);
 	c->shown = cv_index_build(&index, snapshot);
 	c->tree_order.len = c->tree_rows.len = c->finding_rows.len = 0;
@@ -123,17 +127,22 @@ void cv_console_say(struct cv_console *c, const char *fmt, ...)
 	va_end(ap);
 }
 
-void cv_pane_title(struct cv_pane *pane, const char *title)
+void cv_copy_text(char *to, size_t size, const char *text)
 {
-	size_t len = strlen(title);
+	size_t len = strlen(text);
 
-	if (len >= sizeof pane->title) {
-		len = sizeof pane->title - 1;
-		while (len && (title[len] & 0xc0) == 0x80)
+	if (len >= size) {
+		len = size - 1;
+		while (len && (text[len] & 0xc0) == 0x80)
 			len--;
 	}
-	memcpy(pane->title, title, len);
-	pane->title[len] = '\0';
+	memcpy(to, text, len);
+	to[len] = '\0';
+}
+
+void cv_pane_title(struct cv_pane *pane, const char *title)
+{
+	cv_copy_text(pane->title, sizeof pane->title, title);
 }
 
 void cv_console_resize(struct cv_console *c, int w, int h)
@@ -142,7 +151,7 @@ void cv_console_resize(struct cv_console *c, int w, int h)
 		return;
 	c->w = w;
 	c->h = h;
-	cv_touch(c, 1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP | 1u << CV_VIEW_MAP);
+	cv_touch(c, 1u << CV_VIEW_MAP | CV_PAPER_VIEWS);
 	cv_settle(c);
 }
 
@@ -170,6 +179,16 @@ bool cv_on_stack(const struct cv_console *c, enum cv_view_id view)
 		if (c->stack[i] == view)
 			return true;
 	return false;
+}
+
+void cv_drop_view(struct cv_console *c, enum cv_view_id view)
+{
+	size_t kept = 1;
+
+	for (size_t i = 1; i < c->stack_len; i++)
+		if (c->stack[i] != view || i + 1 == c->stack_len)
+			c->stack[kept++] = c->stack[i];
+	c->stack_len = kept;
 }
 
 bool cv_pop_view(struct cv_console *c)
@@ -310,9 +329,68 @@ uint32_t cv_current_image(const struct cv_console *c)
 	}
 }
 
+uint32_t cv_repository_by_ident(const struct cv_console *c, struct cv_ident id)
+{
+	for (size_t i = 0; c->shown && i < c->snap.repository_count; i++)
+		if (cv_ident_equal(cv_repository_ident(c->snap.repositories[i]), id))
+			return (uint32_t)i;
+	return UINT32_MAX;
+}
+
+struct cv_ident cv_repository_at_hand(const struct cv_console *c)
+{
+	const struct cv_image *image = cv_image_at(c, cv_current_image(c));
+	size_t row = c->view[CV_VIEW_REPOSITORIES].list.cursor;
+
+	if (1u << cv_top(c) & CV_RECORD_VIEWS)
+		return c->records.repository;
+	if (cv_top(c) == CV_VIEW_SPACE)
+		return c->space.repository;
+	if (cv_top(c) == CV_VIEW_TREE && c->scoped)
+		return c->scope;
+	if (image && image->repository < c->snap.repository_count)
+		row = image->repository;
+	return c->shown && row < c->snap.repository_count ? cv_repository_ident(c->snap.repositories[row])
+							   : (struct cv_ident){ 0 };
+}
+
+bool cv_next_repository(const struct cv_console *c, struct cv_ident *id, int direction)
+{
+	size_t count = c->shown ? c->snap.repository_count : 0, at = cv_repository_by_ident(c, *id);
+
+	for (size_t tries = 0; tries < count; tries++) {
+		at = at >= count ? 0 : (at + (direction < 0 ? count - 1 : 1)) % count;
+		if (!c->snap.repositories[at]->other)
+			break;
+	}
+	if (at >= count)
+		return false;
+	*id = cv_repository_ident(c->snap.repositories[at]);
+	return true;
+}
+
 bool cv_console_work(struct cv_console *c, int budget_ms, unsigned *fx)
 {
-	bool map = cv_map_tick(c, budget_ms, fx);
+	bool busy = false;
 
-	return cv_space_tick(c, budget_ms, fx) || map;
+	for (int i = 0; i < CV_VIEW_COUNT; i++)
+		busy |= cv_views[i]->work && cv_views[i]->work(c, budget_ms, fx);
+	return busy;
+}
+
+void cv_console_parting(const struct cv_console *c, struct cv_text *out)
+{
+	if (!c->run.active)
+		return;
+	cv_text_addf(out, "chainview: the operation goes on (process %d); to see how it ended: chainview journal ",
+		     c->run.child.pid);
+	cv_text_escape(out, cv_bytes_of(c->run.repository ? c->run.repository : "REPO"));
+	cv_text_add(out, "\n");
+}
+
+int cv_console_wait(const struct cv_console *c)
+{
+	bool records = 1u << cv_top(c) & CV_RECORD_VIEWS;
+
+	return c->run.active ? CV_FRAME_MS : records && c->records.unsettled ? CV_RECORDS_MS : -1;
 }

@@ -10,6 +10,9 @@
 
 enum cv_color { CV_COLOR_AUTO, CV_COLOR_ALWAYS, CV_COLOR_NEVER };
 
+struct cv_session;
+struct cv_text;
+
 struct cv_console_options {
 	struct cv_scan_options scan;
 	const char *refs;               /* as --refs; NULL is "auto" */
@@ -19,6 +22,7 @@ struct cv_console_options {
 	bool ascii;                     /* only ASCII on the screen */
 	enum cv_color color;
 	bool writing;                   /* unlocked for writing; false shows [READ-ONLY] */
+	struct cv_session *session;     /* the same places: what plans are made with; NULL: there are none */
 };
 
 /*
@@ -101,6 +105,10 @@ bool cv_console_tick(struct cv_console *c, struct cv_feed *f, int budget_ms, uns
 
 /* Works at what the views have asked for, maps and sums of space, likewise. Works for about budget_ms. */
 bool cv_console_work(struct cv_console *c, int budget_ms, unsigned *fx);
+/* For so many milliseconds there is nothing to work at; -1: until a key. */
+int cv_console_wait(const struct cv_console *c);
+/* Appends what is to be said on the terminal when the console has left it, a line; nothing if there is nothing. */
+void cv_console_parting(const struct cv_console *c, struct cv_text *out);
 
 /* Runs until FX_QUIT; false if that came with FX_INTERRUPT. feed may be NULL (nothing is scanned). */
 bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_screen_ops *screen, void *self);

@@ -76,7 +76,7 @@ static unsigned act_back(struct cv_console *c)
 		c->pane_focus = false;
 		return FX_REDRAW;
 	}
-	return cv_pop_view(c) ? FX_REDRAW : FX_QUIT;
+	return cv_pop_view(c) ? FX_REDRAW : cv_do_action(c, CV_ACT_QUIT);
 }
 
 static unsigned act_help(struct cv_console *c)
@@ -116,15 +116,51 @@ static unsigned act_details(struct cv_console *c)
 	return FX_REDRAW;
 }
 
+static unsigned want(struct cv_console *c, enum cv_view_id view)
+{
+	cv_views[view]->want(c);
+	return FX_REDRAW;
+}
+
 static unsigned act_map(struct cv_console *c)
 {
-	cv_map_want(c, cv_current_image(c));
-	return FX_REDRAW;
+	return want(c, CV_VIEW_MAP);
 }
 
 static unsigned act_space(struct cv_console *c)
 {
-	cv_space_want(c);
+	return want(c, CV_VIEW_SPACE);
+}
+
+static unsigned act_plan(struct cv_console *c)
+{
+	return want(c, CV_VIEW_PLAN);
+}
+
+static unsigned act_running(struct cv_console *c)
+{
+	return want(c, CV_VIEW_RUN);
+}
+
+static unsigned act_journal(struct cv_console *c)
+{
+	return want(c, CV_VIEW_JOURNAL);
+}
+
+static unsigned act_trash(struct cv_console *c)
+{
+	return want(c, CV_VIEW_TRASH);
+}
+
+static unsigned act_allow(struct cv_console *c)
+{
+	if (c->writing)
+		cv_console_say(c, "read-only again: W allows writing");
+	else if (!c->sure)
+		cv_ask(c, CV_ACT_ALLOW, "Allow plans to be carried out until this console ends?");
+	else
+		cv_console_say(c, "writing is allowed: Y in a plan asks for a name first; W locks again");
+	c->writing = !c->writing && c->sure;
 	return FX_REDRAW;
 }
 
@@ -173,6 +209,10 @@ static unsigned act_rescan(struct cv_console *c)
 		cv_console_say(c, "a scan is running; z stops it");
 		return FX_REDRAW;
 	}
+	if (c->run.active) {
+		cv_console_say(c, "an operation is at work, and must be alone with its images; then everything is read again");
+		return FX_REDRAW;
+	}
 	return FX_RESCAN | FX_REDRAW;
 }
 
@@ -192,7 +232,7 @@ static unsigned act_ascii(struct cv_console *c)
 		cv_console_say(c, "this terminal shows ASCII only");
 	else
 		c->ascii = !c->ascii;
-	cv_touch(c, 1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP);
+	cv_touch(c, CV_PAPER_VIEWS);
 	return FX_REDRAW;
 }
 
@@ -210,8 +250,10 @@ static unsigned act_suspend(struct cv_console *c)
 
 static unsigned act_quit(struct cv_console *c)
 {
-	(void)c;
-	return FX_QUIT;
+	if (!c->run.active || c->sure)
+		return FX_QUIT;
+	cv_ask(c, CV_ACT_QUIT, "An operation is at work and goes on without the console. Leave?");
+	return FX_REDRAW;
 }
 
 static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
@@ -229,6 +271,12 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_DETAILS] = act_details,
 	[CV_ACT_MAP] = act_map,
 	[CV_ACT_SPACE] = act_space,
+	[CV_ACT_MAKE_PLAN] = act_plan,
+	[CV_ACT_RUNNING] = act_running,
+	[CV_ACT_JOURNAL] = act_journal,
+	[CV_ACT_TRASH] = act_trash,
+	[CV_ACT_ALLOW] = act_allow,
+	[CV_ACT_ALLOW_EARLY] = act_allow,
 	[CV_ACT_SEARCH] = act_search,
 	[CV_ACT_SEARCH_NEXT] = act_next,
 	[CV_ACT_SEARCH_PREVIOUS] = act_previous,
@@ -243,7 +291,7 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_QUIT] = act_quit,
 };
 
-static unsigned do_action(struct cv_console *c, enum cv_action action)
+unsigned cv_do_action(struct cv_console *c, enum cv_action action)
 {
 	const struct cv_view *v = cv_views[cv_top(c)];
 	unsigned fx = FX_REDRAW;
@@ -280,7 +328,7 @@ unsigned cv_console_key(struct cv_console *c, int key)
 		action = cv_action_of_key(key, cv_top(c));
 		if (action == CV_ACT_NONE)
 			cv_console_say(c, "that key does nothing here; ? lists the keys");
-		fx = action == CV_ACT_NONE ? FX_REDRAW : do_action(c, action);
+		fx = action == CV_ACT_NONE ? FX_REDRAW : cv_do_action(c, action);
 		fx |= fx & FX_QUIT && key == CV_KEY_CTRL('c') ? FX_INTERRUPT : 0;
 	}
 	cv_settle(c);

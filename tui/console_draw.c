@@ -33,6 +33,8 @@ int cv_pane_height(const struct cv_console *c, enum cv_view_id view)
 		return tall ? 14 : c->h >= 22 ? 8 : 5;
 	case CV_VIEW_SPACE:
 		return tall ? 8 : c->h >= 22 ? 5 : 0;
+	case CV_VIEW_JOURNAL:
+		return tall ? 10 : c->h >= 22 ? 8 : 5;
 	case CV_VIEW_TREE:
 		return tall ? 13 : c->w >= CV_WIDE_W && c->h >= 22 ? 7 : 0;
 	default:
@@ -86,7 +88,7 @@ void cv_draw_cursor(const struct cv_console *c, struct cv_cells *out, int y, int
 
 static void draw_title(const struct cv_console *c, struct cv_cells *out)
 {
-	const char *mode = c->options.writing ? "[WRITING]" : "[READ-ONLY]";
+	const char *mode = c->run.active ? c->run.badge : c->writing ? "[WRITING]" : "[READ-ONLY]";
 	int mode_w = (int)strlen(mode), room = out->w - mode_w - 1;
 	struct cv_text t = { 0 };
 
@@ -134,7 +136,9 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 		draw_prompt(c, out, y);
 		return;
 	}
-	if (c->message[0]) {
+	if (c->mode == CV_MODE_ASK) {
+		cv_cells_put(out, 1, y, out->w - 1, CV_INK_PROMPT, c->question);
+	} else if (c->message[0]) {
 		cv_cells_put(out, 1, y, out->w - 1, CV_INK_PROMPT, c->message);
 	} else if (c->scanning) {
 		scan_line(c, &t);
@@ -154,7 +158,9 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 /* "?:Help", with the first of the keys shown. */
 static int key_text(const struct cv_console *c, const struct cv_action_row *row, char *text, size_t size)
 {
-	const char *label = row->action == CV_ACT_BACK && c->stack_len == 1 ? "Quit" : row->label;
+	const char *label = row->action == CV_ACT_BACK && c->stack_len == 1 ? "Quit"
+			    : row->action == CV_ACT_ALLOW && c->writing     ? "Read-only"
+									    : row->label;
 
 	snprintf(text, size, "%.*s:%s", (int)strcspn(row->shown, " "), row->shown, label);
 	return (int)strlen(text);
@@ -200,6 +206,31 @@ static void draw_menu(const struct cv_console *c, struct cv_cells *out)
 	}
 }
 
+/* What would be done, the name that is asked for, and what is typed. */
+static void draw_consent(const struct cv_console *c, struct cv_cells *out)
+{
+	struct cv_area a = { 2, 0, out->w - 4, 0 };
+	struct cv_paper p = { 0 };
+	int typed = cv_text_columns(c->input.text, out->ascii), room;
+
+	cv_paper_begin(&p, a.w - 2, out->ascii);
+	cv_paper_text(&p, CV_INK_TEXT, c->plan.heading);
+	cv_paper_text(&p, CV_INK_QUIET, "To do this type the name, then Enter. Esc leaves, and nothing is done.");
+	cv_paper_blank(&p);
+	cv_paper_text(&p, CV_INK_PROMPT, cv_plan_view_confirm(&c->plan));
+	a.h = (int)p.lines.len + 4;
+	a.y = a.h < out->h - 3 ? (out->h - a.h) / 2 : 1;
+	cv_cells_box(out, a, "consent");
+	cv_paper_draw(&p, out, (struct cv_area){ a.x + 1, a.y + 1, a.w - 2, a.h - 4 }, 0);
+	room = a.w - 6;
+	cv_cells_put(out, a.x + 2, a.y + a.h - 2, 2, CV_INK_PROMPT, "> ");
+	/* the end of what is typed is what is looked at */
+	cv_cells_elide(out, a.x + 4, a.y + a.h - 2, room, CV_INK_TEXT, c->input.text);
+	out->cursor_x = a.x + 4 + (typed < room ? typed : room);
+	out->cursor_y = a.y + a.h - 2;
+	cv_paper_fini(&p);
+}
+
 static void draw_small(struct cv_cells *out)
 {
 	char text[64];
@@ -222,4 +253,6 @@ void cv_console_draw(const struct cv_console *c, struct cv_cells *out)
 	draw_keys(c, out, out->h - 1);
 	if (c->mode == CV_MODE_SORT)
 		draw_menu(c, out);
+	if (c->mode == CV_MODE_CONFIRM)
+		draw_consent(c, out);
 }

@@ -23,6 +23,13 @@ void cv_input_begin(struct cv_console *c, enum cv_mode mode)
 	}
 }
 
+void cv_ask(struct cv_console *c, enum cv_action action, const char *question)
+{
+	cv_input_begin(c, CV_MODE_ASK);
+	c->asked = action;
+	snprintf(c->question, sizeof c->question, "%s y/n", question);
+}
+
 /* Does a place hold the text that is looked for? */
 static bool place_fits(const struct cv_console *c, const struct cv_view *v, size_t place, struct cv_text *t)
 {
@@ -112,10 +119,21 @@ static void finish_filter(struct cv_console *c)
 		return;
 	}
 	state->filter = filter;
-	snprintf(state->filter_text, sizeof state->filter_text, "%s", c->input.text);
+	snprintf(state->filter_text, sizeof state->filter_text, "%.*s", CV_LINE_MAX - 1, c->input.text);
 	cv_touch(c, 1u << cv_top(c));
 	cv_settle(c);
 	leave_context(c);
+}
+
+/* The very name, or nothing: a key that was hit by accident is no consent. */
+static void finish_consent(struct cv_console *c)
+{
+	const char *wanted = cv_plan_view_confirm(&c->plan);
+
+	if (wanted && !strcmp(c->input.text, wanted))
+		cv_views[cv_top(c)]->confirmed(c);
+	else
+		cv_console_say(c, "that is another name: nothing was done");
 }
 
 static void finish(struct cv_console *c)
@@ -123,18 +141,22 @@ static void finish(struct cv_console *c)
 	enum cv_mode mode = c->mode;
 
 	c->mode = CV_MODE_NORMAL;
+	if (mode == CV_MODE_CONFIRM) {
+		finish_consent(c);
+		return;
+	}
 	if (mode == CV_MODE_FILTER) {
 		finish_filter(c);
 		return;
 	}
 	/* an empty search repeats the last one */
 	if (c->input.text[0])
-		snprintf(c->needle, sizeof c->needle, "%s", c->input.text);
+		snprintf(c->needle, sizeof c->needle, "%.*s", CV_LINE_MAX - 1, c->input.text);
 	cv_search_step(c, c->input.text[0] ? 0 : 1);
 }
 
 /* What is typed may be a paste of anything: it goes through the sanitiser like every other text. */
-static void type(struct cv_input *in, int key)
+static void type(struct cv_input *in, int key, size_t size)
 {
 	struct cv_text t = { 0 };
 	char raw[4];
@@ -144,7 +166,7 @@ static void type(struct cv_input *in, int key)
 		return;
 	n = cv_utf8_put((uint32_t)key, raw);
 	cv_text_escape(&t, (struct cv_bytes){ raw, n });
-	if (t.len && in->len + t.len < sizeof in->text) {
+	if (t.len && in->len + t.len < size) {
 		memcpy(in->text + in->len, t.at, t.len + 1);
 		in->len += t.len;
 	}
@@ -189,14 +211,37 @@ static unsigned menu_key(struct cv_console *c, int key)
 	return FX_REDRAW;
 }
 
+/* Everything but a yes is a no. */
+static unsigned answer(struct cv_console *c, int key)
+{
+	unsigned fx = FX_REDRAW;
+
+	c->mode = CV_MODE_NORMAL;
+	c->sure = key == 'y' || key == 'Y';
+	if (c->sure)
+		fx = cv_do_action(c, c->asked);
+	c->sure = false;
+	return fx;
+}
+
+static unsigned leave(struct cv_console *c, int key)
+{
+	bool twice = c->mode == CV_MODE_ASK && c->asked == CV_ACT_QUIT;
+
+	c->mode = CV_MODE_NORMAL;
+	if (twice)
+		return FX_QUIT;
+	return key == CV_KEY_CTRL('c') ? FX_REDRAW : cv_do_action(c, CV_ACT_QUIT);
+}
+
 unsigned cv_input_key(struct cv_console *c, int key)
 {
-	if (key == CV_KEY_CTRL('q') || key == CV_KEY_CTRL('c') || key == CV_KEY_F(10)) {
-		c->mode = CV_MODE_NORMAL;
-		return key == CV_KEY_CTRL('c') ? FX_REDRAW : FX_QUIT;
-	}
+	if (key == CV_KEY_CTRL('q') || key == CV_KEY_CTRL('c') || key == CV_KEY_F(10))
+		return leave(c, key);
 	if (c->mode == CV_MODE_SORT)
 		return menu_key(c, key);
+	if (c->mode == CV_MODE_ASK)
+		return answer(c, key);
 	if (key == CV_KEY_ENTER)
 		finish(c);
 	else if (key == CV_KEY_ESC)
@@ -208,6 +253,6 @@ unsigned cv_input_key(struct cv_console *c, int key)
 	else if (key == CV_KEY_CTRL('u'))
 		c->input = (struct cv_input){ 0 };
 	else
-		type(&c->input, key);
+		type(&c->input, key, c->mode == CV_MODE_CONFIRM ? sizeof c->input.text : CV_LINE_MAX);
 	return FX_REDRAW;
 }

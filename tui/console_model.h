@@ -13,15 +13,24 @@
 #include "tui/view/filter.h"
 #include "tui/view/map.h"
 #include "tui/view/space.h"
+#include "tui/view/records.h"
 #include "tui/view/view.h"
 #include "tui/view/words.h"
+#include "tui/view/work.h"
 
 #define CV_STACK_MAX 16
 #define CV_LINE_MAX 128
+#define CV_FRAME_MS 100
+#define CV_RECORDS_MS 2000       /* how often journals are read again while something there is unfinished */
 #define CV_MIN_W 60
 #define CV_MIN_H 16
 #define CV_WIDE_W 110
 #define CV_TALL_H 30
+
+/* Views that share the paper; those that show what lies in .chainview. */
+#define CV_PAPER_VIEWS (1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP | 1u << CV_VIEW_PLAN | 1u << CV_VIEW_RUN | \
+			1u << CV_VIEW_OPERATION)
+#define CV_RECORD_VIEWS (1u << CV_VIEW_JOURNAL | 1u << CV_VIEW_OPERATION | 1u << CV_VIEW_TRASH)
 
 /* Sets of identities. */
 bool cv_ident_set_has(const struct cv_ident_set *s, struct cv_ident id);
@@ -98,10 +107,11 @@ struct cv_pane {
 	struct cv_area area;     /* where it was laid out; h 0 when there is none */
 };
 
-enum cv_mode { CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT };
+/* CONFIRM: the name of what a plan changes is typed. ASK: yes or no. */
+enum cv_mode { CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT, CV_MODE_CONFIRM, CV_MODE_ASK };
 
 struct cv_input {
-	char text[CV_LINE_MAX];
+	char text[CV_NAME_MAX];
 	size_t len;
 	size_t choice;           /* sort menu */
 };
@@ -111,6 +121,7 @@ struct cv_console {
 	char program[48];
 	int w, h;
 	bool ascii;
+	bool writing;                      /* plans may be carried out */
 
 	struct cv_snapshot snap;
 	bool shown;
@@ -139,10 +150,16 @@ struct cv_console {
 	int help_page;
 	struct cv_map_job map;
 	struct cv_space_view space;
+	struct cv_plan_view plan;
+	struct cv_run_view run;
+	struct cv_records records;
 	struct cv_pane pane[2];
 	bool pane_focus;
 
 	enum cv_mode mode;
+	char question[160];
+	enum cv_action asked;              /* what the answer "yes" does, and while it is done */
+	bool sure;
 	struct cv_input input;
 	char needle[CV_LINE_MAX];
 	char message[512];
@@ -185,11 +202,14 @@ bool cv_pop_view(struct cv_console *c);
 bool cv_on_stack(const struct cv_console *c, enum cv_view_id view);
 /* Marks views (bits) for rebuilding. */
 void cv_touch(struct cv_console *c, unsigned views);
+/* Takes a view out of the stack, unless it is the one on top. */
+void cv_drop_view(struct cv_console *c, enum cv_view_id view);
 /* Rebuilds what is on top if needed, puts the cursor back and writes the panes. Called after every change. */
 void cv_settle(struct cv_console *c);
 /* Puts the cursor on a row and keeps it there. */
 void cv_list_go(struct cv_console *c, size_t row);
 /* Cut at a character if it is too long. */
+void cv_copy_text(char *to, size_t size, const char *text);
 void cv_pane_title(struct cv_pane *pane, const char *title);
 /* The first row to draw so that the cursor can be seen on a page. */
 size_t cv_list_top(const struct cv_list *l, int page);
@@ -201,8 +221,19 @@ void cv_open_in_tree(struct cv_console *c, uint32_t image);
 /* The image under the cursor of the view on top, or CV_NO_IMAGE. */
 uint32_t cv_current_image(const struct cv_console *c);
 
-/* Prompts: search, filter, sort menu (console_input.c). */
+/* Index of the repository with this identity, or UINT32_MAX. */
+uint32_t cv_repository_by_ident(const struct cv_console *c, struct cv_ident id);
+/* The repository that the view on top is about; all zero if there is none. */
+struct cv_ident cv_repository_at_hand(const struct cv_console *c);
+/* The next one of those that were asked for; false if there is none. */
+bool cv_next_repository(const struct cv_console *c, struct cv_ident *id, int direction);
+
+unsigned cv_do_action(struct cv_console *c, enum cv_action action);
+
+/* Prompts: search, filter, sort menu, consent (console_input.c). */
 void cv_input_begin(struct cv_console *c, enum cv_mode mode);
+/* Asks a question; after "yes" the action is done with c->sure set. */
+void cv_ask(struct cv_console *c, enum cv_action action, const char *question);
 /* How many sorts the view on top has. */
 size_t cv_sort_count(const struct cv_console *c);
 unsigned cv_input_key(struct cv_console *c, int key);

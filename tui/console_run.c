@@ -59,7 +59,7 @@ bool cv_console_run(struct cv_console *c, struct cv_feed *feed, const struct cv_
 		busy = feed && cv_console_tick(c, feed, STEP_MS, &fx);
 		busy |= cv_console_work(c, STEP_MS, &fx);
 		/* with nothing to do this waits; a new frame is not held back by waiting for a key */
-		fx |= cv_console_key(c, screen->key(self, busy || fx ? 0 : -1));
+		fx |= cv_console_key(c, screen->key(self, busy || fx ? 0 : cv_console_wait(c)));
 	}
 	cv_cells_fini(&l.frame);
 	return !(fx & FX_INTERRUPT);

@@ -284,6 +284,7 @@ int cv_console_run_terminal(const struct cv_console_options *options)
 	struct cv_err err = { 0 };
 	struct cv_feed *feed;
 	struct cv_console *c;
+	struct cv_text parting = { 0 };
 	int status = 8;
 
 	/* characters only: numbers must look the same everywhere */
@@ -295,10 +296,14 @@ int cv_console_run_terminal(const struct cv_console_options *options)
 	}
 	feed = cv_feed_new(&mine, &err);
 	c = feed ? cv_console_new(&mine) : NULL;
-	if (c)
+	if (c) {
 		status = run(c, feed, mine.color);
-	else
+		cv_console_parting(c, &parting);
+		fputs(cv_text_str(&parting), stderr);
+		cv_text_fini(&parting);
+	} else {
 		fprintf(stderr, "chainview: %s\n", err.text[0] ? err.text : "not enough memory");
+	}
 	cv_console_free(c);
 	cv_feed_free(feed);
 	return status;

@@ -121,7 +121,7 @@ static int run_console(struct cv_session *s, int argc, char **argv)
 	}
 	options = (struct cv_console_options){
 		.scan = cv_session_scan_options(s, places, count), .refs = cv_session_refs(s),
-		.policy = s->config.policy, .ascii = s->settings.ascii, .color = console_color(s),
+		.policy = s->config.policy, .ascii = s->settings.ascii, .color = console_color(s), .session = s,
 	};
 	return cv_console_run_terminal(&options);
 }

@@ -218,6 +218,8 @@ static void scan_all(struct cv_session *s)
 	while (!notice_signal(s) && cv_scan_step(s->scan, STEP_MS)) {
 		p = cv_scan_progress(s->scan);
 		cv_progress_show(&line, &p);
+		if (s->watch)
+			s->watch(s->watch_ctx, p.files_read, p.files_found);
 	}
 	p = cv_scan_progress(s->scan);
 	cv_progress_tell(&line, 1, p.files_read, p.files_found, NULL);

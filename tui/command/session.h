@@ -32,6 +32,9 @@ struct cv_session {
 	struct cv_check *checks;
 	struct cv_references *refs;
 	struct cv_graph *graph;
+	/* Told how many files were read of how many that were found, while a scan runs; may be NULL. */
+	void (*watch)(void *ctx, uint64_t done, uint64_t found);
+	void *watch_ctx;
 	bool tables;                   /* set by a command: the tables of all images are to be checked, too */
 	bool cancelled;                /* stopped by the user or a signal */
 	bool unavailable;              /* a configured repository is not there, or what was kept cannot be used */

@@ -1,28 +1,50 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The tables of views and actions, made of views.def and actions.def. What an action does is not here.
+ * The tables of views and actions, made of views.def and actions.def. What an action does is not here. With
+ * CV_READ_ONLY the views that lead to writing are left out, so that their code is not even linked, and their keys do
+ * nothing.
  */
 #include "tui/view/view.h"
 
 #define IN(tag) (1u << CV_VIEW_##tag)
 #define IN_ALL ((1u << CV_VIEW_COUNT) - 1)
 
+#ifdef CV_READ_ONLY
+#define WRITING(what) 0
+#else
+#define WRITING(what) (what)
+#endif
+
 const struct cv_action_row cv_actions[] = {
 #define A(tag, key, key2, key3, shown, rank, label, group, views, help) \
 	{ CV_ACT_##tag, { key, key2, key3 }, shown, rank, label, group, views, help },
+#define W(tag, key, key2, key3, shown, rank, label, group, views, help) \
+	A(tag, key, key2, key3, shown, rank, label, group, WRITING(views), help)
 #include "tui/view/actions.def"
 #undef A
+#undef W
 };
 const size_t cv_action_count = CV_COUNT(cv_actions);
 
 const char *const cv_group_names[CV_GROUP_COUNT] = {
-	[GROUP_MOVE] = "Move", [GROUP_FIND] = "Find", [GROUP_VIEWS] = "Views", [GROUP_SCREEN] = "Screen",
+	[GROUP_MOVE] = "Move", [GROUP_FIND] = "Find", [GROUP_VIEWS] = "Views", [GROUP_WORK] = "Work",
+	[GROUP_SCREEN] = "Screen",
 };
+
+#ifdef CV_READ_ONLY
+#define W(file, tag) const struct cv_view cv_view_##file = { .name = #file };
+#define V(name, tag)
+#include "tui/view/views.def"
+#undef V
+#undef W
+#endif
 
 const struct cv_view *const cv_views[CV_VIEW_COUNT] = {
 #define V(name, tag) [CV_VIEW_##tag] = &cv_view_##name,
+#define W(name, tag) V(name, tag)
 #include "tui/view/views.def"
 #undef V
+#undef W
 };
 
 enum cv_action cv_action_of_key(int key, enum cv_view_id view)

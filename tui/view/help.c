@@ -38,7 +38,7 @@ static void write_keys(struct cv_paper *p)
 			unsigned views = cv_actions[i].views;
 			struct cv_text t = { 0 };
 
-			if ((int)cv_actions[i].group != group)
+			if ((int)cv_actions[i].group != group || !views)
 				continue;
 			cv_text_add(&t, cv_actions[i].help);
 			for (unsigned v = 0, n = (unsigned)__builtin_popcount(views); n <= 2 && v < CV_VIEW_COUNT; v++)

@@ -195,6 +195,11 @@ static void title(const struct cv_console *c, struct cv_text *out)
 	}
 }
 
+static void want(struct cv_console *c)
+{
+	cv_map_want(c, cv_current_image(c));
+}
+
 const struct cv_view cv_view_map = {
 	.name = "depth map",
 	.rebuild = rebuild,
@@ -205,5 +210,9 @@ const struct cv_view cv_view_map = {
 	.title = title,
 	.hint = cv_map_hint,
 	.place_text = cv_map_place_text,
+	.want = want,
+	.work = cv_map_tick,
+	.forget = cv_map_forget,
+	.end = cv_map_end,
 	CV_LIST_SEARCH,
 };

@@ -201,8 +201,8 @@ bool cv_map_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 		cv_map_end(c);
 		return false;
 	}
-	/* what is still being read may change under the map */
-	if (job->state == CV_JOB_WANTED && c->shown && !(c->scanning && c->snap.graph->partial)) {
+	/* what is still being read may change under the map, and an operation must be alone with its images */
+	if (job->state == CV_JOB_WANTED && c->shown && !c->run.active && !(c->scanning && c->snap.graph->partial)) {
 		start(c);
 		*fx |= FX_REDRAW;
 	} else if (job->state == CV_JOB_RUNNING) {

@@ -19,10 +19,7 @@ static const struct { enum cv_space_class class; const char *name, *note; bool a
 
 uint32_t cv_space_repository(const struct cv_console *c)
 {
-	for (size_t i = 0; c->shown && i < c->snap.repository_count; i++)
-		if (cv_ident_equal(cv_repository_ident(c->snap.repositories[i]), c->space.repository))
-			return (uint32_t)i;
-	return UINT32_MAX;
+	return cv_repository_by_ident(c, c->space.repository);
 }
 
 /* Rows of the body above the table: the line of figures, the bars, the heading. */
@@ -82,19 +79,10 @@ static void panes(struct cv_console *c)
 	cv_text_fini(&t);
 }
 
-/* The next repository of those that were asked for. */
 static void neighbour(struct cv_console *c, int direction)
 {
-	size_t count = c->shown ? c->snap.repository_count : 0, at = cv_space_repository(c);
-
-	for (size_t tries = 0; tries < count; tries++) {
-		at = at >= count ? 0 : (at + (direction < 0 ? count - 1 : 1)) % count;
-		if (!c->snap.repositories[at]->other)
-			break;
-	}
-	if (at >= count)
+	if (!cv_next_repository(c, &c->space.repository, direction))
 		return;
-	c->space.repository = cv_repository_ident(c->snap.repositories[at]);
 	c->view[CV_VIEW_SPACE].list = (struct cv_list){ 0 };
 	cv_touch(c, 1u << CV_VIEW_SPACE);
 }
@@ -337,5 +325,9 @@ const struct cv_view cv_view_space = {
 	.sorts = sorts,
 	.marks = marks,
 	.place_text = place_text,
+	.want = cv_space_want,
+	.work = cv_space_tick,
+	.forget = cv_space_forget,
+	.end = cv_space_end,
 	CV_LIST_SEARCH,
 };

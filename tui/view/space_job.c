@@ -101,26 +101,12 @@ bool cv_space_list(struct cv_console *c)
 	return cv_space_rows(v->space, repository, &v->rows, &v->count) && sort(c, v->rows, v->count);
 }
 
-/* The repository that the view on top is about. */
-static struct cv_ident repository_at_hand(const struct cv_console *c)
-{
-	const struct cv_image *image = cv_image_at(c, cv_current_image(c));
-	size_t row = c->view[CV_VIEW_REPOSITORIES].list.cursor;
-
-	if (cv_top(c) == CV_VIEW_TREE && c->scoped)
-		return c->scope;
-	if (image && image->repository < c->snap.repository_count)
-		row = image->repository;
-	return c->shown && row < c->snap.repository_count ? cv_repository_ident(c->snap.repositories[row])
-							   : (struct cv_ident){ 0 };
-}
-
 void cv_space_want(struct cv_console *c)
 {
 	if (cv_top(c) == CV_VIEW_SPACE) {
 		cv_space_forget(c);
 	} else {
-		c->space.repository = repository_at_hand(c);
+		c->space.repository = cv_repository_at_hand(c);
 		c->view[CV_VIEW_SPACE].list = (struct cv_list){ 0 };
 	}
 	if (c->space.state == CV_JOB_NONE || c->space.state == CV_JOB_FAILED)
@@ -188,7 +174,7 @@ static bool may_run(struct cv_console *c, unsigned *fx)
 		cv_space_end(c);
 		return false;
 	}
-	if (cv_top(c) != CV_VIEW_SPACE || !c->shown || c->scanning)
+	if (cv_top(c) != CV_VIEW_SPACE || !c->shown || c->scanning || c->run.active)
 		return false;
 	if (!c->snap.graph->partial)
 		return true;

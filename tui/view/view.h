@@ -11,20 +11,24 @@
 
 enum cv_view_id {
 #define V(name, tag) CV_VIEW_##tag,
+#define W(name, tag) V(name, tag)
 #include "tui/view/views.def"
 #undef V
+#undef W
 	CV_VIEW_COUNT
 };
 
 enum cv_action {
 	CV_ACT_NONE,
 #define A(tag, key, key2, key3, shown, rank, label, group, views, help) CV_ACT_##tag,
+#define W(tag, key, key2, key3, shown, rank, label, group, views, help) CV_ACT_##tag,
 #include "tui/view/actions.def"
 #undef A
+#undef W
 	CV_ACT_COUNT
 };
 
-enum cv_action_group { GROUP_MOVE, GROUP_FIND, GROUP_VIEWS, GROUP_SCREEN, CV_GROUP_COUNT };
+enum cv_action_group { GROUP_MOVE, GROUP_FIND, GROUP_VIEWS, GROUP_WORK, GROUP_SCREEN, CV_GROUP_COUNT };
 
 struct cv_action_row {
 	enum cv_action action;
@@ -33,7 +37,7 @@ struct cv_action_row {
 	unsigned rank;
 	const char *label;
 	enum cv_action_group group;
-	unsigned views;          /* bit set of enum cv_view_id */
+	unsigned views;          /* bit set of enum cv_view_id; 0: not in this program */
 	const char *help;
 };
 
@@ -69,6 +73,15 @@ struct cv_view {
 	const char *const *sorts;
 	/* Says for the status line what is marked, if these are marks of its own; may be NULL. */
 	void (*marks)(const struct cv_console *c, struct cv_text *out);
+	/* Opens it for what is at hand in the view on top; NULL: there is nothing to open. */
+	void (*want)(struct cv_console *c);
+	/* The job behind it, each may be NULL: works for about budget_ms, true while there is more to do; lets go of what it
+	 * has of the graph, which is about to be freed, and of open files; ends for good. */
+	bool (*work)(struct cv_console *c, int budget_ms, unsigned *fx);
+	void (*forget)(struct cv_console *c);
+	void (*end)(struct cv_console *c);
+	/* What was typed to consent is what was asked for. */
+	void (*confirmed)(struct cv_console *c);
 	/* Searching: places in order, the text of each, where the cursor is among them, and going there. */
 	size_t (*places)(const struct cv_console *c);
 	void (*place_text)(const struct cv_console *c, size_t place, struct cv_text *out);
@@ -77,8 +90,10 @@ struct cv_view {
 };
 
 #define V(name, tag) extern const struct cv_view cv_view_##name;
+#define W(name, tag) V(name, tag)
 #include "tui/view/views.def"
 #undef V
+#undef W
 extern const struct cv_view *const cv_views[CV_VIEW_COUNT];
 
 #endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Plans and operations of the console: what was asked for, the plan that came of it, and the operation that carries it
+ * out. The views know struct cv_plan and nothing of its kind.
+ */
+#ifndef TUI_VIEW_WORK_H
+#define TUI_VIEW_WORK_H
+
+#include "tui/command/gc.h"
+#include "tui/command/undo.h"
+#include "tui/view/map.h"
+#include "tui/write/child.h"
+
+#define CV_NAME_MAX 1100          /* a name of 255 bytes, escaped */
+#define CV_RATE_SAMPLES 50
+
+/* What was asked for. It owns what its call points to. */
+struct cv_wish {
+	struct cv_write_call call;
+	bool recover;                    /* no plan: everything unfinished there is settled */
+	char *repository;                /* as the scan calls it */
+	char **only;
+	size_t only_count;
+	struct cv_trash_pick *picks;
+	struct cv_gc_call gc;
+	struct cv_undo_call undo;        /* its trash part also serves restoring and purging */
+	struct cv_ident_set *marks;      /* that it was made of, to be cleared when it is done; borrowed, may be NULL */
+};
+
+struct cv_plan_view {
+	enum cv_job_state state;         /* WANTED: to be made, again or for the first time */
+	struct cv_wish *wish;
+	struct cv_plan *plan;            /* NULL: none could be made, or none is needed */
+	struct cv_operation_list *unfinished;        /* recover */
+	char heading[600];               /* "trash 2 images in /srv/images", escaped */
+	char confirm[CV_NAME_MAX];        /* of a recovery */
+	char why[512];                   /* there is none: one line */
+};
+
+struct cv_run_view {
+	bool active;                     /* begun, and its end not seen yet */
+	bool cancelling;
+	struct cv_child child;
+	struct cv_wish *wish;
+	struct cv_plan *plan;            /* NULL: a recovery */
+	char *repository;
+	struct cv_ident_set *marks;      /* that it was made of; borrowed, may be NULL */
+	char heading[600];
+	char badge[24];                  /* for the title, while it is active */
+	uint64_t began_ms, ended_ms, next_ms;
+	unsigned line;                   /* of the board that the samples are about */
+	struct { uint64_t at_ms, done; } sample[CV_RATE_SAMPLES];
+	size_t samples;                  /* how many were taken; the newest overwrite the oldest */
+};
+
+/* What has to be typed to carry out what is shown; NULL: it cannot be carried out. */
+static inline const char *cv_plan_view_confirm(const struct cv_plan_view *v)
+{
+	if (v->state != CV_JOB_DONE)
+		return NULL;
+	return v->plan ? (v->plan->refused ? NULL : v->plan->confirm) : v->confirm[0] ? v->confirm : NULL;
+}
+
+/* A wish for a repository; NULL when memory is short. Frees it with all that it owns. */
+struct cv_wish *cv_wish_new(const char *repository);
+void cv_wish_free(struct cv_wish *wish);
+/* Opens the plan view for it, which owns it from then on; NULL: memory was short. */
+void cv_plan_view_show(struct cv_console *c, struct cv_wish *wish);
+/* For the images that are marked or selected in the view on top. */
+void cv_plan_view_want(struct cv_console *c);
+bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx);
+/* To be made anew, from what will be known then. */
+void cv_plan_view_touch(struct cv_console *c);
+void cv_plan_view_end(struct cv_console *c);
+
+/* Writes the box of its steps. */
+void cv_plan_view_write_steps(const struct cv_plan *plan, struct cv_paper *p);
+
+/* Carries out what the plan view shows. */
+void cv_run_start(struct cv_console *c);
+bool cv_run_tick(struct cv_console *c, int budget_ms, unsigned *fx);
+void cv_run_end(struct cv_console *c);
+void cv_run_pause(struct cv_console *c);
+
+/* Bytes (or files) a second: lately, and since this piece of work began; 0: not known. */
+struct cv_rate { uint64_t now, mean; };
+struct cv_rate cv_run_rate(const struct cv_run_view *v);
+/* The line of the board that is worked at; "" before the first. */
+const char *cv_run_doing(const struct cv_run_view *v);
+
+#endif

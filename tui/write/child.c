@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See child.h. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tui/command/clock.h"
+#include "tui/command/signals.h"
+#include "tui/write/child.h"
+
+#define PAUSE_STEP_NS 50000000
+
+void cv_board_say(struct cv_board *board, const char *text)
+{
+	unsigned n = atomic_load(&board->lines);
+
+	cv_board_count(board, 0, 0, false);
+	if (n == CV_BOARD_LINES)
+		return;
+	board->line[n].at = (int64_t)time(NULL);
+	board->line[n].at_ms = cv_clock_ticks();
+	snprintf(board->line[n].text, sizeof board->line[n].text, "%s", text);
+	atomic_store(&board->lines, n + 1);
+}
+
+void cv_board_count(struct cv_board *board, uint64_t done, uint64_t total, bool files)
+{
+	atomic_store(&board->total, total);
+	atomic_store(&board->done, done);
+	atomic_store(&board->counts, files);
+}
+
+static const char *last_line(const struct cv_board *board)
+{
+	unsigned n = atomic_load(&board->lines);
+
+	return n ? board->line[n - 1].text : "";
+}
+
+/* A console that is gone cannot let it go on any more. */
+static bool waits(const struct cv_board *board)
+{
+	return atomic_load(&board->pause) && getppid() == board->console && !cv_signals_stop();
+}
+
+static bool tick(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	struct cv_board *board = ctx;
+
+	if (strcmp(last_line(board), what) != 0)
+		cv_board_say(board, what);
+	cv_board_count(board, done, total, false);
+	while (waits(board))
+		nanosleep(&(struct timespec){ 0, PAUSE_STEP_NS }, NULL);
+	return !cv_signals_stop();
+}
+
+struct cv_monitor cv_board_monitor(struct cv_board *board)
+{
+	return (struct cv_monitor){ .tick = tick, .ctx = board };
+}
+
+/* Nothing of the terminal and of what the console has open is left, nor what it does on signals. */
+static void leave_console(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t none;
+
+	setsid();
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	cv_signals_catch();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int fd = 0; fd < 3; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			close(fd);
+	close_range(3, ~0u, 0);
+	prctl(PR_SET_NAME, "chainview-write");
+}
+
+/* All signals are blocked until it has its own ways with them. */
+static pid_t fork_blocked(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid)
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
+		    struct cv_err *err)
+{
+	struct cv_board *board;
+	pid_t pid;
+
+	cv_child_forget(child);
+	board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (board == MAP_FAILED)
+		return cv_fail_errno(err, "cannot share memory with a process");
+	board->console = getpid();
+	pid = fork_blocked();
+	if (pid == 0) {
+		leave_console();
+		run(board, ctx);
+		atomic_store(&board->ended, true);
+		_exit(0);
+	}
+	if (pid < 0) {
+		cv_fail_errno(err, "cannot start a process");
+		munmap(board, sizeof *board);
+		return false;
+	}
+	*child = (struct cv_child){ .pid = pid, .board = board };
+	return true;
+}
+
+bool cv_child_runs(struct cv_child *child)
+{
+	if (child->pid && waitpid(child->pid, &child->status, WNOHANG) != 0)
+		child->pid = 0;
+	return child->pid != 0;
+}
+
+void cv_child_cancel(struct cv_child *child)
+{
+	if (child->pid)
+		kill(child->pid, SIGTERM);
+}
+
+void cv_child_forget(struct cv_child *child)
+{
+	if (child->board) {
+		atomic_store(&child->board->pause, false);
+		munmap(child->board, sizeof *child->board);
+	}
+	*child = (struct cv_child){ 0 };
+}
