@@ -30,9 +30,19 @@ static const struct { const char *word, *help; } words[] = {
 	{ "REF", "references found outside of the images; ? = not asked yet" },
 };
 
+static bool has_keys(int group)
+{
+	for (size_t i = 0; i < cv_action_count; i++)
+		if ((int)cv_actions[i].group == group && cv_actions[i].views)
+			return true;
+	return false;
+}
+
 static void write_keys(struct cv_paper *p)
 {
 	for (int group = 0; group < CV_GROUP_COUNT; group++) {
+		if (!has_keys(group))
+			continue;
 		cv_paper_open(p, cv_group_names[group]);
 		for (size_t i = 0; i < cv_action_count; i++) {
 			unsigned views = cv_actions[i].views;

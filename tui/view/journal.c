@@ -8,7 +8,21 @@
 #include "tui/view/list.h"
 
 #define HEAD 2
-#define WIDE(w) ((w) >= CV_WIDE_W)
+
+/* Where the columns begin; 0: not shown. */
+struct columns {
+	int what, state, count, who, images;
+	int when, when_from;         /* with the year, or without */
+};
+
+static struct columns columns_of(int w)
+{
+	if (w < 76)
+		return (struct columns){ .when = 13, .when_from = 5, .what = 25, .state = 34, .images = 43 };
+	if (w < CV_WIDE_W)
+		return (struct columns){ .when = 13, .what = 30, .state = 39, .count = 48, .images = 56 };
+	return (struct columns){ .when = 13, .what = 30, .state = 39, .count = 48, .who = 56, .images = 84 };
+}
 
 static bool rebuild(struct cv_console *c)
 {
@@ -137,37 +151,41 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 {
 	const struct cv_operation_entry *e = cv_records_operation(c, row);
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	struct columns x = columns_of(out->w);
 	char mark = cv_entry_mark(e);
-	int x = 56;
 
 	cv_cells_put(out, 2, y, 1, mark == '~' ? CV_INK_INFO : mark == 'X' ? CV_INK_ERROR : CV_INK_WARNING, (char[]){ mark, '\0' });
 	cv_cells_putf(out, 4, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->id).s);
-	cv_cells_put(out, 13, y, 16, CV_INK_TEXT, cv_minute((int64_t)(e->created_ns / 1000000000)).s);
-	cv_cells_put(out, 30, y, 8, CV_INK_TEXT, cv_plan_kind_name(e->kind));
-	cv_cells_put(out, 39, y, 8, mark == ' ' ? CV_INK_TEXT : CV_INK_WARNING, cv_entry_state(e));
-	cv_cells_putf(out, 48, y, 6, CV_INK_TEXT, "%6zu", e->item_count);
-	if (WIDE(out->w)) {
+	cv_cells_put(out, x.when, y, 16, CV_INK_TEXT, cv_minute((int64_t)(e->created_ns / 1000000000)).s + x.when_from);
+	cv_cells_put(out, x.what, y, 8, CV_INK_TEXT, cv_plan_kind_name(e->kind));
+	cv_cells_put(out, x.state, y, 8, mark == ' ' ? CV_INK_TEXT : CV_INK_WARNING, cv_entry_state(e));
+	if (x.count)
+		cv_cells_putf(out, x.count, y, 6, CV_INK_TEXT, "%6zu", e->item_count);
+	if (x.who) {
 		cv_entry_who(&t, e);
-		cv_cells_elide(out, x, y, 27, CV_INK_TEXT, cv_text_str(&t));
+		cv_cells_elide(out, x.who, y, x.images - x.who - 1, CV_INK_TEXT, cv_text_str(&t));
 		cv_text_clear(&t);
-		x += 28;
 	}
 	cv_entry_images(&t, e);
-	cv_cells_elide(out, x, y, out->w - x, CV_INK_TEXT, cv_text_str(&t));
+	cv_cells_elide(out, x.images, y, out->w - x.images, CV_INK_TEXT, cv_text_str(&t));
 }
 
 static void draw_heading(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
 	size_t unfinished = 0, count = c->view[CV_VIEW_JOURNAL].list.count;
+	struct columns x = columns_of(a.w);
 
 	for (size_t row = 0; row < count; row++)
 		unfinished += cv_recover_concerns(cv_records_operation(c, row));
 	cv_cells_putf(out, 1, a.y, a.w - 1, unfinished ? CV_INK_WARNING : CV_INK_QUIET, "%zu operation%s, %zu unfinished%s", count,
 		      cv_plural(count), unfinished, unfinished ? ": v settles what can be settled" : "");
-	cv_cells_put(out, 4, a.y + 1, a.w, CV_INK_COLUMNS, "ID       WHEN (UTC)       WHAT     STATE    IMAGES");
-	cv_cells_put(out, 56, a.y + 1, a.w, CV_INK_COLUMNS, WIDE(a.w) ? "BY" : "IMAGE");
-	if (WIDE(a.w))
-		cv_cells_put(out, 84, a.y + 1, a.w, CV_INK_COLUMNS, "IMAGE");
+	cv_cells_put(out, 4, a.y + 1, a.w, CV_INK_COLUMNS, "ID       WHEN (UTC)");
+	cv_cells_put(out, x.what, a.y + 1, a.w, CV_INK_COLUMNS, "WHAT     STATE");
+	if (x.count)
+		cv_cells_put(out, x.count, a.y + 1, a.w, CV_INK_COLUMNS, "IMAGES");
+	if (x.who)
+		cv_cells_put(out, x.who, a.y + 1, a.w, CV_INK_COLUMNS, "BY");
+	cv_cells_put(out, x.images, a.y + 1, a.w, CV_INK_COLUMNS, "IMAGE");
 }
 
 static void draw(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
@@ -187,7 +205,8 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 {
 	const struct cv_operation_entry *e = selected(c);
 
-	cv_text_add(out, e && cv_recover_concerns(e) ? "Unfinished: v shows what is, and settles it." : "u and v show a plan first; nothing is written by a single key.");
+	cv_text_add(out, e && cv_recover_concerns(e) ? "Unfinished: v shows what is, and settles it."
+						     : "u and v show first what they would do.");
 }
 
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)

@@ -70,6 +70,10 @@ static void read_again(struct cv_console *c)
 		cv_copy_text(r->why, sizeof r->why, "The repository is not there (any more, or not yet).");
 		return;
 	}
+	if (c->snap.repositories[repository]->kind == CV_REPOSITORY_IMAGE) {
+		cv_copy_text(r->why, sizeof r->why, "A single image has no journal of its own: open the folder that it lies in.");
+		return;
+	}
 	r->trash = cv_trash_read(c->snap.repositories[repository]->path, &err);
 	if (!r->trash) {
 		cv_copy_text(r->why, sizeof r->why, err.text);

@@ -157,7 +157,10 @@ static void put_heading(struct cv_plan_view *v, const char *what, size_t count, 
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	cv_text_addf(&t, "%s %zu %s%s in ", what, count, noun, cv_plural(count));
+	cv_text_add(&t, what);
+	if (count)
+		cv_text_addf(&t, " %zu %s%s", count, noun, cv_plural(count));
+	cv_text_add(&t, " in ");
 	cv_text_escape(&t, cv_bytes_of(v->wish->repository));
 	cv_copy_text(v->heading, sizeof v->heading, cv_text_str(&t));
 }

@@ -29,8 +29,10 @@ static void add_end(const struct cv_run_view *v, struct cv_text *out)
 		return;
 	}
 	cv_text_add(out, cv_result_state_name(board->result.state));
-	if (board->err.code)
+	if (board->err.code && strcmp(board->err.text, cv_result_state_name(board->result.state)) != 0)
 		cv_text_addf(out, ": %s", board->err.text);
+	else if (board->result.state == CV_RESULT_CANCELLED)
+		cv_text_add(out, ": what was begun was put back");
 	if (board->told[0])
 		cv_text_addf(out, "\n%s", board->told);
 }
@@ -165,7 +167,10 @@ static void draw_head(const struct cv_console *c, struct cv_cells *out, struct c
 	}
 	cv_text_clear(&t);
 	if (v->active)
-		cv_text_addf(&t, "%s%s   ", v->cancelling ? "cancelling: " : atomic_load(&board->pause) ? "paused: " : "",
+		cv_text_addf(&t, "%s%s   ", v->cancelling                   ? "cancelling: "
+					     : atomic_load(&board->waits) ? "paused: "
+					     : atomic_load(&board->pause) ? "pausing: "
+									  : "",
 			     cv_run_doing(v));
 	add_speed(v, &t);
 	cv_cells_elide(out, 1, a.y + 2, a.w - 1, CV_INK_TEXT, cv_text_str(&t));
@@ -188,7 +193,7 @@ static void title(const struct cv_console *c, struct cv_text *out)
 
 static void hint(const struct cv_console *c, struct cv_text *out)
 {
-	cv_text_add(out, c->run.active ? "q leaves this view: it goes on, also when the console or its terminal is gone."
+	cv_text_add(out, c->run.active ? "q leaves this view: it goes on, even without the console."
 			 : board_of(c) ? "It is over; J shows the journal, where a finished one can be undone."
 				       : "p in other views makes a plan.");
 }

@@ -138,7 +138,10 @@ static void take_sample(struct cv_run_view *v)
 	if (line != v->line) {
 		v->line = line;
 		v->samples = 0;
+		v->idle_ms = 0;
 	}
+	if (v->samples && atomic_load(&board->waits))
+		v->idle_ms += cv_clock_ticks() - v->sample[(v->samples - 1) % CV_RATE_SAMPLES].at_ms;
 	v->sample[v->samples % CV_RATE_SAMPLES].at_ms = cv_clock_ticks();
 	v->sample[v->samples % CV_RATE_SAMPLES].done = atomic_load(&board->done);
 	v->samples++;
@@ -168,8 +171,8 @@ struct cv_rate cv_run_rate(const struct cv_run_view *v)
 	if (v->sample[newest].done >= v->sample[oldest].done)
 		rate.now = per_second(v->sample[newest].done - v->sample[oldest].done,
 				      v->sample[newest].at_ms - v->sample[oldest].at_ms);
-	if (v->sample[newest].at_ms > began)
-		rate.mean = per_second(v->sample[newest].done, v->sample[newest].at_ms - began);
+	if (v->sample[newest].at_ms > began + v->idle_ms)
+		rate.mean = per_second(v->sample[newest].done, v->sample[newest].at_ms - began - v->idle_ms);
 	return rate;
 }
 
@@ -180,7 +183,7 @@ static void put_badge(struct cv_run_view *v)
 	if (v->cancelling)
 		snprintf(v->badge, sizeof v->badge, "[CANCELLING]");
 	else if (atomic_load(&v->child.board->pause))
-		snprintf(v->badge, sizeof v->badge, "[PAUSED]");
+		snprintf(v->badge, sizeof v->badge, atomic_load(&v->child.board->waits) ? "[PAUSED]" : "[PAUSING]");
 	else if (total)
 		snprintf(v->badge, sizeof v->badge, "[RUNNING %u%%]", (unsigned)(100.0 * (double)cv_smaller(done, total) / (double)total));
 	else

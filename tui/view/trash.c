@@ -144,11 +144,17 @@ static void add_age(struct cv_text *t, int64_t seconds)
 		cv_text_addf(t, "%" PRId64 " min", seconds / 60);
 }
 
+/* Where the names begin: on narrow screens there is no column for operations. */
+static int image_column(int w)
+{
+	return w < 76 ? 37 : 47;
+}
+
 static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t row, int y)
 {
 	const struct cv_trash_entry *e = cv_records_trashed(c, row);
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	int x = 47;
+	int x = image_column(out->w);
 
 	if (is_marked(c, row))
 		cv_cells_put(out, 1, y, 1, CV_INK_MARK, "*");
@@ -156,7 +162,8 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 	add_age(&t, age(c, e));
 	cv_cells_right(out, 10, y, 8, age(c, e) >= CV_TRASH_KEEP_SECONDS ? CV_INK_WARNING : CV_INK_TEXT, cv_text_str(&t));
 	cv_cells_put(out, 20, y, 16, CV_INK_TEXT, cv_minute(e->since).s);
-	cv_cells_putf(out, 37, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->operation).s);
+	if (x > 37)
+		cv_cells_putf(out, 37, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->operation).s);
 	cv_text_clear(&t);
 	cv_text_escape(&t, cv_bytes_of(e->item->path));
 	cv_cells_elide(out, x, y, out->w - x, CV_INK_TEXT, cv_text_str(&t));
@@ -174,7 +181,8 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 	}
 	cv_cells_putf(out, 1, a.y, a.w - 1, CV_INK_QUIET, "%zu image%s, %s; %zu of them there for 7 days or longer", count,
 		      cv_plural(count), cv_size_short(bytes).s, old);
-	cv_cells_put(out, 5, a.y + 1, a.w, CV_INK_COLUMNS, "SIZE      AGE  SINCE (UTC)      OPERATION IMAGE");
+	cv_cells_put(out, 5, a.y + 1, a.w, CV_INK_COLUMNS, "SIZE      AGE  SINCE (UTC)      OPERATION");
+	cv_cells_put(out, image_column(a.w), a.y + 1, a.w, CV_INK_COLUMNS, "IMAGE    ");
 }
 
 static void draw(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
@@ -192,8 +200,8 @@ static void title(const struct cv_console *c, struct cv_text *out)
 
 static void hint(const struct cv_console *c, struct cv_text *out)
 {
-	(void)c;
-	cv_text_add(out, "U puts back, X removes for good; each shows its plan first.");
+	if (c->records.trash && c->records.trash->count)
+		cv_text_add(out, "U puts back, X removes for good; each shows its plan first.");
 }
 
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)

@@ -48,6 +48,7 @@ struct cv_run_view {
 	char heading[600];
 	char badge[24];                  /* for the title, while it is active */
 	uint64_t began_ms, ended_ms, next_ms;
+	uint64_t idle_ms;                /* paused, while it is at that line */
 	unsigned line;                   /* of the board that the samples are about */
 	struct { uint64_t at_ms, done; } sample[CV_RATE_SAMPLES];
 	size_t samples;                  /* how many were taken; the newest overwrite the oldest */

@@ -43,7 +43,7 @@ static const char *last_line(const struct cv_board *board)
 }
 
 /* A console that is gone cannot let it go on any more. */
-static bool waits(const struct cv_board *board)
+static bool is_to_wait(const struct cv_board *board)
 {
 	return atomic_load(&board->pause) && getppid() == board->console && !cv_signals_stop();
 }
@@ -55,8 +55,11 @@ static bool tick(void *ctx, const char *what, uint64_t done, uint64_t total)
 	if (strcmp(last_line(board), what) != 0)
 		cv_board_say(board, what);
 	cv_board_count(board, done, total, false);
-	while (waits(board))
+	while (is_to_wait(board)) {
+		atomic_store(&board->waits, true);
 		nanosleep(&(struct timespec){ 0, PAUSE_STEP_NS }, NULL);
+	}
+	atomic_store(&board->waits, false);
 	return !cv_signals_stop();
 }
 

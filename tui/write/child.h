@@ -29,6 +29,7 @@ struct cv_board {
 	struct cv_board_line line[CV_BOARD_LINES];
 	_Atomic unsigned lines;
 	_Atomic uint64_t done, total;        /* bytes of what the last line says; total 0: not known */
+	_Atomic bool waits;                  /* it is paused, at a safe point */
 	_Atomic bool ended;                  /* from then on the rest does not change */
 	struct cv_operation_result result;
 	size_t settled;                      /* by a recovery */
