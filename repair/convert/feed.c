@@ -13,27 +13,44 @@ struct chain_feed {
 	struct cv_feed feed;         /* first */
 	struct cv_map *map;
 	struct cv_feed_file *files;
+	int *kept;                   /* of each layer its image, and its data file if it has one */
+	size_t kept_count;
 	bool done;
 };
+
+static int keep(struct chain_feed *f, int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own >= 0)
+		f->kept[f->kept_count++] = own;
+	return own;
+}
 
 /* Descriptors of our own of what the task gets: they share the position of nothing, only the open file. */
 static bool keep_files(struct chain_feed *f, const struct cv_graph *g, const struct cv_chain_files *files,
 		       struct cv_err *err)
 {
 	f->files = calloc(files->count, sizeof *f->files);
-	f->feed.files = f->files;
-	for (; f->files && f->feed.count < files->count; f->feed.count++) {
-		const struct cv_task_image *from = &files->images[f->feed.count];
-		const struct cv_file *data = files->data[f->feed.count];
-		const struct cv_file *file = data ? data : g->images[files->list[f->feed.count]].file;
-		struct cv_range part = data ? (struct cv_range){ 0, data->size } : (struct cv_range){ from->offset, from->length };
-		int fd = fcntl(data ? from->data_fd : from->fd, F_DUPFD_CLOEXEC, 3);
+	f->kept = calloc(files->count * 2, sizeof *f->kept);
+	if (!f->files || !f->kept)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < files->count; i++) {
+		const struct cv_task_image *from = &files->images[i];
+		const struct cv_file *image = g->images[files->list[i]].file, *data = files->data[i];
+		struct cv_feed_file *to = &f->files[i];
 
-		if (fd < 0)
-			return cv_io_fail(err, "keep open", file->path);
-		f->files[f->feed.count] = (struct cv_feed_file){ fd, part, file->path };
+		*to = (struct cv_feed_file){ keep(f, from->fd), { from->offset, from->length }, image->path };
+		if (to->fd >= 0 && data)
+			*to = (struct cv_feed_file){ keep(f, from->data_fd), { 0, data->size }, data->path };
+		if (to->fd < 0)
+			return cv_io_fail(err, "keep open", to->name);
 	}
-	return f->files || cv_fail(err, CV_ENOMEM, "out of memory");
+	f->feed.files = f->files;
+	f->feed.count = files->count;
+	f->feed.claimable = f->kept;
+	f->feed.claimable_count = f->kept_count;
+	return true;
 }
 
 static bool next(struct cv_feed *feed, const struct cv_extent **extents, size_t *count, struct cv_err *err)
@@ -76,9 +93,10 @@ static void close_chain(struct cv_feed *feed)
 {
 	struct chain_feed *f = (struct chain_feed *)feed;
 
-	for (size_t i = 0; i < feed->count; i++)
-		cv_auto_close(&f->files[i].fd);
+	for (size_t i = 0; i < f->kept_count; i++)
+		cv_auto_close(&f->kept[i]);
 	cv_map_free(f->map);
+	free(f->kept);
 	free(f->files);
 	free(f);
 }

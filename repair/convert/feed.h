@@ -25,6 +25,8 @@ struct cv_feed {
 	void (*close)(struct cv_feed *f);
 	const struct cv_feed_file *files;    /* by layer */
 	size_t count;
+	const int *claimable;        /* descriptors of all files, in the order of the plan's sources; borrowed */
+	size_t claimable_count;
 };
 
 /* The chain of an image, its files opened anew; closed by cv_feed_close(). Refused if the chain is not whole. */

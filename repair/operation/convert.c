@@ -34,14 +34,14 @@ static bool copy_batch(void *ctx, uint64_t done, struct cv_err *err)
 {
 	struct making *m = ctx;
 
-	return cv_work_batch(m->work, "copy", done, m->job->data, err);
+	return cv_work_batch(m->work, "copying", done, m->job->data, err);
 }
 
 static bool verify_batch(void *ctx, uint64_t done, struct cv_err *err)
 {
 	struct making *m = ctx;
 
-	return cv_work_batch(m->work, "verify", done, m->job->target.size, err);
+	return cv_work_batch(m->work, "verifying", done, m->job->target.size, err);
 }
 
 static bool identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err)
@@ -60,6 +60,16 @@ static uint32_t since_ms(const struct cv_work *work, uint64_t began_ns)
 	return (uint32_t)((work->w->host.now_ns(&work->w->host) - began_ns) / 1000000u);
 }
 
+/* Until it was read back the source stays as it is, or we hear of it. */
+static bool claim(struct making *m, const struct cv_feed *feed, struct cv_err *err)
+{
+	for (size_t i = 0; i < m->work->source_count; i++)
+		if (i >= feed->claimable_count ? !cv_fail(err, CV_EREFUSED, "its chain is another than when the plan was made")
+					       : !cv_work_claim_reader(m->work, feed->claimable[i], i, err))
+			return false;
+	return cv_work_batch(m->work, "copying", 0, m->job->data, err);
+}
+
 static bool fill(struct making *m, struct cv_err *err)
 {
 	struct cv_target_options options = m->job->target;
@@ -72,7 +82,7 @@ static bool fill(struct making *m, struct cv_err *err)
 	if (!identify(m->work, &options, err))
 		return false;
 	feed = m->job->open(m->job, err);
-	ok = feed && cv_target_begin(&target, m->job->to, &options, &m->out, err) &&
+	ok = feed && claim(m, feed, err) && cv_target_begin(&target, m->job->to, &options, &m->out, err) &&
 	     cv_copy(feed, &target, &m->job->copy, &watch, &copied, err) && cv_target_end(&target, err);
 	cv_target_fini(&target);
 	cv_feed_close(feed);

@@ -83,7 +83,7 @@ static struct cv_feed *job_open(const struct cv_convert_job *job, struct cv_err 
 	assert_non_null(f);
 	f->s = s;
 	f->file = (struct cv_feed_file){ s->io.openat(&s->io, root, SOURCE, O_RDONLY, 0), { 0, DISK }, SOURCE };
-	f->feed = (struct cv_feed){ feed_next, NULL, feed_close, &f->file, 1 };
+	f->feed = (struct cv_feed){ feed_next, NULL, feed_close, &f->file, 1, &f->file.fd, 1 };
 	s->io.close(&s->io, root);
 	if (f->file.fd >= 0)
 		return &f->feed;
@@ -146,13 +146,28 @@ static struct sim *repository(bool reflink)
 	return s;
 }
 
+static struct cv_plan_source source_of(struct sim *s)
+{
+	struct cv_plan_source source = { .path = SOURCE };
+	int root = sim_root(s);
+	struct stat st;
+
+	if (s->io.fstatat(&s->io, root, SOURCE, &st) == 0)
+		source = (struct cv_plan_source){ SOURCE, st.st_dev, st.st_ino, (uint64_t)st.st_size,
+						  (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+	s->io.close(&s->io, root);
+	return source;
+}
+
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
 {
 	struct ctx *c = ctx;
 	struct sim_job job = { .job = { .to = c->to, .target = c->target, .data = DISK, .open = job_open,
 					.verify = job_verify }, .s = s };
 	struct cv_plan_item item = { .path = NEW };
-	struct cv_plan plan = { .kind = CV_PLAN_CONVERT, .items = &item, .item_count = 1, .convert = &job.job };
+	struct cv_plan_source source = source_of(s);
+	struct cv_plan plan = { .kind = CV_PLAN_CONVERT, .items = &item, .item_count = 1, .sources = &source,
+				.source_count = 1, .convert = &job.job };
 	struct cv_operation_result result;
 	int root = sim_root(s);
 	struct cv_writing w;
@@ -207,7 +222,7 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 static struct crash_result enumerate(struct ctx *c, bool reflink, uint64_t drop, unsigned inner)
 {
 	struct crash_scene scene = { "convert", run, recover, look, 0, NULL, c };
-	struct crash_options options = { .seed = 3, .random = 8, .inner = inner, .drop_barrier = drop,
+	struct crash_options options = { .seed = 3, .random = 4, .inner = inner, .drop_barrier = drop,
 					 .stop_at_first = drop != 0 };
 	struct crash_result r = { 0 };
 	struct sim *s = repository(reflink);
@@ -224,6 +239,10 @@ static const struct cell {
 	struct cv_target_options target;
 } cells[] = {
 	{ "raw", CV_FORMAT_RAW, { .size = DISK } },
+	{ "qcow2", CV_FORMAT_QCOW2, { .size = DISK, .block_size = 4096 } },
+	{ "qcow2, metadata", CV_FORMAT_QCOW2, { .size = DISK, .block_size = 512, .preallocation = CV_PREALLOCATE_METADATA } },
+	{ "vhd", CV_FORMAT_VHD, { .size = DISK, .block_size = 4096 } },
+	{ "vhd, fixed", CV_FORMAT_VHD, { .size = DISK, .fixed = true } },
 	{ "raw, preallocated", CV_FORMAT_RAW, { .size = DISK, .preallocation = CV_PREALLOCATE_FULL } },
 };
 
@@ -233,7 +252,7 @@ static void all_survives_every_power_cut_and_needs_every_barrier(void **state)
 	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++) {
 		const struct cell *cell = &cells[i / 2];
 		struct ctx c = { .to = cell->to, .target = cell->target };
-		struct crash_result r = enumerate(&c, i % 2, 0, 40);
+		struct crash_result r = enumerate(&c, i % 2, 0, 60);
 
 		if (r.failures)
 			fail_msg("%s: %llu failures; %s", cell->name, (unsigned long long)r.failures, r.first);

@@ -30,10 +30,11 @@ static size_t pending(const char *path, struct cv_err *err)
 	return count;
 }
 
-bool cv_recover_repository(const char *path, const struct cv_recover_options *options, size_t *settled, struct cv_err *err)
+bool cv_recover_repository(const char *path, const struct cv_recover_options *how, size_t *settled,
+			   struct cv_err *err)
 {
 	struct cv_writing *w = cv_writing_begin(path, err);
-	bool ok = w != NULL && cv_recover(w, options, settled, err);
+	bool ok = w != NULL && cv_recover(w, how, settled, err);
 
 	cv_writing_end(w);
 	return ok;

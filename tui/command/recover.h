@@ -8,6 +8,7 @@
 /* True if recovery would look at it. */
 bool cv_recover_concerns(const struct cv_operation_entry *e);
 /* Settles everything that is unfinished there. Counts what it settled, also when another one failed. */
-bool cv_recover_repository(const char *path, const struct cv_recover_options *options, size_t *settled, struct cv_err *err);
+bool cv_recover_repository(const char *path, const struct cv_recover_options *how, size_t *settled,
+			   struct cv_err *err);
 
 #endif

@@ -28,10 +28,12 @@ static void say(void *ctx, const char *what)
 
 static void settle(struct cv_board *board, const struct cv_wish *wish)
 {
+	struct cv_monitor monitor = cv_board_monitor(board);
+	struct cv_recover_options recover = { .monitor = &monitor };
 	bool ok;
 
 	cv_board_say(board, "settle");
-	ok = cv_recover_repository(wish->repository, false, &board->settled, &board->err);
+	ok = cv_recover_repository(wish->repository, &recover, &board->settled, &board->err);
 	board->result.state = ok ? CV_RESULT_DONE : board->err.code == CV_EREFUSED ? CV_RESULT_REFUSED : CV_RESULT_FAILED;
 	snprintf(board->told, sizeof board->told, "settled %zu operation%s", board->settled, cv_plural(board->settled));
 }
