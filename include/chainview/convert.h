@@ -6,7 +6,7 @@
 #ifndef CHAINVIEW_CONVERT_H
 #define CHAINVIEW_CONVERT_H
 
-#include <chainview/plan.h>
+#include <chainview/operation.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,11 +23,14 @@ struct cv_convert_options {
 
 /*
  * Plans it. dest: the new file, relative to the repository (absolute), which must not exist yet. The whole map of the
- * source is walked for the space that it needs; watch (may be NULL) is called meanwhile and ends it with false. Graph and
- * scan must outlive the plan. Wrong options are CV_EUSAGE; what speaks against it otherwise is a check of the plan.
+ * source is walked for the space that it needs. Graph and scan must outlive the plan. Wrong options are CV_EUSAGE; what speaks against it otherwise is a check of the plan.
  */
 CV_API struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const char *repository, const char *dest,
 				       const struct cv_convert_options *options, struct cv_err *err);
+/* Takes a finished conversion back: the new image goes to the trash, unless it was written to or something stands on it. The
+ * graph is of the repository as it is now. */
+CV_API struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,
+					    const struct cv_operation_entry *operation, struct cv_err *err);
 /* A line for each option that the format has, "cluster_size=SIZE  ..."; "" if it has none. */
 CV_API void cv_convert_options_help(enum cv_format_id format, struct cv_text *out);
 

@@ -27,7 +27,7 @@ struct making {
 	const char *base;            /* its name there */
 	struct part_name part;
 	struct cv_file_out out;
-	uint64_t inode, device;
+	struct stat made;            /* what it is, once it is sure */
 };
 
 static bool copy_batch(void *ctx, uint64_t done, struct cv_err *err)
@@ -93,15 +93,9 @@ static bool fill(struct making *m, struct cv_err *err)
 
 static bool make_sure(struct making *m, struct cv_err *err)
 {
-	struct stat st;
-
 	if (m->out.io->fsync(m->out.io, m->out.fd) != 0)
 		return cv_io_fail(err, "sync", m->base);
-	if (m->out.io->fstat(m->out.io, m->out.fd, &st) != 0)
-		return cv_io_fail(err, "look at", m->base);
-	m->inode = st.st_ino;
-	m->device = st.st_dev;
-	return true;
+	return m->out.io->fstat(m->out.io, m->out.fd, &m->made) == 0 || cv_io_fail(err, "look at", m->base);
 }
 
 /* By another way than it was written: the file is opened anew, and its tables are read from it. */
@@ -127,8 +121,11 @@ static bool announce(struct making *m, struct cv_err *err)
 	struct cv_pack p = { 0 };
 	bool ok;
 
-	cv_pack_number(&p, m->device);
-	cv_pack_number(&p, m->inode);
+	cv_pack_number(&p, (uint64_t)m->made.st_dev);
+	cv_pack_number(&p, (uint64_t)m->made.st_ino);
+	cv_pack_number(&p, (uint64_t)m->made.st_size);
+	cv_pack_number(&p, (uint64_t)m->made.st_mtim.tv_sec * 1000000000u + (uint64_t)m->made.st_mtim.tv_nsec);
+	cv_pack_number(&p, (uint64_t)m->made.st_blocks * 512);
 	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory")
 		      : cv_journal_add(&m->work->journal, CV_RECORD_PUBLISH, p.at, p.len, err) &&
 				cv_journal_barrier(&m->work->journal, err);
@@ -165,13 +162,25 @@ static bool convert_run(struct cv_work *work, struct cv_err *err)
 	return ok;
 }
 
+bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item)
+{
+	struct cv_unpack u = { publish->payload, publish->len, false };
+
+	item->device = cv_unpack_number(&u);
+	item->inode = cv_unpack_number(&u);
+	item->size = cv_unpack_number(&u);
+	item->mtime_ns = (int64_t)cv_unpack_number(&u);
+	item->allocated = cv_unpack_number(&u);
+	return !u.failed;
+}
+
 /* 1: this file; 2: another; 0: nothing is there; -1 with err set. */
-static int look(const struct cv_io *io, int dir, const char *name, uint64_t device, uint64_t inode, struct cv_err *err)
+static int look(const struct cv_io *io, int dir, const char *name, const struct cv_plan_item *made, struct cv_err *err)
 {
 	struct stat st;
 
 	if (io->fstatat(io, dir, name, &st) == 0)
-		return st.st_ino == inode && st.st_dev == device ? 1 : 2;
+		return st.st_ino == made->inode && st.st_dev == made->device ? 1 : 2;
 	if (errno == ENOENT)
 		return 0;
 	cv_io_fail(err, "look at", name);
@@ -190,14 +199,13 @@ static bool drop_part(const struct cv_io *io, int dir, const char *part, enum cv
 static bool finish(const struct cv_io *io, int dir, const char *part, const char *base, const struct cv_record *r,
 		   enum cv_record_type *end, struct cv_err *err)
 {
-	struct cv_unpack u = { r->payload, r->len, false };
-	uint64_t device = cv_unpack_number(&u), inode = cv_unpack_number(&u);
+	struct cv_plan_item made;
 	int home, there;
 
-	if (u.failed)
+	if (!cv_made_read(r, &made))
 		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
-	home = look(io, dir, base, device, inode, err);
-	there = home < 0 ? -1 : look(io, dir, part, device, inode, err);
+	home = look(io, dir, base, &made, err);
+	there = home < 0 ? -1 : look(io, dir, part, &made, err);
 	if (there < 0)
 		return false;
 	*end = CV_RECORD_DONE;

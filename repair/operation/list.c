@@ -35,6 +35,15 @@ static enum cv_operation_state state_of(const struct cv_journal_log *log)
 	return cv_journal_last(log, CV_RECORD_ABORTED) ? CV_OPERATION_ABORTED : CV_OPERATION_PENDING;
 }
 
+/* What a conversion made was not there yet when its items were noted. */
+static void add_made(struct cv_operation_entry *e, const struct cv_journal_log *log)
+{
+	const struct cv_record *publish = cv_journal_last(log, CV_RECORD_PUBLISH);
+
+	if (e->kind == CV_PLAN_CONVERT && publish && e->item_count)
+		cv_made_read(publish, (struct cv_plan_item *)(uintptr_t)&e->items[0]);
+}
+
 static bool read_entry(struct reading *r, int dir, const char *name, struct cv_operation_entry *e, struct cv_err *err)
 {
 	struct cv_journal_log log;
@@ -58,6 +67,7 @@ static bool read_entry(struct reading *r, int dir, const char *name, struct cv_o
 	if (e->kind && log.records.len && !log.damaged &&
 	    !cv_items_unpack(r->arena, &log.records.at[0], &command, &e->items, &e->item_count, &why))
 		e->trouble = kept(r->arena, cv_bytes_of(why.text));
+	add_made(e, &log);
 	e->command = kept(r->arena, cv_bytes_of(command));
 	cv_journal_log_fini(&log);
 	return e->command || cv_fail(err, CV_ENOMEM, "out of memory");

@@ -92,6 +92,9 @@ bool cv_items_pack(struct cv_pack *p, const char *command, const struct cv_plan_
 bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, const char **command,
 		     const struct cv_plan_item **items, size_t *count, struct cv_err *err);
 
+/* convert.c: what the new image of a PUBLISH record is on disk, into an item; false if the record is damaged. */
+bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
+
 /* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
  * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
 int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
