@@ -7,6 +7,7 @@
  *   id         identity of the repository: 16 bytes
  *   lock       locked while an operation runs
  *   journal/   unfinished operations      done/   finished ones      trash/OPERATION/   what they took away
+ *   stage/     new images that are not complete
  */
 #ifndef CV_REPAIR_JOURNAL_STORE_H
 #define CV_REPAIR_JOURNAL_STORE_H

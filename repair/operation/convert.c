@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Writing a new image. It grows under a name of its operation, is made sure, read back and compared, and only then gets
- * its own name. Until the journal says that it may (PUBLISH, with its inode), a crash ends it: the file goes. After that
+ * Writing a new image. It grows in the repository's own folder (.chainview/stage, which no scan enters), is made sure, read
+ * back and compared, and only then gets its name. Until the journal says that it may (PUBLISH, with its inode), a crash ends it: the file goes. After that
  * recovery finishes it.
  */
 #include "repair/convert/job.h"
@@ -15,15 +15,21 @@ static struct part_name part_name(const uint8_t op[16])
 {
 	struct part_name name;
 
-	snprintf(name.s, sizeof name.s, ".cv-%s.part", cv_uuid_str(op).s);
+	snprintf(name.s, sizeof name.s, "%s.part", cv_uuid_str(op).s);
 	return name;
+}
+
+/* -1 with err set; CV_EUSAGE if it is not there and not to be made. */
+static int open_stage(const struct cv_writing *w, bool make, struct cv_err *err)
+{
+	return cv_store_folder(w->io, w->store.dir, "stage", make, err);
 }
 
 /* The new image on its way. */
 struct making {
 	struct cv_work *work;
 	const struct cv_convert_job *job;
-	int dir;                     /* where it will be */
+	int stage, dir;              /* where it grows, where it will be */
 	const char *base;            /* its name there */
 	struct part_name part;
 	struct cv_file_out out;
@@ -105,7 +111,7 @@ static bool verify(struct making *m, struct cv_err *err)
 	const struct cv_host *host = &m->work->w->host;
 	uint64_t began = host->now_ns(host);
 	const struct cv_io *io = m->out.io;
-	int fd = io->openat(io, m->dir, m->part.s, O_RDONLY, 0);
+	int fd = io->openat(io, m->stage, m->part.s, O_RDONLY, 0);
 	bool ok;
 
 	if (fd < 0)
@@ -133,32 +139,50 @@ static bool announce(struct making *m, struct cv_err *err)
 	return ok;
 }
 
-static bool publish(const struct cv_io *io, int dir, const char *part, const char *base, struct cv_err *err)
+/* The part leaves the stage, and both folders are sure of it. */
+static bool publish(const struct making *m, struct cv_err *err)
 {
-	if (io->renameat(io, dir, part, dir, base, RENAME_NOREPLACE) != 0)
-		return cv_io_fail(err, "give its name to", base);
-	return cv_store_sync(io, dir, "the folder of the new image", err);
+	const struct cv_io *io = m->work->w->io;
+
+	if (io->renameat(io, m->stage, m->part.s, m->dir, m->base, RENAME_NOREPLACE) != 0)
+		return cv_io_fail(err, "give its name to", m->base);
+	return cv_store_sync(io, m->dir, "the folder of the new image", err) && cv_store_sync(io, m->stage, "the stage", err);
+}
+
+static bool make(struct making *m, struct cv_err *err)
+{
+	const struct cv_work *work = m->work;
+	uint64_t began = work->w->host.now_ns(&work->w->host);
+	bool ok = cv_out_create(&m->out, work->w->io, m->stage, m->part.s, err);
+
+	if (ok) {
+		ok = fill(m, err) && make_sure(m, err);
+		ok = cv_out_close(&m->out, ok, err);
+	}
+	work->result->copy_ms = since_ms(work, began);
+	return ok && verify(m, err) && announce(m, err) && publish(m, err);
+}
+
+static void close_folders(const struct making *m)
+{
+	const struct cv_io *io = m->work->w->io;
+
+	if (m->stage >= 0)
+		io->close(io, m->stage);
+	if (m->dir >= 0)
+		io->close(io, m->dir);
 }
 
 static bool convert_run(struct cv_work *work, struct cv_err *err)
 {
-	const struct cv_io *io = work->w->io;
-	struct making m = { .work = work, .job = work->plan->convert, .part = part_name(work->journal.op) };
-	uint64_t began;
+	struct making m = { .work = work, .job = work->plan->convert, .part = part_name(work->journal.op), .stage = -1 };
 	bool ok;
 
 	m.dir = cv_place_open(work->w, work->items[0].path, &m.base, err);
-	if (m.dir < 0)
-		return false;
-	began = work->w->host.now_ns(&work->w->host);
-	ok = cv_out_create(&m.out, io, m.dir, m.part.s, err);
-	if (ok) {
-		ok = fill(&m, err) && make_sure(&m, err);
-		ok = cv_out_close(&m.out, ok, err);
-	}
-	work->result->copy_ms = since_ms(work, began);
-	ok = ok && verify(&m, err) && announce(&m, err) && publish(io, m.dir, m.part.s, m.base, err);
-	io->close(io, m.dir);
+	if (m.dir >= 0)
+		m.stage = open_stage(work->w, true, err);
+	ok = m.stage >= 0 && make(&m, err);
+	close_folders(&m);
 	return ok;
 }
 
@@ -187,54 +211,69 @@ static int look(const struct cv_io *io, int dir, const char *name, const struct 
 	return -1;
 }
 
-static bool drop_part(const struct cv_io *io, int dir, const char *part, enum cv_record_type *end, struct cv_err *err)
+static bool drop_part(const struct making *m, enum cv_record_type *end, struct cv_err *err)
 {
+	const struct cv_io *io = m->work->w->io;
+
 	*end = CV_RECORD_ABORTED;
-	if (io->unlinkat(io, dir, part, 0) != 0 && errno != ENOENT)
-		return cv_io_fail(err, "remove", part);
-	return cv_store_sync(io, dir, "the folder of the new image", err);
+	if (m->stage < 0)
+		return true;
+	if (io->unlinkat(io, m->stage, m->part.s, 0) != 0 && errno != ENOENT)
+		return cv_io_fail(err, "remove", m->part.s);
+	return cv_store_sync(io, m->stage, "the stage", err);
 }
 
 /* It was complete, read back and sure: it only lacks its name, or that its name is sure. */
-static bool finish(const struct cv_io *io, int dir, const char *part, const char *base, const struct cv_record *r,
-		   enum cv_record_type *end, struct cv_err *err)
+static bool finish(const struct making *m, const struct cv_record *r, enum cv_record_type *end, struct cv_err *err)
 {
+	const struct cv_io *io = m->work->w->io;
 	struct cv_plan_item made;
 	int home, there;
 
 	if (!cv_made_read(r, &made))
 		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
-	home = look(io, dir, base, &made, err);
-	there = home < 0 ? -1 : look(io, dir, part, &made, err);
+	home = look(io, m->dir, m->base, &made, err);
+	there = home < 0 ? -1 : m->stage < 0 ? 0 : look(io, m->stage, m->part.s, &made, err);
 	if (there < 0)
 		return false;
 	*end = CV_RECORD_DONE;
 	if (home == 1)
-		return cv_store_sync(io, dir, "the folder of the new image", err);
+		return cv_store_sync(io, m->dir, "the folder of the new image", err) && drop_part(m, &(enum cv_record_type){ 0 }, err);
 	if (home == 0 && there == 1)
-		return publish(io, dir, part, base, err);
-	return drop_part(io, dir, part, end, err);
+		return publish(m, err);
+	return drop_part(m, end, err);
+}
+
+/* A folder that the new image was to be in and that is gone has no part of it either. */
+static bool open_folders(struct making *m, struct cv_err *err)
+{
+	const struct cv_work *work = m->work;
+	struct cv_err none = { .code = CV_OK };
+
+	if (work->item_count != 1)
+		return cv_fail(err, CV_EFORMAT, "its PREPARE record names %zu images", work->item_count);
+	m->dir = cv_place_open(work->w, work->items[0].path, &m->base, err);
+	if (m->dir < 0)
+		return false;
+	m->stage = open_stage(work->w, false, &none);
+	return m->stage >= 0 || none.code == CV_EUSAGE || cv_fail(err, none.code, "%s", none.text);
 }
 
 static bool convert_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
 {
-	struct part_name part = part_name(work->journal.op);
-	const struct cv_io *io = work->w->io;
+	struct making m = { .work = work, .part = part_name(work->journal.op), .stage = -1, .dir = -1 };
 	const struct cv_record *r;
 	struct cv_journal_log log;
-	const char *base;
-	int dir = work->item_count == 1 ? cv_place_open(work->w, work->items[0].path, &base, err) : -1;
-	bool ok = false;
+	bool ok = open_folders(&m, err) && cv_journal_read(&log, work->w->io, &work->w->host, work->w->store.journal,
+							   cv_journal_name(work->journal.op).s, err);
 
 	*end = CV_RECORD_ABORTED;
-	if (dir < 0)
-		return err->code ? false : cv_fail(err, CV_EFORMAT, "its PREPARE record names %zu images", work->item_count);
-	if (cv_journal_read(&log, io, &work->w->host, work->w->store.journal, cv_journal_name(work->journal.op).s, err)) {
+	if (ok) {
 		r = cv_journal_last(&log, CV_RECORD_PUBLISH);
-		ok = r ? finish(io, dir, part.s, base, r, end, err) : drop_part(io, dir, part.s, end, err);
+		ok = r ? finish(&m, r, end, err) : drop_part(&m, end, err);
 		cv_journal_log_fini(&log);
 	}
-	io->close(io, dir);
+	close_folders(&m);
 	return ok;
 }
 

@@ -120,11 +120,16 @@ static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const 
 {
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
 	struct cv_err err = { .code = CV_OK };
-	struct stat st;
+	struct stat st, folder, root;
 	const char *base;
 	int dir = cv_place_open(w, dest, &base, &err);
 
 	cv_text_escape(&name, cv_bytes_of(dest));
+	if (dir >= 0 && w->io->fstat(w->io, dir, &folder) == 0 && w->io->fstat(w->io, w->root, &root) == 0)
+		cv_plan_check(m, "one-file-system", folder.st_dev == root.st_dev, "%s",
+			      folder.st_dev == root.st_dev
+				      ? "the new image is on the file system of its repository"
+				      : "its folder is on another file system than the repository: convert to a folder that is not below a configured repository");
 	if (dir < 0)
 		cv_plan_check(m, "destination-free", false, "%s", err.text);
 	else if (w->io->fstatat(w->io, dir, base, &st) == 0)

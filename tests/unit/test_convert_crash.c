@@ -187,10 +187,13 @@ static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 	return sim_store_recover(s, &((struct ctx *)ctx)->host, err);
 }
 
+/* In the stage, if the stage is there itself. */
 static bool has_part(const struct sim *s)
 {
-	for (size_t i = 0; i < s->now.len; i++)
-		if (s->now.at[i].inode && strstr(s->now.at[i].name, ".part"))
+	uint32_t stage = sim_lookup(s, CV_STORE_NAME "/stage");
+
+	for (size_t i = 0; stage && i < s->now.len; i++)
+		if (s->now.at[i].dir == stage && s->now.at[i].inode)
 			return true;
 	return false;
 }
