@@ -30,7 +30,7 @@ struct cv_operation_result {
  * it had one; afterwards it is what it was.
  */
 struct cv_monitor {
-	/* done of total bytes of what ("copying"), total 0 if that is not known; false: please stop at this safe point.
+	/* done of total bytes of what ("copy", one word), total 0 if that is not known; false: please stop at this safe point.
 	 * Called at least ten times a second while it waits for rate or pause. */
 	bool (*tick)(void *ctx, const char *what, uint64_t done, uint64_t total);
 	void *ctx;

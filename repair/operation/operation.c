@@ -110,7 +110,7 @@ static bool goes_on(const struct cv_writing *w, struct cv_err *err)
 {
 	const struct cv_monitor *m = w->monitor;
 
-	return !m || !m->tick || m->tick(m->ctx, "recovering", 0, 0) || cv_fail(err, CV_ECANCELLED, "cancelled");
+	return !m || !m->tick || m->tick(m->ctx, "recover", 0, 0) || cv_fail(err, CV_ECANCELLED, "cancelled");
 }
 
 static bool is_finished(const struct cv_journal_log *log)

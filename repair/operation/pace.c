@@ -81,18 +81,28 @@ static bool waits(struct cv_work *work, const char *what, uint64_t done)
 	return ms != 0;
 }
 
-bool cv_work_step(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
+static bool asks(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
 {
 	if (!work->monitor || !work->monitor->tick || work->monitor->tick(work->monitor->ctx, what, done, total))
 		return true;
 	return cv_fail(err, CV_ECANCELLED, "cancelled");
 }
 
+bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_err *err)
+{
+	if (!i)
+		work->done = work->total = 0;
+	for (size_t k = 0; !i && k < work->item_count; k++)
+		work->total += work->items[k].allocated;
+	work->done += i ? work->items[i - 1].allocated : 0;
+	return asks(work, what, work->done, work->total, err);
+}
+
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
 {
 	step_back(work);
 	do {
-		if (!cv_work_look(work, err) || !cv_work_step(work, what, done, total, err))
+		if (!cv_work_look(work, err) || !asks(work, what, done, total, err))
 			return false;
 	} while (waits(work, what, done));
 	return true;

@@ -90,15 +90,11 @@ static bool unlink_item(struct cv_work *work, const struct cv_plan_item *item, s
 
 static bool purge_run(struct cv_work *work, struct cv_err *err)
 {
-	uint64_t done = 0, total = 0;
-
-	for (size_t i = 0; i < work->item_count; i++)
-		total += work->items[i].size;
-	for (size_t i = 0; i < work->item_count; done += work->items[i++].size) {
+	for (size_t i = 0; i < work->item_count; i++) {
 		const struct cv_plan_item *item = &work->items[i];
 		bool taken;
 
-		if (!cv_work_step(work, "removing", done, total, err))
+		if (!cv_work_item(work, "remove", i, err))
 			return false;
 		if (cv_place_find(work->w, item->from, item->from_index, item, &taken, err) != CV_IN_TRASH)
 			return err->code ? false : cv_fail(err, CV_EREFUSED, "it is not in the trash any more");

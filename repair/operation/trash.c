@@ -8,14 +8,10 @@
 /* Before the last one goes everything can still be put back: who has begun to open one of them finds it at home. */
 static bool move_all(struct cv_work *work, struct cv_err *err)
 {
-	uint64_t done = 0, total = 0;
-
-	for (size_t i = 0; i < work->item_count; i++)
-		total += work->items[i].size;
-	for (size_t i = 0; i < work->item_count; done += work->items[i++].size) {
+	for (size_t i = 0; i < work->item_count; i++) {
 		bool last = i + 1 == work->item_count;
 
-		if (!cv_work_step(work, "moving to the trash", done, total, err) || (last && !cv_work_look(work, err)) ||
+		if (!cv_work_item(work, "move", i, err) || (last && !cv_work_look(work, err)) ||
 		    !cv_place_to_trash(work->w, work->journal.op, (uint32_t)i, &work->items[i], err))
 			return false;
 	}

@@ -49,15 +49,17 @@ struct cv_work {
 	struct cv_pace pace;
 	const struct cv_monitor *monitor;
 	struct cv_operation_result *result;  /* figures go there; NULL when it is recovered */
+	uint64_t done, total;        /* of the items' bytes, for cv_work_item() */
 	struct cv_arena *arena;
 };
 
-/* pace.c. Between two pieces of long work, at points where it may be left: done of total bytes of what ("copying"). Looks
+/* pace.c. Between two pieces of long work, at points where it may be left: done of total bytes of what ("copy"). Looks
  * at the claims, asks the monitor, and waits while it is to be slow or paused. False with err set (CV_ECANCELLED) when
  * it is to stop here; an image that somebody waits for is let go by then if it is only read. */
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
-/* Between two steps that take no time: only asks. */
-bool cv_work_step(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
+/* Before the i-th of the items, for operations that take one after the other in no time: only asks the monitor. Not behind
+ * the last: what is done cannot be cancelled. */
+bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_err *err);
 /* How many bytes to do until the next cv_work_batch() where so many are usual: fewer when it is to be slow. */
 uint64_t cv_work_piece(const struct cv_work *work, uint64_t usual);
 bool cv_work_is_exclusive(const struct cv_work *work);

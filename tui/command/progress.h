@@ -25,7 +25,7 @@ void cv_progress_text(struct cv_progress_line *line, const char *text);
 /* How far a scan is. */
 void cv_progress_show(struct cv_progress_line *line, const struct cv_scan_progress *p);
 void cv_progress_show_check(struct cv_progress_line *line, const struct cv_check_progress *p);
-/* "copying: 1.2G of 4.0G, 310M/s, 9 s left"; total 0: not known. The rate is counted anew for each other what (static). */
+/* "copy: 1.2G of 4.0G, 310M/s, 9 s left"; total 0: not known. The rate is counted anew for each other what (static). */
 void cv_progress_show_bytes(struct cv_progress_line *line, const char *what, uint64_t done, uint64_t total);
 /* The line for fsck(8) alone, if it is wanted: it adds those of several checks together. Also for the end of a pass. */
 void cv_progress_tell(const struct cv_progress_line *line, unsigned pass, size_t done, size_t total, const char *current);
