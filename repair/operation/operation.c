@@ -92,6 +92,8 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 	if (cv_work_claim(&work, row->claims, err) && begin(&work, plan, command, err)) {
 		result->has_id = true;
 		memcpy(result->id, work.journal.op, sizeof result->id);
+		if (plan->source_count)
+			cv_work_step_back(&work);
 		ok = row->run(&work, err);
 		if (ok)
 			ok = cv_journal_finish(&work.journal, CV_RECORD_DONE, w->store.done, err);

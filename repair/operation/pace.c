@@ -16,7 +16,7 @@ bool cv_work_is_exclusive(const struct cv_work *work)
 }
 
 /* Best effort, and the last of those: "ionice -c 2 -n 7". What the user has chosen is left as it is. */
-static void step_back(struct cv_work *work)
+void cv_work_step_back(struct cv_work *work)
 {
 	const struct cv_io *io = work->w->io;
 	int now = io->priority(io, -1);
@@ -100,7 +100,7 @@ bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_er
 
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)
 {
-	step_back(work);
+	cv_work_step_back(work);
 	do {
 		if (!cv_work_look(work, err) || !asks(work, what, done, total, err))
 			return false;

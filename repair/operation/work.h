@@ -63,7 +63,8 @@ bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_er
 /* How many bytes to do until the next cv_work_batch() where so many are usual: fewer when it is to be slow. */
 uint64_t cv_work_piece(const struct cv_work *work, uint64_t usual);
 bool cv_work_is_exclusive(const struct cv_work *work);
-/* Gives the thread back the I/O priority that cv_work_batch() has lowered. */
+/* Lowers the I/O priority of this thread, and of those that it starts then; gives it back. */
+void cv_work_step_back(struct cv_work *work);
 void cv_work_step_forward(struct cv_work *work);
 
 struct cv_operation_row {
