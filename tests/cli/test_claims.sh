@@ -119,6 +119,83 @@ else
 	skip "an ordinary user" "not root"
 fi
 
+# A copy that takes about three seconds, in the background; ends_copy waits for it: its status in $copied.
+starts_copy()
+{
+	rm -f "$work/new.raw"
+	"$CHAINVIEW" convert --refs=none --to raw --rate=4M --yes -q "$@" "$work/source.qcow2" "$work/new.raw" >"$work/copy" 2>&1 &
+	copy=$!
+	for _ in $(seq 200); do compgen -G "$work/.cv-*.part" >/dev/null && break; sleep 0.02; done
+}
+ends_copy() { copied=0; wait "$copy" || copied=$?; }
+is_stopped()
+{
+	ends_copy
+	verdict "$1: the copy stops" "$([ "$copied" -eq 32 ]; echo $?)"
+	has "$1: and says so" "$2" "$work/copy"
+	verdict "$1: and leaves nothing" "$([ ! -e "$work/new.raw" ] && ! compgen -G "$work/.cv-*.part" >/dev/null; echo $?)"
+}
+goes_on()
+{
+	ends_copy
+	verdict "$1: the copy is made" "$([ "$copied" -eq 0 ] && cmp -s "$work/source.raw" "$work/new.raw"; echo $?)"
+}
+# A lease is broken after this time, ours or not: whoever waited so long was not noticed.
+patience=$(cat /proc/sys/fs/lease-break-time)
+gets_it() { ends "$1" 0 timeout "$((patience / 2))" "${@:2}"; }
+is_turned_away() { ends "$1" 1 timeout "$((patience / 2))" "${@:2}"; }
+
+guests_come()
+{
+	qemu-img create -q -f qcow2 "$work/source.qcow2" 16M
+	qemu-io -c "write -P 5 0 12M" "$work/source.qcow2" >/dev/null
+	qemu-img convert -O raw "$work/source.qcow2" "$work/source.raw"
+	local emulator=(qemu-system-x86_64 -M none -nodefaults -display none -monitor stdio -serial none
+		-drive "file=$work/source.qcow2,format=qcow2,if=none,id=disk")
+
+	starts_copy
+	gets_it "a guest that comes gets its image and reads the same" qemu-io -c "read -P 5 0 12M" "$work/source.qcow2"
+	is_stopped "a guest that comes" "stopped for a guest that opened $work/source.qcow2: resumable"
+	starts_copy
+	gets_it "another reader goes along" qemu-io -r -c "read -P 5 0 12M" "$work/source.qcow2"
+	goes_on "another reader"
+	starts_copy --exclusive
+	is_turned_away "an exclusive copy turns a guest away" qemu-io -c quit "$work/source.qcow2"
+	is_turned_away "and who only reads" qemu-io -r -c quit "$work/source.qcow2"
+	is_turned_away "and who shares everything" qemu-io -r -U -c quit "$work/source.qcow2"
+	is_turned_away "and qemu-nbd" qemu-nbd -t -k "$work/socket" "$work/source.qcow2"
+	goes_on "an exclusive copy"
+	if needs qemu-system-x86_64 "the system emulator comes"; then
+		starts_copy
+		gets_it "the system emulator gets it" "${emulator[@]}" <<<quit
+		is_stopped "the system emulator" "stopped for a guest"
+		starts_copy --exclusive
+		is_turned_away "the system emulator is turned away" "${emulator[@]}" <<<quit
+		goes_on "an exclusive copy, and the emulator"
+	fi
+	starts_copy --exclusive
+	bash -c 'exec sleep 600 9>>"$1"' - "$work/source.qcow2" &
+	pid=$!
+	holders+=("$pid")
+	is_stopped "who stays without asking" "opened by sleep \\(pid $pid\\), who does not ask for QEMU's locks"
+	stops
+	starts_copy
+	kill -STOP "$copy"
+	sleep 1
+	kill -CONT "$copy"
+	goes_on "a stopped copy that is continued"
+	for signal in INT TERM HUP; do
+		starts_copy
+		kill -"$signal" "$copy"
+		is_stopped "SIG$signal" "cancelled"
+	done
+}
+if ! "$CHAINVIEW" convert --help 2>/dev/null | grep -q -- --exclusive; then
+	skip "guests that come while images are copied" "this program copies none"
+elif needs qemu-io "guests that come while images are copied"; then
+	guests_come
+fi
+
 ends "a rate that is none" 16 gc --rate=fast
 ends "no rate" 16 gc --rate=0
 ends "gc of what nobody uses any more" 0 gc
