@@ -179,6 +179,9 @@ guests_come()
 	holders+=("$pid")
 	is_stopped "who stays without asking" "opened by sleep \\(pid $pid\\), who does not ask for QEMU's locks"
 	stops
+	must "a copy tells how far it is" "$CHAINVIEW" convert --refs=none --to raw --rate=3M --yes -q --progress=always \
+		"$work/source.qcow2" "$work/told.raw"
+	has "how much, how fast and how long" '^cop[a-z]*: [0-9.]+M of 12M, [0-9.]+M/s, [0-9]+ s left$' "$work/.out"
 	starts_copy
 	kill -STOP "$copy"
 	sleep 1
