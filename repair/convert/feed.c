@@ -3,7 +3,6 @@
 #include "repair/convert/feed.h"
 #include "inspect/map/stream.h"
 #include "inspect/reader2/tasks.h"
-#include <fcntl.h>
 #include <unistd.h>
 
 /* Longer than any guest offset takes to compare; a task that only reads may be slow on a slow disk. */
@@ -20,7 +19,7 @@ struct chain_feed {
 
 static int keep(struct chain_feed *f, int fd)
 {
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	int own = cv_io_real.dup(&cv_io_real, fd);
 
 	if (own >= 0)
 		f->kept[f->kept_count++] = own;
@@ -194,7 +193,9 @@ bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, enum cv_f
 	if (images) {
 		first = (uint32_t)files.count;
 		memcpy(images, files.images, files.count * sizeof *images);
-		images[first] = (struct cv_task_image){ fcntl(fd, F_DUPFD_CLOEXEC, 3), -1, 0, (uint64_t)st.st_size, format };
+		images[first] = (struct cv_task_image){
+			cv_io_real.dup(&cv_io_real, fd), -1, 0, (uint64_t)st.st_size, format,
+		};
 		task = cv_task_start(images, first + 1, cv_compare_task, &first, sizeof first, &options, err);
 		cv_chain_files_taken(&files);
 	} else if (ok) {

@@ -149,7 +149,8 @@ static bool recover_log(struct cv_work *work, const struct cv_journal_log *log, 
 		return cv_fail(err, CV_EREFUSED, "its journal is damaged: nothing is touched");
 	return cv_items_unpack(work->arena, &log->records.at[0], &work->command, &work->items, &work->item_count, err) &&
 	       cv_journal_take_over(&work->journal, log, w->io, &w->host, w->store.journal, name, adopt, err) &&
-	       cv_store_sync(w->io, w->store.journal, "the folder of journals", err) && row->recover(work, &end, err) && cv_journal_finish(&work->journal, end, w->store.done, err);
+	       cv_store_sync(w->io, w->store.journal, "the folder of journals", err) && row->recover(work, &end, err) &&
+	       cv_journal_finish(&work->journal, end, w->store.done, err);
 }
 
 bool cv_work_recover(struct cv_writing *w, const char *name, bool adopt, struct cv_err *err)

@@ -50,6 +50,7 @@ static const struct cv_option_row options[] = {
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
 	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
 	CV_WRITE_OPTIONS,
+	CV_COPY_OPTIONS,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
