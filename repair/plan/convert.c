@@ -222,12 +222,22 @@ static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_g
 	return cv_convert_options_read(o, &job->target, err) ? job : NULL;
 }
 
+/* What the format cannot hold is refused; what was asked for wrongly is wrong usage. */
+static bool begin(struct cv_target *t, const struct cv_convert_job *job, struct cv_err *err)
+{
+	if (cv_target_begin(t, job->to, &job->target, NULL, err))
+		return true;
+	if (err->code == CV_ELIMIT)
+		err->code = CV_EREFUSED;
+	return false;
+}
+
 static bool fill(struct cv_plan_maker *m, const struct cv_writing *w, struct cv_convert_job *job, const char *dest,
 		 const struct cv_convert_options *o, struct cv_err *err)
 {
 	struct cv_target target;
 	struct survey s = { .whole = false };
-	bool ok = cv_target_begin(&target, job->to, &job->target, NULL, err) &&
+	bool ok = begin(&target, job, err) &&
 		  survey(&s, job->g, job->image, target.unit, err) && plan_space(m, w, o, needed(&target, &s), err);
 
 	if (ok) {
