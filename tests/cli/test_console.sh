@@ -5,12 +5,9 @@
 set -u
 . "$(dirname "$0")/../support/lib.sh"
 
-command -v tmux >/dev/null || { skip "console on a terminal" "tmux is not installed"; finish; }
 command -v qemu-img >/dev/null || { skip "console on a terminal" "qemu-img is not installed"; finish; }
 
-socket=$work/tmux.0 servers=0
-trap 'tmux -S "$socket" kill-server 2>/dev/null; chmod -R u+rwX "$work"; rm -rf "$work"' EXIT
-unset TMUX NO_COLOR
+. "$(dirname "$0")/../support/tmux.sh"
 
 repo=$work/repo
 mkdir -p "$repo"
@@ -23,37 +20,6 @@ qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$repo/other.qcow2"
 qemu-img create -q -f vpc "$repo/disk.vhd" 32M
 qemu-img create -q -u -f qcow2 -b gone.qcow2 -F qcow2 "$repo/lost.qcow2" 16M
 cp "$repo/disk.vhd" "$repo/$(printf 'evil\033[2J.vhd')"
-
-t() { tmux -S "$socket" -f /dev/null "$@"; }
-screen() { t capture-pane -p -t c; }
-
-# Waits until the screen shows a phrase (a fixed string).
-shows()
-{
-	local what=$1 phrase=$2
-	for _ in $(seq 100); do
-		if screen | grep -qF -- "$phrase"; then verdict "$what" 0; return; fi
-		sleep 0.1
-	done
-	echo "# no '$phrase' on:"
-	screen
-	verdict "$what" 1
-}
-
-# begin WIDTH HEIGHT [ENVIRONMENT...]: a shell in a window of that size, then the console in it.
-begin()
-{
-	local w=$1 h=$2
-	shift 2
-	t kill-server 2>/dev/null
-	servers=$((servers + 1))
-	socket=$work/tmux.$servers
-	# exec: not every /bin/sh leaves its place to the last command, and the console has to be the shell's child
-	t new-session -d -s c -x "$w" -y "$h" "exec env PS1='ready> ' ENV= HISTFILE= bash --norc --noprofile"
-	shows "a shell of ${w}x$h is there" 'ready>'
-	t send-keys -t c -l "stty -g >'$work/stty.before'; $* '$CHAINVIEW' '$repo'"
-	t send-keys -t c Enter
-}
 
 # restored HOW STATUS: back in the shell, with the same settings of the terminal. What is typed too early would go to
 # the console.
@@ -72,6 +38,7 @@ restored()
 	must "$1: the terminal is as before" cmp "$work/stty.before" "$work/stty.after"
 }
 
+console="'$CHAINVIEW' '$repo'"
 begin 80 24 LC_ALL=C.UTF-8
 shows "the trees are shown" 'snap3.qcow2'
 shows "it says that it is read-only" '[READ-ONLY]'
@@ -124,10 +91,8 @@ begin 80 24 NO_COLOR=1 LC_ALL=C.UTF-8
 shows "NO_COLOR still shows the trees" 'snap3.qcow2'
 if t capture-pane -e -p -t c | grep -qE $'\033\\[(3[0-8]|9[0-7])'; then verdict "NO_COLOR sends no colour" 1; else verdict "NO_COLOR sends no colour" 0; fi
 
-# The console is the only child of the shell in the pane, and its workers are its children.
-console() { pgrep -P "$(t list-panes -t c -F '#{pane_pid}')"; }
 for signal in TERM INT HUP; do
-	kill -"$signal" "$(console)"
+	kill -"$signal" "$(console_pid)"
 	restored "SIG$signal" 32
 	begin 80 24 LC_ALL=C.UTF-8
 	shows "another one" 'snap3.qcow2'

@@ -7,35 +7,6 @@
 #include "tests/support/handmade.h"
 #include "tui/console_model.h"
 
-static void compare_golden(const char *name, const struct cv_text *t)
-{
-	const char *mode = getenv("GOLDEN");
-	char path[256], *old = NULL;
-	size_t size = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "tests/golden/%s.txt", name);
-	if (mode && !strcmp(mode, "write")) {
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fputs(cv_text_str(t), f);
-		fclose(f);
-		return;
-	}
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s is missing; GOLDEN=write makes it", path);
-	if (getdelim(&old, &size, '\0', f) < 0)
-		fail_msg("%s is empty", path);
-	fclose(f);
-	if (strcmp(old, cv_text_str(t)) != 0) {
-		print_message("%s\nis not %s:\n%s", cv_text_str(t), path, old);
-		free(old);
-		fail_msg("%s differs", path);
-	}
-	free(old);
-}
-
 static void every_screen_is_as_it_was(void **state)
 {
 	struct handmade h;

@@ -73,6 +73,36 @@ static inline void assert_shows(const struct cv_console *c, const char *text, bo
 	cv_text_fini(&t);
 }
 
+/* Compares with tests/golden/NAME.txt, or writes it. */
+static inline void compare_golden(const char *name, const struct cv_text *t)
+{
+	const char *mode = getenv("GOLDEN");
+	char path[256], *old = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "tests/golden/%s.txt", name);
+	if (mode && !strcmp(mode, "write")) {
+		f = fopen(path, "w");
+		assert_non_null(f);
+		fputs(cv_text_str(t), f);
+		fclose(f);
+		return;
+	}
+	f = fopen(path, "r");
+	if (!f)
+		fail_msg("%s is missing; GOLDEN=write makes it", path);
+	if (getdelim(&old, &size, '\0', f) < 0)
+		fail_msg("%s is empty", path);
+	fclose(f);
+	if (strcmp(old, cv_text_str(t)) != 0) {
+		print_message("%s\nis not %s:\n%s", cv_text_str(t), path, old);
+		free(old);
+		fail_msg("%s differs", path);
+	}
+	free(old);
+}
+
 /* The text of the row under the cursor. */
 static inline const char *row_name(const struct cv_console *c)
 {

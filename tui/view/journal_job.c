@@ -175,7 +175,7 @@ void cv_entry_images(struct cv_text *out, const struct cv_operation_entry *e)
 
 void cv_entry_who(struct cv_text *out, const struct cv_operation_entry *e)
 {
-	cv_text_add(out, e->own ? "this host" : "another host, or before a new key");
+	cv_text_add(out, e->own ? "this host" : "another host (or key)");
 	if (e->pid)
 		cv_text_addf(out, ", process %u", e->pid);
 }

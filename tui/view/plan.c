@@ -94,9 +94,10 @@ static void write_unfinished(struct cv_paper *p, const struct cv_operation_list 
 		if (!cv_recover_concerns(e))
 			continue;
 		cv_text_addf(&t, "%s  ", cv_entry_state(e));
-		cv_entry_images(&t, e);
 		if (e->trouble)
-			cv_text_addf(&t, "; %s", e->trouble);
+			cv_text_add(&t, e->trouble);
+		else
+			cv_entry_images(&t, e);
 		cv_paper_fieldf(p, 28, cv_minute((int64_t)(e->created_ns / 1000000000)).s, CV_INK_TEXT, "%-8s %s",
 				cv_plan_kind_name(e->kind), cv_text_str(&t));
 	}

@@ -162,8 +162,8 @@ static void draw_head(const struct cv_console *c, struct cv_cells *out, struct c
 		add_progress(board, &t);
 		cv_cells_elide(out, bar + 2, a.y + 1, a.w - bar - 2, CV_INK_TEXT, cv_text_str(&t));
 	} else if (!v->active) {
-		add_end(v, &t);
-		cv_cells_putf(out, 1, a.y + 1, a.w - 1, CV_INK_TEXT, "%.*s", (int)strcspn(cv_text_str(&t), "\n"), cv_text_str(&t));
+		cv_cells_put(out, 1, a.y + 1, a.w - 1, CV_INK_PROMPT,
+			     atomic_load(&board->ended) ? cv_result_state_name(board->result.state) : "its process died");
 	}
 	cv_text_clear(&t);
 	if (v->active)
