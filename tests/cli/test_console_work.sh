@@ -81,7 +81,7 @@ same "and everything is as it was, bit for bit"
 find_base() { keys q; keys t; shows "the tree again" 'Sort: name'; find_row base.vhd; }
 find_base
 keys p
-shows "what is needed is refused, with the reason" 'refused: base.vhd: leaf.vhd stands on it'
+shows "what is needed is refused, with the reason" 'refused: base.vhd: 2 images stand on it'
 keys Y
 shows "and cannot be confirmed" 'the plan is refused'
 keys q
