@@ -210,7 +210,7 @@ static unsigned act_rescan(struct cv_console *c)
 		return FX_REDRAW;
 	}
 	if (c->run.active) {
-		cv_console_say(c, "an operation is at work, and must be alone with its images; then everything is read again");
+		cv_console_say(c, "an operation must be alone with its images: all is read again when it is over");
 		return FX_REDRAW;
 	}
 	return FX_RESCAN | FX_REDRAW;

@@ -63,6 +63,19 @@ static uint64_t too_early(struct cv_pace *pace, uint64_t rate, const char *what,
 	return now < due ? due - now : 0;
 }
 
+/* Waits for a little, if it is paused. */
+static bool pauses(struct cv_work *work, const char *what, uint64_t done)
+{
+	const struct cv_monitor *m = work->monitor;
+	const struct cv_io *io = work->w->io;
+
+	if (!m || !m->paused || !m->paused(m->ctx))
+		return false;
+	io->nap(io, SLICE_MS);
+	count_from(&work->pace, what, done, io->clock_ms(io));
+	return true;
+}
+
 /* Waits for a little, if it is to wait. */
 static bool waits(struct cv_work *work, const char *what, uint64_t done)
 {
@@ -70,11 +83,8 @@ static bool waits(struct cv_work *work, const char *what, uint64_t done)
 	const struct cv_io *io = work->w->io;
 	uint64_t now = io->clock_ms(io), ms;
 
-	if (m && m->paused && m->paused(m->ctx)) {
-		io->nap(io, SLICE_MS);
-		count_from(&work->pace, what, done, io->clock_ms(io));
+	if (pauses(work, what, done))
 		return true;
-	}
 	ms = m && m->rate ? too_early(&work->pace, m->rate, what, done, now) : 0;
 	if (ms)
 		io->nap(io, ms < SLICE_MS ? ms : SLICE_MS);
@@ -95,7 +105,13 @@ bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_er
 	for (size_t k = 0; !i && k < work->item_count; k++)
 		work->total += work->items[k].allocated;
 	work->done += i ? work->items[i - 1].allocated : 0;
-	return asks(work, what, work->done, work->total, err);
+	while (asks(work, what, work->done, work->total, err)) {
+		if (!pauses(work, what, work->done))
+			return true;
+		if (!cv_work_look(work, err))
+			return false;
+	}
+	return false;
 }
 
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err)

@@ -57,8 +57,8 @@ struct cv_work {
  * at the claims, asks the monitor, and waits while it is to be slow or paused. False with err set (CV_ECANCELLED) when
  * it is to stop here; an image that somebody waits for is let go by then if it is only read. */
 bool cv_work_batch(struct cv_work *work, const char *what, uint64_t done, uint64_t total, struct cv_err *err);
-/* Before the i-th of the items, for operations that take one after the other in no time: only asks the monitor. Not behind
- * the last: what is done cannot be cancelled. */
+/* Before the i-th of the items, for operations that take one after the other in no time: asks the monitor, and waits
+ * while it is paused. Not behind the last: what is done cannot be cancelled. */
 bool cv_work_item(struct cv_work *work, const char *what, size_t i, struct cv_err *err);
 /* How many bytes to do until the next cv_work_batch() where so many are usual: fewer when it is to be slow. */
 uint64_t cv_work_piece(const struct cv_work *work, uint64_t usual);

@@ -4,12 +4,11 @@
 
 size_t cv_plan_sums(const struct cv_plan_space *s, struct cv_plan_sum *rows)
 {
-	uint64_t taken = s->free_now > s->lowest_free ? s->free_now - s->lowest_free : 0;
 	size_t n = 0;
 
 	rows[n++] = (struct cv_plan_sum){ "free now", ' ', s->free_now, NULL, false };
-	if (taken)
-		rows[n++] = (struct cv_plan_sum){ "needed during the run", '-', taken, NULL, false };
+	if (s->peak)
+		rows[n++] = (struct cv_plan_sum){ "needed during the run", '-', s->peak, NULL, false };
 	rows[n++] = (struct cv_plan_sum){ "lowest during the run", ' ', s->lowest_free, NULL, false };
 	rows[n++] = (struct cv_plan_sum){ "reserve", ' ', s->reserve, s->fits ? "fits" : "does not fit", !s->fits };
 	if (s->net > 0)
@@ -21,12 +20,13 @@ size_t cv_plan_sums(const struct cv_plan_space *s, struct cv_plan_sum *rows)
 
 static void add_missing(const struct cv_plan_space *s, struct cv_text *out)
 {
-	uint64_t needed = s->reserve;
+	uint64_t needed, missing;
 
 	cv_text_add(out, "it does not fit");
-	if (s->lowest_free < needed)
-		cv_text_addf(out, ": %" PRIu64 " bytes (%s) are missing to the reserve", needed - s->lowest_free,
-			     cv_size_short(needed - s->lowest_free).s);
+	if (__builtin_add_overflow(s->peak, s->reserve, &needed) || needed <= s->free_now)
+		return;
+	missing = needed - s->free_now;
+	cv_text_addf(out, ": %" PRIu64 " bytes (%s) are missing", missing, cv_size_short(missing).s);
 }
 
 void cv_plan_refusal(const struct cv_plan *plan, struct cv_text *out)

@@ -39,7 +39,8 @@ static struct cv_plan plan_of(const struct cv_plan_check *checks, size_t count, 
 	return (struct cv_plan){ .kind = CV_PLAN_TRASH, .repository = "/srv/images/sr-ssd", .searched = searched,
 				 .searched_count = 2, .items = items, .item_count = 2, .steps = steps, .step_count = 2,
 				 .checks = checks, .check_count = count, .refused = refused, .confirm = "sr-ssd",
-				 .space = { 312 * GIB, 308 * GIB, 100 * GIB, 62 * (int64_t)GIB, true } };
+				 .space = { .free_now = 312 * GIB, .lowest_free = 308 * GIB, .peak = 4 * GIB, .reserve = 100 * GIB,
+					    .net = 62 * (int64_t)GIB, .fits = true } };
 }
 
 /* The console, and a plan that it must not free. */
@@ -92,7 +93,8 @@ static void show_full(struct scene *s)
 {
 	struct cv_plan plan = plan_of(good, CV_COUNT(good), true);
 
-	plan.space = (struct cv_plan_space){ 90 * GIB, 88 * GIB, 100 * GIB, -2 * (int64_t)GIB, false };
+	plan.space = (struct cv_plan_space){ .free_now = 90 * GIB, .lowest_free = 88 * GIB, .peak = 2 * GIB, .reserve = 100 * GIB,
+					     .net = -2 * (int64_t)GIB };
 	put_plan(s, &plan);
 }
 
@@ -559,12 +561,13 @@ static void run_to_the_end(struct cv_board *board, void *ctx)
 	board->result.state = CV_RESULT_DONE;
 }
 
+/* As operations do: where it may be left it asks, and waits as long as it is paused. */
 static void run_for_ever(struct cv_board *board, void *ctx)
 {
 	struct cv_monitor monitor = cv_board_monitor(board);
 
 	(void)ctx;
-	for (uint64_t i = 0; monitor.tick(monitor.ctx, "copy", i, UINT64_MAX); i++)
+	for (uint64_t i = 0; monitor.tick(monitor.ctx, "copy", i, UINT64_MAX); i += !monitor.paused(monitor.ctx))
 		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
 	board->result.state = CV_RESULT_CANCELLED;
 }

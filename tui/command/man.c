@@ -8,6 +8,7 @@
 #include <chainview/result.h>
 
 #include "tui/command/command.h"
+#include "tui/view/view.h"
 
 /* Text as mdoc takes it: no line that looks like a request, backslashes as they are, every sentence on its line. */
 static void add_plain(struct cv_text *t, const char *text)
@@ -154,12 +155,35 @@ static bool add_findings(struct cv_text *t, const char *word)
 	return true;
 }
 
+/* The keys of the console, group by group. */
+static bool add_keys(struct cv_text *t, const char *word)
+{
+	CV_AUTO(cv_text_fini) struct cv_text help = { 0 };
+
+	(void)word;
+	for (int group = 0; group < CV_GROUP_COUNT; group++) {
+		cv_text_addf(t, ".Ss %s\n.Bl -tag -width 10n -compact\n", cv_group_names[group]);
+		for (size_t i = 0; i < cv_action_count; i++) {
+			if ((int)cv_actions[i].group != group)
+				continue;
+			cv_text_add(t, ".It Cm \\&");
+			add_line(t, cv_actions[i].shown);
+			cv_text_clear(&help);
+			cv_action_help(&help, &cv_actions[i]);
+			add_line(t, cv_text_str(&help));
+		}
+		cv_text_add(t, ".El\n");
+	}
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*add)(struct cv_text *t, const char *word);
 } parts[] = {
 	{ "options", add_options }, { "commands", add_commands }, { "references", add_sources },
 	{ "settings", add_settings }, { "metrics", add_metrics }, { "findings", add_findings },
+	{ "keys", add_keys },
 };
 
 /* "@name word@" and the end of the line. False: there is no such part. */

@@ -118,9 +118,13 @@ static int execute(struct writing *w)
 
 static int dry(struct writing *w)
 {
-	if (!w->s->settings.json && !w->s->settings.quiet)
-		fputs(w->plan->refused ? "chainview: refused: nothing was touched\n"
-				       : "chainview: this was a dry run: nothing was written; --yes does it\n", stderr);
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+
+	cv_plan_refusal(w->plan, &why);
+	if (!w->s->settings.json && !w->s->settings.quiet && w->plan->refused)
+		fprintf(stderr, "chainview: refused: %s; nothing was touched\n", cv_text_str(&why));
+	else if (!w->s->settings.json && !w->s->settings.quiet)
+		fputs("chainview: this was a dry run: nothing was written; --yes does it\n", stderr);
 	return w->plan->refused ? CV_EXIT_ERRORS : CV_EXIT_OK;
 }
 

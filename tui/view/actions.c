@@ -47,6 +47,16 @@ const struct cv_view *const cv_views[CV_VIEW_COUNT] = {
 #undef W
 };
 
+void cv_action_help(struct cv_text *out, const struct cv_action_row *row)
+{
+	unsigned few = __builtin_popcount(row->views) <= 2 ? row->views : 0;
+
+	cv_text_add(out, row->help);
+	for (unsigned v = 0; v < CV_VIEW_COUNT; v++)
+		if (few & 1u << v)
+			cv_text_addf(out, " (%s)", cv_views[v]->name);
+}
+
 enum cv_action cv_action_of_key(int key, enum cv_view_id view)
 {
 	for (size_t i = 0; i < cv_action_count; i++)

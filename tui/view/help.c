@@ -17,6 +17,8 @@ static const struct { const char *symbol, *ascii, *help;
 	{ ".  z", ".  z", "map: not allocated, zeros" },
 	{ "0-9 a-y +", "0-9 a-y +", "map: hops to the image that has it; + above 34" },
 	{ "X  !  ?", "X  !  ?", "map: parent missing, unreadable, not read yet" },
+	{ "~  !  X", "~  !  X", "journal: at work, unfinished, damaged" },
+	{ "ok  !!", "ok  !!", "plan: as it must be, not as it must be" },
 };
 
 static const struct { const char *word, *help; } words[] = {
@@ -25,6 +27,8 @@ static const struct { const char *word, *help; } words[] = {
 	{ "base copy", "an image that other images stand on" },
 	{ "orphan", "a hidden image without children: nobody can read it" },
 	{ "coalesce", "merge an image into its parent and drop it" },
+	{ "plan", "what an operation would do; nothing is done by making it" },
+	{ "trash", "where images go that are taken away; until they are removed they can come back" },
 	{ "DEP", "images below it in its chain; 0 = no parent" },
 	{ "VIRT ALLOC", "size as a guest sees it; bytes held on disk" },
 	{ "REF", "references found outside of the images; ? = not asked yet" },
@@ -45,15 +49,11 @@ static void write_keys(struct cv_paper *p)
 			continue;
 		cv_paper_open(p, cv_group_names[group]);
 		for (size_t i = 0; i < cv_action_count; i++) {
-			unsigned views = cv_actions[i].views;
 			struct cv_text t = { 0 };
 
-			if ((int)cv_actions[i].group != group || !views)
+			if ((int)cv_actions[i].group != group || !cv_actions[i].views)
 				continue;
-			cv_text_add(&t, cv_actions[i].help);
-			for (unsigned v = 0, n = (unsigned)__builtin_popcount(views); n <= 2 && v < CV_VIEW_COUNT; v++)
-				if (views & 1u << v)
-					cv_text_addf(&t, " (%s)", cv_views[v]->name);
+			cv_action_help(&t, &cv_actions[i]);
 			cv_paper_field(p, 10, cv_actions[i].shown, CV_INK_TEXT, cv_text_str(&t));
 			cv_text_fini(&t);
 		}

@@ -12,7 +12,7 @@
 /* Where the columns begin; 0: not shown. */
 struct columns {
 	int what, state, count, who, images;
-	int when, when_from;         /* with the year, or without */
+	int when, when_from; /* with the year, or without */
 };
 
 static struct columns columns_of(int w)
@@ -63,7 +63,8 @@ static void write_way_on(const struct cv_operation_entry *e, struct cv_paper *p)
 	else if (cv_recover_concerns(e))
 		cv_paper_field(p, 9, "Now", CV_INK_WARNING, "unfinished: v finishes it or puts it back");
 	else if (cv_undo_call_of(e, NULL, &undo, &call, &err))
-		cv_paper_field(p, 9, "Undo", CV_INK_TEXT, "u makes the plan that takes it back, if that is still possible");
+		cv_paper_field(p, 9, "Undo", CV_INK_TEXT,
+			       "u makes the plan that takes it back, if that is still possible");
 	else
 		cv_paper_field(p, 9, "Undo", CV_INK_TEXT, err.text);
 }
@@ -154,7 +155,11 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 	struct columns x = columns_of(out->w);
 	char mark = cv_entry_mark(e);
 
-	cv_cells_put(out, 2, y, 1, mark == '~' ? CV_INK_INFO : mark == 'X' ? CV_INK_ERROR : CV_INK_WARNING, (char[]){ mark, '\0' });
+	cv_cells_put(out, 2, y, 1,
+		     mark == '~'   ? CV_INK_INFO
+		     : mark == 'X' ? CV_INK_ERROR
+				   : CV_INK_WARNING,
+		     (char[]){ mark, '\0' });
 	cv_cells_putf(out, 4, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->id).s);
 	cv_cells_put(out, x.when, y, 16, CV_INK_TEXT, cv_minute((int64_t)(e->created_ns / 1000000000)).s + x.when_from);
 	cv_cells_put(out, x.what, y, 8, CV_INK_TEXT, cv_plan_kind_name(e->kind));
@@ -177,8 +182,9 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 
 	for (size_t row = 0; row < count; row++)
 		unfinished += cv_recover_concerns(cv_records_operation(c, row));
-	cv_cells_putf(out, 1, a.y, a.w - 1, unfinished ? CV_INK_WARNING : CV_INK_QUIET, "%zu operation%s, %zu unfinished%s", count,
-		      cv_plural(count), unfinished, unfinished ? ": v settles what can be settled" : "");
+	cv_cells_putf(out, 1, a.y, a.w - 1, unfinished ? CV_INK_WARNING : CV_INK_QUIET,
+		      "%zu operation%s, %zu unfinished%s", count, cv_plural(count), unfinished,
+		      unfinished ? ": v settles what can be settled" : "");
 	cv_cells_put(out, 4, a.y + 1, a.w, CV_INK_COLUMNS, "ID       WHEN (UTC)");
 	cv_cells_put(out, x.what, a.y + 1, a.w, CV_INK_COLUMNS, "WHAT     STATE");
 	if (x.count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * What lies in .chainview of a repository, read between keys: when a view of it is opened, after every scan and
- * operation, and from time to time while something there is unfinished. And what is said about it in more than one view.
+ * operation, and from time to time while something there is unfinished. And what more than one view says about it.
  */
 #include "tui/command/clock.h"
 #include "tui/console_model.h"
@@ -71,7 +71,8 @@ static void read_again(struct cv_console *c)
 		return;
 	}
 	if (c->snap.repositories[repository]->kind == CV_REPOSITORY_IMAGE) {
-		cv_copy_text(r->why, sizeof r->why, "A single image has no journal of its own: open the folder that it lies in.");
+		cv_copy_text(r->why, sizeof r->why,
+			     "A single image has no journal of its own: open the folder that it lies in.");
 		return;
 	}
 	r->trash = cv_trash_read(c->snap.repositories[repository]->path, &err);
@@ -156,10 +157,7 @@ const char *cv_entry_state(const struct cv_operation_entry *e)
 
 char cv_entry_mark(const struct cv_operation_entry *e)
 {
-	return e->running                             ? '~'
-	       : e->state == CV_OPERATION_PENDING ? '!'
-	       : e->state == CV_OPERATION_DAMAGED ? 'X'
-						  : ' ';
+	return e->running ? '~' : e->state == CV_OPERATION_PENDING ? '!' : e->state == CV_OPERATION_DAMAGED ? 'X' : ' ';
 }
 
 void cv_entry_images(struct cv_text *out, const struct cv_operation_entry *e)

@@ -70,5 +70,10 @@ static void want(struct cv_console *c)
 }
 
 const struct cv_view cv_view_operation = {
-	.name = "operation", CV_SCROLL_OPS, .rebuild = rebuild, .title = title, .hint = hint, .want = want,
+	.name = "operation",
+	CV_SCROLL_OPS,
+	.rebuild = rebuild,
+	.title = title,
+	.hint = hint,
+	.want = want,
 };

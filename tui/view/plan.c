@@ -39,7 +39,8 @@ static void write_space(struct cv_paper *p, const struct cv_plan *plan)
 
 		snprintf(label, sizeof label, "%c %s", rows[i].sign, rows[i].label);
 		cv_paper_fieldf(p, 26, label, rows[i].bad ? CV_INK_ERROR : CV_INK_TEXT, "%7s%s%s",
-				cv_size_short(rows[i].bytes).s, rows[i].note ? "   " : "", rows[i].note ? rows[i].note : "");
+				cv_size_short(rows[i].bytes).s, rows[i].note ? "   " : "",
+				rows[i].note ? rows[i].note : "");
 	}
 	cv_paper_close(p);
 }
@@ -51,7 +52,8 @@ static void write_checks(struct cv_paper *p, const struct cv_plan *plan)
 	for (int ok = 0; ok < 2; ok++)
 		for (size_t i = 0; i < plan->check_count; i++)
 			if (plan->checks[i].ok == ok)
-				cv_paper_field(p, 4, ok ? "ok" : "!!", ok ? CV_INK_TEXT : CV_INK_ERROR, plan->checks[i].text);
+				cv_paper_field(p, 4, ok ? "ok" : "!!", ok ? CV_INK_TEXT : CV_INK_ERROR,
+					       plan->checks[i].text);
 	cv_paper_close(p);
 }
 
@@ -102,8 +104,9 @@ static void write_unfinished(struct cv_paper *p, const struct cv_operation_list 
 				cv_plan_kind_name(e->kind), cv_text_str(&t));
 	}
 	cv_paper_close(p);
-	cv_paper_text(p, CV_INK_TEXT, "Each is finished or put back, whichever its journal says is right. What another host "
-				      "left is not touched: chainview recover --adopt does that.");
+	cv_paper_text(p, CV_INK_TEXT,
+		      "Each is finished or put back, whichever its journal says is right. What another host "
+		      "left is not touched: chainview recover --adopt does that.");
 }
 
 static bool rebuild(struct cv_console *c)
@@ -115,7 +118,8 @@ static bool rebuild(struct cv_console *c)
 	if (v->heading[0])
 		cv_paper_text(p, CV_INK_PROMPT, v->heading);
 	if (v->state == CV_JOB_WANTED)
-		cv_paper_text(p, CV_INK_INFO, c->scanning ? "The plan is made when the scan is done." : "The plan is being made.");
+		cv_paper_text(p, CV_INK_INFO,
+			      c->scanning ? "The plan is made when the scan is done." : "The plan is being made.");
 	else if (v->state == CV_JOB_FAILED)
 		cv_paper_text(p, CV_INK_TEXT, v->why);
 	if (v->plan && v->state != CV_JOB_FAILED)
@@ -156,7 +160,8 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 
 static void title(const struct cv_console *c, struct cv_text *out)
 {
-	cv_text_addf(out, "plan%s: nothing has been written", c->plan.plan && c->plan.plan->refused ? " (refused)" : "");
+	cv_text_addf(out, "plan%s: nothing has been written",
+		     c->plan.plan && c->plan.plan->refused ? " (refused)" : "");
 }
 
 static void hint(const struct cv_console *c, struct cv_text *out)
@@ -171,6 +176,15 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 }
 
 const struct cv_view cv_view_plan = {
-	.name = "plan", CV_SCROLL_OPS, .rebuild = rebuild, .act = act, .title = title, .hint = hint, .want = cv_plan_view_want,
-	.work = cv_plan_view_tick, .forget = cv_plan_view_touch, .end = cv_plan_view_end, .confirmed = cv_run_start,
+	.name = "plan",
+	CV_SCROLL_OPS,
+	.rebuild = rebuild,
+	.act = act,
+	.title = title,
+	.hint = hint,
+	.want = cv_plan_view_want,
+	.work = cv_plan_view_tick,
+	.forget = cv_plan_view_touch,
+	.end = cv_plan_view_end,
+	.confirmed = cv_run_start,
 };

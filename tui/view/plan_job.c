@@ -75,7 +75,8 @@ static bool is_marked(const struct cv_console *c, uint32_t image)
 	if (cv_top(c) != CV_VIEW_SPACE)
 		return cv_ident_set_has(&c->marked, cv_image_ident(&c->snap.graph->images[image]));
 	for (size_t row = 0; row < c->space.count; row++)
-		if (c->space.rows[row].image == image && cv_ident_set_has(&c->space.marked, cv_view_space.ident(c, row)))
+		if (c->space.rows[row].image == image &&
+		    cv_ident_set_has(&c->space.marked, cv_view_space.ident(c, row)))
 			return true;
 	return false;
 }
@@ -83,7 +84,9 @@ static bool is_marked(const struct cv_console *c, uint32_t image)
 /* The set of marks that counts in the view on top; NULL: it has none, or nothing is marked. */
 static struct cv_ident_set *marks_at_hand(struct cv_console *c)
 {
-	struct cv_ident_set *marks = cv_top(c) == CV_VIEW_TREE ? &c->marked : cv_top(c) == CV_VIEW_SPACE ? &c->space.marked : NULL;
+	struct cv_ident_set *marks = cv_top(c) == CV_VIEW_TREE    ? &c->marked
+				     : cv_top(c) == CV_VIEW_SPACE ? &c->space.marked
+								  : NULL;
 
 	return marks && marks->len ? marks : NULL;
 }
@@ -107,7 +110,8 @@ static bool same_repository(const struct cv_console *c, const struct cv_numbers 
 	return true;
 }
 
-static struct cv_wish *wish_of(struct cv_console *c, const struct cv_repository *repository, const struct cv_numbers *chosen)
+static struct cv_wish *wish_of(struct cv_console *c, const struct cv_repository *repository,
+			       const struct cv_numbers *chosen)
 {
 	struct cv_wish *wish = cv_wish_new(repository->path);
 	bool ok = wish && (wish->only = calloc(chosen->len + 1, sizeof *wish->only));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * What lies in .chainview of a repository, as the views of the journal, of one operation and of the trash show it. It is
- * read between keys (journal_job.c).
+ * What lies in .chainview of a repository, as the views of the journal, of one operation and of the trash show it.
+ * It is read between keys (journal_job.c).
  */
 #ifndef TUI_VIEW_RECORDS_H
 #define TUI_VIEW_RECORDS_H

@@ -10,7 +10,7 @@
 #include "tui/console_model.h"
 #include "tui/view/scroll.h"
 
-enum { HEAD = 4 };                           /* rows above the paper */
+enum { HEAD = 4 }; /* rows above the paper */
 
 static const struct cv_board *board_of(const struct cv_console *c)
 {
@@ -24,7 +24,8 @@ static void add_end(const struct cv_run_view *v, struct cv_text *out)
 	if (!atomic_load(&board->ended)) {
 		cv_text_add(out, "its process died");
 		if (WIFSIGNALED(v->child.status))
-			cv_text_addf(out, " (signal %d, %s)", WTERMSIG(v->child.status), strsignal(WTERMSIG(v->child.status)));
+			cv_text_addf(out, " (signal %d, %s)", WTERMSIG(v->child.status),
+				     strsignal(WTERMSIG(v->child.status)));
 		cv_text_add(out, "; J shows what is unfinished, and v there settles it");
 		return;
 	}
@@ -163,14 +164,16 @@ static void draw_head(const struct cv_console *c, struct cv_cells *out, struct c
 		cv_cells_elide(out, bar + 2, a.y + 1, a.w - bar - 2, CV_INK_TEXT, cv_text_str(&t));
 	} else if (!v->active) {
 		cv_cells_put(out, 1, a.y + 1, a.w - 1, CV_INK_PROMPT,
-			     atomic_load(&board->ended) ? cv_result_state_name(board->result.state) : "its process died");
+			     atomic_load(&board->ended) ? cv_result_state_name(board->result.state)
+							: "its process died");
 	}
 	cv_text_clear(&t);
 	if (v->active)
-		cv_text_addf(&t, "%s%s   ", v->cancelling                   ? "cancelling: "
-					     : atomic_load(&board->waits) ? "paused: "
-					     : atomic_load(&board->pause) ? "pausing: "
-									  : "",
+		cv_text_addf(&t, "%s%s   ",
+			     v->cancelling                ? "cancelling: "
+			     : atomic_load(&board->waits) ? "paused: "
+			     : atomic_load(&board->pause) ? "pausing: "
+							  : "",
 			     cv_run_doing(v));
 	add_speed(v, &t);
 	cv_cells_elide(out, 1, a.y + 2, a.w - 1, CV_INK_TEXT, cv_text_str(&t));
@@ -205,8 +208,20 @@ static void want(struct cv_console *c)
 }
 
 const struct cv_view cv_view_run = {
-	.name = "operation at work", .scrolls = true, .rebuild = rebuild, .ident = cv_scroll_ident, .page = page, .act = act,
-	.draw = draw, .title = title, .hint = hint, .want = want, .work = cv_run_tick, .end = cv_run_end,
-	.places = cv_scroll_places, .place_text = cv_scroll_place_text, .place_now = cv_scroll_place_now,
+	.name = "operation at work",
+	.scrolls = true,
+	.rebuild = rebuild,
+	.ident = cv_scroll_ident,
+	.page = page,
+	.act = act,
+	.draw = draw,
+	.title = title,
+	.hint = hint,
+	.want = want,
+	.work = cv_run_tick,
+	.end = cv_run_end,
+	.places = cv_scroll_places,
+	.place_text = cv_scroll_place_text,
+	.place_now = cv_scroll_place_now,
 	.place_go = cv_list_go,
 };

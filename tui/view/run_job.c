@@ -29,12 +29,12 @@ static void say(void *ctx, const char *what)
 static void settle(struct cv_board *board, const struct cv_wish *wish)
 {
 	struct cv_monitor monitor = cv_board_monitor(board);
-	struct cv_recover_options recover = { .monitor = &monitor };
+	struct cv_recover_options how = { .monitor = &monitor };
 	bool ok;
 
 	cv_board_say(board, "settle");
-	ok = cv_recover_repository(wish->repository, &recover, &board->settled, &board->err);
-	board->result.state = ok ? CV_RESULT_DONE : board->err.code == CV_EREFUSED ? CV_RESULT_REFUSED : CV_RESULT_FAILED;
+	ok = cv_recover_repository(wish->repository, &how, &board->settled, &board->err);
+	board->result.state = ok ? CV_RESULT_DONE : cv_flow_state_of(&board->err);
 	snprintf(board->told, sizeof board->told, "settled %zu operation%s", board->settled, cv_plural(board->settled));
 }
 
@@ -42,8 +42,12 @@ static void carry_out(struct cv_board *board, struct cv_session *s, struct cv_ru
 {
 	CV_AUTO(cv_text_fini) struct cv_text line = { 0 }, told = { 0 };
 	struct cv_monitor monitor = cv_board_monitor(board);
-	struct cv_flow flow = { .session = s, .call = &run->wish->call, .monitor = &monitor, .stage = say, .stage_ctx = board };
+	struct cv_flow flow = {
+		.session = s, .call = &run->wish->call, .monitor = &monitor, .stage = say, .stage_ctx = board
+	};
 
+	monitor.rate = s->settings.write.rate;
+	monitor.exclusive = s->settings.write.exclusive;
 	cv_text_addf(&line, "chainview console: %s", run->heading);
 	flow.command = cv_text_str(&line);
 	if (!cv_flow_carry_out(&flow, &run->plan, &board->result, &board->err))
@@ -187,7 +191,8 @@ static void put_badge(struct cv_run_view *v)
 	else if (atomic_load(&v->child.board->pause))
 		snprintf(v->badge, sizeof v->badge, atomic_load(&v->child.board->waits) ? "[PAUSED]" : "[PAUSING]");
 	else if (total)
-		snprintf(v->badge, sizeof v->badge, "[RUNNING %u%%]", (unsigned)(100.0 * (double)cv_smaller(done, total) / (double)total));
+		snprintf(v->badge, sizeof v->badge, "[RUNNING %u%%]",
+			 (unsigned)(100.0 * (double)cv_smaller(done, total) / (double)total));
 	else
 		snprintf(v->badge, sizeof v->badge, "[RUNNING]");
 }

@@ -160,7 +160,8 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 		cv_cells_put(out, 1, y, 1, CV_INK_MARK, "*");
 	cv_cells_right(out, 2, y, 7, CV_INK_TEXT, cv_size_short(e->allocated).s);
 	add_age(&t, age(c, e));
-	cv_cells_right(out, 10, y, 8, age(c, e) >= CV_TRASH_KEEP_SECONDS ? CV_INK_WARNING : CV_INK_TEXT, cv_text_str(&t));
+	cv_cells_right(out, 10, y, 8, age(c, e) >= CV_TRASH_KEEP_SECONDS ? CV_INK_WARNING : CV_INK_TEXT,
+		       cv_text_str(&t));
 	cv_cells_put(out, 20, y, 16, CV_INK_TEXT, cv_minute(e->since).s);
 	if (x > 37)
 		cv_cells_putf(out, 37, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->operation).s);
@@ -179,8 +180,8 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 		bytes += e->allocated;
 		old += age(c, e) >= CV_TRASH_KEEP_SECONDS;
 	}
-	cv_cells_putf(out, 1, a.y, a.w - 1, CV_INK_QUIET, "%zu image%s, %s; %zu of them there for 7 days or longer", count,
-		      cv_plural(count), cv_size_short(bytes).s, old);
+	cv_cells_putf(out, 1, a.y, a.w - 1, CV_INK_QUIET, "%zu image%s, %s; %zu of them there for 7 days or longer",
+		      count, cv_plural(count), cv_size_short(bytes).s, old);
 	cv_cells_put(out, 5, a.y + 1, a.w, CV_INK_COLUMNS, "SIZE      AGE  SINCE (UTC)      OPERATION");
 	cv_cells_put(out, image_column(a.w), a.y + 1, a.w, CV_INK_COLUMNS, "IMAGE    ");
 }

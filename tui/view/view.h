@@ -44,6 +44,8 @@ struct cv_action_row {
 extern const struct cv_action_row cv_actions[];
 extern const size_t cv_action_count;
 extern const char *const cv_group_names[CV_GROUP_COUNT];
+/* Appends what it does, and in which views if those are few. */
+void cv_action_help(struct cv_text *out, const struct cv_action_row *row);
 enum cv_action cv_action_of_key(int key, enum cv_view_id view);
 
 /* Who a row is, from one scan to the next: device and inode for images, and more where that is not enough. */

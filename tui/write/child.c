@@ -13,8 +13,6 @@
 #include "tui/command/signals.h"
 #include "tui/write/child.h"
 
-#define PAUSE_STEP_NS 50000000
-
 void cv_board_say(struct cv_board *board, const char *text)
 {
 	unsigned n = atomic_load(&board->lines);
@@ -43,9 +41,13 @@ static const char *last_line(const struct cv_board *board)
 }
 
 /* A console that is gone cannot let it go on any more. */
-static bool is_to_wait(const struct cv_board *board)
+static bool paused(void *ctx)
 {
-	return atomic_load(&board->pause) && getppid() == board->console && !cv_signals_stop();
+	struct cv_board *board = ctx;
+	bool waits = atomic_load(&board->pause) && getppid() == board->console;
+
+	atomic_store(&board->waits, waits);
+	return waits;
 }
 
 static bool tick(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -55,17 +57,12 @@ static bool tick(void *ctx, const char *what, uint64_t done, uint64_t total)
 	if (strcmp(last_line(board), what) != 0)
 		cv_board_say(board, what);
 	cv_board_count(board, done, total, false);
-	while (is_to_wait(board)) {
-		atomic_store(&board->waits, true);
-		nanosleep(&(struct timespec){ 0, PAUSE_STEP_NS }, NULL);
-	}
-	atomic_store(&board->waits, false);
 	return !cv_signals_stop();
 }
 
 struct cv_monitor cv_board_monitor(struct cv_board *board)
 {
-	return (struct cv_monitor){ .tick = tick, .ctx = board };
+	return (struct cv_monitor){ .tick = tick, .ctx = board, .paused = paused };
 }
 
 /* Nothing of the terminal and of what the console has open is left, nor what it does on signals. */

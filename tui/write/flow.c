@@ -36,14 +36,15 @@ static bool plan_again(const struct cv_flow *f, struct cv_plan **plan, struct cv
 	same = !again->refused && !memcmp(again->digest, (*plan)->digest, sizeof again->digest);
 	cv_plan_free(*plan);
 	*plan = again;
-	return same || cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
+	return same ||
+	       cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
 }
 
-/* It did not get as far as the operation. */
-static enum cv_result_state stopped_before(const struct cv_err *err)
+enum cv_result_state cv_flow_state_of(const struct cv_err *err)
 {
-	return err->code == CV_EREFUSED ? CV_RESULT_REFUSED : err->code == CV_ECANCELLED ? CV_RESULT_CANCELLED
-											  : CV_RESULT_FAILED;
+	return err->code == CV_EREFUSED     ? CV_RESULT_REFUSED
+	       : err->code == CV_ECANCELLED ? CV_RESULT_CANCELLED
+					    : CV_RESULT_FAILED;
 }
 
 bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv_operation_result *result,
@@ -59,7 +60,7 @@ bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv
 		ok = cv_operation_run(repository, *plan, f->command, f->monitor, result, err);
 	} else {
 		ok = false;
-		*result = (struct cv_operation_result){ .state = stopped_before(err) };
+		*result = (struct cv_operation_result){ .state = cv_flow_state_of(err) };
 	}
 	cv_writing_end(repository);
 	return ok;

@@ -31,8 +31,12 @@ struct cv_flow {
 	void *stage_ctx;
 };
 
-/* The number of the repository that the scan calls so (NULL: the first that is reported on); UINT32_MAX: there is none. */
+/* The number of the repository that the scan calls so, or of the first that is reported on (NULL); UINT32_MAX if there is
+ * none. */
 uint32_t cv_flow_repository(const struct cv_session *s, const char *path);
+
+/* How something ended that was no operation yet, or none of its own. */
+enum cv_result_state cv_flow_state_of(const struct cv_err *err);
 
 /* Carries out *plan. What it is replaced by is the plan as it was made again, also when that is another one and nothing
  * was done (CV_EREFUSED). result says how it ended in any case. */
