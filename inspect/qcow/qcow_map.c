@@ -155,4 +155,31 @@ static bool map_inflate(struct cv_layer *layer, const struct cv_extent *extent, 
 	return bytes != NULL;
 }
 
-const struct cv_layer_ops cv_layer_ops_qcow = { open_map, map_extents, map_inflate, close_map, NULL };
+static bool tell_entry(const struct cv_qcow_tables *t, uint64_t at, uint64_t guest, struct cv_text *lines,
+		       struct cv_err *err)
+{
+	struct cv_range place;
+	uint64_t entry;
+
+	(void)guest;
+	if (!cv_qcow_read_word(t, at, &entry, err))
+		return false;
+	place = packed(t, entry);
+	cv_text_addf(lines, "%016" PRIx64, entry);
+	if (entry & L2_COMPRESSED)
+		cv_text_addf(lines, ": compressed, %" PRIu64 " B at offset %" PRIu64 "\n", place.len, place.off);
+	else if (entry)
+		cv_text_addf(lines, ": cluster at offset %" PRIu64 "\n", entry);
+	else
+		cv_text_add(lines, ": no cluster\n");
+	return true;
+}
+
+static bool describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err)
+{
+	const struct map *m = layer->state;
+
+	return cv_qcow_tables_describe(&m->tables, offset, tell_entry, lines, err);
+}
+
+const struct cv_layer_ops cv_layer_ops_qcow = { open_map, map_extents, map_inflate, close_map, describe };

@@ -62,6 +62,17 @@ bool cv_qcow_tables_walk(struct cv_qcow_tables *t, struct cv_range range, struct
 /* The first word of the L2 entry for a guest offset; 0 if there is none. */
 bool cv_qcow_tables_entry(struct cv_qcow_tables *t, uint64_t guest, uint64_t *word, struct cv_err *err);
 
+/*
+ * qcow2_map_describe.c: lines about the entries for a guest offset, each with its place and its digits. What the L2
+ * entry at this place of the file means the format adds to its line, and further lines.
+ */
+typedef bool cv_qcow_tell(const struct cv_qcow_tables *t, uint64_t at, uint64_t guest, struct cv_text *lines,
+			  struct cv_err *err);
+bool cv_qcow_tables_describe(const struct cv_qcow_tables *t, uint64_t guest, cv_qcow_tell *tell, struct cv_text *lines,
+			     struct cv_err *err);
+/* A word of a table, big-endian in the file. */
+bool cv_qcow_read_word(const struct cv_qcow_tables *t, uint64_t off, uint64_t *word, struct cv_err *err);
+
 /* Clusters that say the same and lie one behind the other. */
 struct cv_qcow_run {
 	uint64_t guest, len;         /* guest begins a cluster or a subcluster */

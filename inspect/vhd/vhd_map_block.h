@@ -22,4 +22,14 @@ struct cv_vhd_block {
 /* Adds what the block says of the part, which lies within it. Set bits whose data the file does not have are BAD. */
 bool cv_vhd_block_add(const struct cv_vhd_block *b, struct cv_range part, struct cv_extents *list, struct cv_err *err);
 
+/*
+ * vhd_map_describe.c: lines about a sector of a block that has so many, and the bits around it; the bitmap of the
+ * block begins at off and has bits for a multiple of 64 sectors.
+ */
+struct cv_vhd_bits {
+	uint64_t off, sector, count;
+	bool low_bit_first;
+};
+bool cv_vhd_describe_bits(struct cv_source *source, const struct cv_vhd_bits *b, struct cv_text *lines, struct cv_err *err);
+
 #endif

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The tables of a VHD for one guest offset, in words for people. What they mean for a guest is in vhd_map.c. */
 #include "inspect/vhd/vhd_map.h"
+#include "inspect/vhd/vhd_map_block.h"
 
 /* Bits that are shown around the sector. */
 #define SHOWN_BITS 64u
 
-static bool add_bits(const struct vhd_map *m, uint64_t off, uint64_t sector, struct cv_text *lines, struct cv_err *err)
+static int bit_of(const struct cv_vhd_bits *b, const uint8_t *bits, uint64_t n)
 {
-	uint64_t first = sector / SHOWN_BITS * SHOWN_BITS, count = m->block_size / VHD_SECTOR;
-	uint64_t last = first + SHOWN_BITS < count ? first + SHOWN_BITS : count;
+	return bits[n / 8] >> (b->low_bit_first ? n % 8 : 7 - n % 8) & 1;
+}
+
+bool cv_vhd_describe_bits(struct cv_source *source, const struct cv_vhd_bits *b, struct cv_text *lines, struct cv_err *err)
+{
+	uint64_t first = b->sector / SHOWN_BITS * SHOWN_BITS;
+	uint64_t last = first + SHOWN_BITS < b->count ? first + SHOWN_BITS : b->count;
 	uint8_t bits[SHOWN_BITS / 8];
 
-	/* The bitmap is in whole sectors, so that there are always as many bytes. */
-	if (!cv_source_read(m->source, bits, sizeof bits, off + first / 8, err))
+	if (!cv_source_read(source, bits, sizeof bits, b->off + first / 8, err))
 		return false;
 	cv_text_addf(lines, "sector %" PRIu64 " of %" PRIu64 " in the block: %s in the bitmap at offset %" PRIu64 "\n",
-		     sector, count, bits[(sector - first) / 8] >> (7 - sector % 8) & 1 ? "set" : "not set", off);
+		     b->sector, b->count, bit_of(b, bits, b->sector - first) ? "set" : "not set", b->off);
 	cv_text_addf(lines, "bits of sectors %" PRIu64 " to %" PRIu64 ": ", first, last - 1);
 	for (uint64_t i = 0; i < last - first; i++)
-		cv_text_addf(lines, "%d%s", bits[i / 8] >> (7 - i % 8) & 1,
-			     i % 8 == 7 && i + 1 < last - first ? " " : "");
+		cv_text_addf(lines, "%d%s", bit_of(b, bits, i), i % 8 == 7 && i + 1 < last - first ? " " : "");
 	cv_text_add(lines, "\n");
 	return true;
 }
@@ -52,5 +56,10 @@ bool cv_vhd_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text
 		cv_text_add(lines, "the block does not lie in the file\n");
 		return true;
 	}
-	return add_bits(m, (uint64_t)entry * VHD_SECTOR, offset % m->block_size / VHD_SECTOR, lines, err);
+	/* The bitmap is in whole sectors, so that there are always as many bytes. */
+	return cv_vhd_describe_bits(m->source, &(struct cv_vhd_bits){
+		.off = (uint64_t)entry * VHD_SECTOR,
+		.sector = offset % m->block_size / VHD_SECTOR,
+		.count = m->block_size / VHD_SECTOR,
+	}, lines, err);
 }

@@ -9,15 +9,11 @@
 /* Windows of the BAT and of bitmaps that one call reads: enough for tens of terabytes of a sane image. */
 #define MOST_READS 4096u
 
-#define STATE_BITS 7u
-#define OFFSET_BITS (~(uint64_t)(CV_VHDX_MIB - 1))
-#define BITMAP_PRESENT 6u
-
 extern const struct cv_layer_ops cv_layer_ops_vhdx;
 
 /* What a payload block's state means; 5 is what drafts of the format had for 3. Reserved: cannot be true. */
 enum meaning { MEANS_PARENT, MEANS_ZERO, MEANS_DATA, MEANS_PARTIAL, MEANS_NOTHING };
-static const uint8_t meanings[STATE_BITS + 1] = {
+static const uint8_t meanings[VHDX_STATE_BITS + 1] = {
 	MEANS_PARENT, MEANS_ZERO, MEANS_ZERO, MEANS_ZERO, MEANS_NOTHING, MEANS_ZERO, MEANS_DATA, MEANS_PARTIAL,
 };
 
@@ -42,17 +38,6 @@ static void close_map(struct cv_layer *layer)
 	free(layer->state);
 }
 
-/* Behind the entries of each chunk's blocks comes that of its sector bitmap. */
-static uint64_t entry_of_block(const struct vhdx_map *m, uint64_t block)
-{
-	return block + block / m->ratio;
-}
-
-static uint64_t entry_of_bitmap(const struct vhdx_map *m, uint64_t chunk)
-{
-	return chunk * (m->ratio + 1) + m->ratio;
-}
-
 /* Holds the window of the BAT with an entry, which must be one of the region. */
 static bool hold_entry(struct vhdx_map *m, uint64_t entry, struct cv_err *err)
 {
@@ -68,11 +53,6 @@ static const cv_le64 *entry_at(const struct vhdx_map *m, uint64_t entry)
 	return (const cv_le64 *)m->bat.entries + (entry - m->bat.first);
 }
 
-static bool has_reserved_bits(uint64_t entry)
-{
-	return entry & ~(OFFSET_BITS | STATE_BITS);
-}
-
 /* May something of the file lie there? The end of a payload block may be cut off. */
 static bool is_possible(const struct vhdx_map *m, uint64_t off, uint64_t len)
 {
@@ -82,7 +62,7 @@ static bool is_possible(const struct vhdx_map *m, uint64_t off, uint64_t len)
 /* Where a chunk's sector bitmap lies; *off 0 if there is none that can be read. */
 static bool find_bitmap(struct vhdx_map *m, uint64_t chunk, uint64_t *off, struct cv_err *err)
 {
-	uint64_t index = entry_of_bitmap(m, chunk), entry = 0;
+	uint64_t index = cv_vhdx_entry_of_bitmap(m, chunk), entry = 0;
 	cv_le64 disk;
 
 	if (m->chunk != chunk && index < m->bat_entries) {
@@ -93,8 +73,8 @@ static bool find_bitmap(struct vhdx_map *m, uint64_t chunk, uint64_t *off, struc
 	}
 	if (m->chunk != chunk) {
 		m->chunk = chunk;
-		m->chunk_bitmap = entry & OFFSET_BITS;
-		if ((entry & STATE_BITS) != BITMAP_PRESENT || has_reserved_bits(entry) ||
+		m->chunk_bitmap = entry & VHDX_OFFSET_BITS;
+		if ((entry & VHDX_STATE_BITS) != VHDX_BITMAP_PRESENT || cv_vhdx_has_reserved_bits(entry) ||
 		    !cv_range_inside((struct cv_range){ m->chunk_bitmap, CV_VHDX_MIB }, m->source->size) ||
 		    !is_possible(m, m->chunk_bitmap, CV_VHDX_MIB))
 			m->chunk_bitmap = 0;
@@ -137,11 +117,11 @@ static bool add(struct cv_extents *list, uint64_t end, enum cv_extent_kind kind,
 static bool add_placed(struct vhdx_map *m, uint64_t block, uint64_t entry, uint64_t end, struct cv_extents *list,
 		       struct cv_err *err)
 {
-	enum meaning meaning = meanings[entry & STATE_BITS];
+	enum meaning meaning = meanings[entry & VHDX_STATE_BITS];
 	uint64_t guest = block * m->block_size, pos = cv_extents_end(list);
 	struct cv_vhd_block b = {
 		.at = { guest, cv_smaller(m->block_size, m->size - guest) },
-		.host = entry & OFFSET_BITS,
+		.host = entry & VHDX_OFFSET_BITS,
 		.limit = m->source->size,
 		.sector = m->sector,
 		.absent = meaning == MEANS_ZERO ? CV_EXTENT_ZERO : CV_EXTENT_PARENT,
@@ -162,16 +142,16 @@ static bool add_placed(struct vhdx_map *m, uint64_t block, uint64_t entry, uint6
 
 static bool cannot_be(const struct vhdx_map *m, uint64_t entry)
 {
-	enum meaning meaning = meanings[entry & STATE_BITS];
+	enum meaning meaning = meanings[entry & VHDX_STATE_BITS];
 
-	return has_reserved_bits(entry) || meaning == MEANS_NOTHING ||
+	return cv_vhdx_has_reserved_bits(entry) || meaning == MEANS_NOTHING ||
 	       (meaning == MEANS_PARTIAL && !m->differencing);
 }
 
 /* The blocks from this one on whose entries say the very same, as far as the BAT is held and the chunk goes. */
 static uint64_t same_from(const struct vhdx_map *m, uint64_t block)
 {
-	uint64_t first = entry_of_block(m, block), most = m->ratio - block % m->ratio, n = 1;
+	uint64_t first = cv_vhdx_entry_of_block(m, block), most = m->ratio - block % m->ratio, n = 1;
 
 	while (n < most && cv_bat_holds(&m->bat, first + n) &&
 	       !memcmp(entry_at(m, first + n), entry_at(m, first), sizeof(cv_le64)))
@@ -183,14 +163,14 @@ static uint64_t same_from(const struct vhdx_map *m, uint64_t block)
 static bool add_held(struct vhdx_map *m, uint64_t block, uint64_t end, struct cv_extents *list, struct cv_err *err)
 {
 	static const enum cv_extent_kind kinds[] = { [MEANS_PARENT] = CV_EXTENT_PARENT, [MEANS_ZERO] = CV_EXTENT_ZERO };
-	uint64_t entry = cv_le64_get(*entry_at(m, entry_of_block(m, block)));
-	enum meaning meaning = meanings[entry & STATE_BITS];
+	uint64_t entry = cv_le64_get(*entry_at(m, cv_vhdx_entry_of_block(m, block)));
+	enum meaning meaning = meanings[entry & VHDX_STATE_BITS];
 	bool bad = cannot_be(m, entry);
 
-	if (!bad && (meaning > MEANS_ZERO || (meaning == MEANS_ZERO && entry & OFFSET_BITS)))
+	if (!bad && (meaning > MEANS_ZERO || (meaning == MEANS_ZERO && entry & VHDX_OFFSET_BITS)))
 		return add_placed(m, block, entry, end, list, err);
 	end = cv_smaller(end, (block + same_from(m, block)) * m->block_size);
-	return add(list, end, bad ? CV_EXTENT_BAD : kinds[meaning], entry & OFFSET_BITS, err);
+	return add(list, end, bad ? CV_EXTENT_BAD : kinds[meaning], entry & VHDX_OFFSET_BITS, err);
 }
 
 static bool map_extents(struct cv_layer *layer, struct cv_range range, struct cv_extents *list, struct cv_err *err)
@@ -200,7 +180,7 @@ static bool map_extents(struct cv_layer *layer, struct cv_range range, struct cv
 
 	m->reads = 0;
 	while ((pos = cv_extents_end(list)) < end && !list->full) {
-		uint64_t block = pos / m->block_size, entry = entry_of_block(m, block);
+		uint64_t block = pos / m->block_size, entry = cv_vhdx_entry_of_block(m, block);
 
 		/* The specification asks for a BAT that covers the disk, so nobody can say what is missing in it. */
 		if (entry >= m->bat_entries)
@@ -214,4 +194,4 @@ static bool map_extents(struct cv_layer *layer, struct cv_range range, struct cv
 	return true;
 }
 
-const struct cv_layer_ops cv_layer_ops_vhdx = { open_map, map_extents, NULL, close_map, NULL };
+const struct cv_layer_ops cv_layer_ops_vhdx = { open_map, map_extents, NULL, close_map, cv_vhdx_map_describe };

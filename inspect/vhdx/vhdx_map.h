@@ -10,6 +10,11 @@
 #define VHDX_MAP_BITS (64u << 10)            /* bytes of a sector bitmap that are held: those of the largest block */
 #define VHDX_MAP_PLACES 4u
 
+/* Entries of the BAT: where, and in which state. */
+#define VHDX_STATE_BITS 7u
+#define VHDX_OFFSET_BITS (~(uint64_t)(CV_VHDX_MIB - 1))
+#define VHDX_BITMAP_PRESENT 6u
+
 struct vhdx_map {
 	struct cv_source *source;            /* of the layer; shows the log as replayed */
 	uint64_t size;                       /* of the disk */
@@ -27,8 +32,27 @@ struct vhdx_map {
 	unsigned reads;                      /* of tables, in the present call */
 };
 
+/* Behind the entries of each chunk's blocks comes that of its sector bitmap. */
+static inline uint64_t cv_vhdx_entry_of_block(const struct vhdx_map *m, uint64_t block)
+{
+	return block + block / m->ratio;
+}
+
+static inline uint64_t cv_vhdx_entry_of_bitmap(const struct vhdx_map *m, uint64_t chunk)
+{
+	return chunk * (m->ratio + 1) + m->ratio;
+}
+
+static inline bool cv_vhdx_has_reserved_bits(uint64_t entry)
+{
+	return entry & ~(VHDX_OFFSET_BITS | VHDX_STATE_BITS);
+}
+
 /* vhdx_map_open.c. False if the image cannot be mapped; fini is always fine. */
 bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err *err);
 void cv_vhdx_map_fini(struct vhdx_map *m);
+
+/* vhdx_map_describe.c: the entries and the bits for a guest offset. */
+bool cv_vhdx_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
 
 #endif

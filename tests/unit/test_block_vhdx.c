@@ -118,6 +118,7 @@ static void every_sector_of_a_chain_is_found_where_it_was_put(void **state)
 		}
 }
 
+/* The bitmap's entry comes behind those of its chunk; only here chunks are many. */
 /* The one extent that holds an offset. */
 static struct cv_extent extent_at(struct cv_layer *layer, uint64_t off)
 {
@@ -132,7 +133,39 @@ static struct cv_extent extent_at(struct cv_layer *layer, uint64_t off)
 	return e;
 }
 
-/* The bitmap's entry comes behind those of its chunk; only here chunks are many. */
+/* What the tables say in words, against where the bytes were put. */
+static void what_is_told_of_an_offset_is_what_was_put_there(void **state)
+{
+	uint32_t seed = 3, set = 0, clear = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct vhdx_spec *spec = &chains[i].layers[0];
+		struct built b;
+
+		build(&b, spec, 1, false, &seed);
+		for (unsigned n = 0; n < 400; n++) {
+			CV_AUTO(cv_text_fini) struct cv_text lines = { 0 };
+			uint64_t off = cv_test_random(&seed, (uint32_t)spec->size);
+			struct cv_err err = { CV_OK };
+			bool data = extent_at(b.layers[0], off).kind == CV_EXTENT_DATA, partial;
+
+			assert_true(b.layers[0]->ops->describe(b.layers[0], off, &lines, &err));
+			partial = strstr(cv_text_str(&lines), "partially present");
+			if (!partial) {
+				assert_int_equal(data, strstr(cv_text_str(&lines), "fully present") != NULL);
+				continue;
+			}
+			set += data;
+			clear += !data;
+			if (!strstr(cv_text_str(&lines), data ? "in the block: set in" : "in the block: not set in"))
+				fail_msg("%s, offset %" PRIu64 ": %s", chains[i].what, off, cv_text_str(&lines));
+		}
+		demolish(&b);
+	}
+	assert_true(set && clear);
+}
+
 static void blocks_around_the_borders_of_chunks_are_found(void **state)
 {
 	static const struct { uint32_t block, sector; uint64_t chunk; } cases[] = {
@@ -483,6 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(every_sector_of_a_chain_is_found_where_it_was_put),
+		IN_FOLDER(what_is_told_of_an_offset_is_what_was_put_there),
 		IN_FOLDER(blocks_around_the_borders_of_chunks_are_found),
 		IN_FOLDER(entries_that_cannot_be_true_are_bad_and_no_others),
 		IN_FOLDER(data_behind_the_end_of_a_cut_file_are_bad),

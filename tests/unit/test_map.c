@@ -298,6 +298,59 @@ static void a_place_shows_table_entries_and_bits(void **unused)
 	pull_down(&h);
 }
 
+/* What the image at a depth of the chain says about an offset. */
+static void assert_says(const struct house *h, const char *image, uint64_t offset, size_t depth, const char *const *lines)
+{
+	struct cv_map *map = NULL;
+	struct cv_map_place place;
+	struct cv_err err = { 0 };
+
+	fail_on(cv_map_at(h->graph, image_named(h, image), offset, &place, &map, &err), &err);
+	assert_true(depth < place.count);
+	for (; *lines; lines++)
+		if (!strstr(place.words[depth].detail, *lines))
+			fail_msg("%s at %" PRIu64 " does not say \"%s\":\n%s", image, offset, *lines,
+				 place.words[depth].detail);
+	cv_map_place_fini(&place);
+	cv_map_free(map);
+}
+
+#define SAYS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+/* Sectors 0 to 99 of blocks 1 and 19 are in the child; 2048 blocks share a bitmap, whose entry comes behind theirs. */
+static void a_place_in_a_vhdx_shows_entries_and_the_sector_bitmap(void **unused)
+{
+	struct house h = build("vhdx base.vhdx size=40M block=1M blocks=3,39\n"
+			       "vhdx leaf.avhdx parent=base.vhdx block=2M partial=1,19 sectors=100 blocks=2\n");
+
+	(void)unused;
+	assert_says(&h, "leaf.avhdx", 2 * MIB + 99 * 512, 0,
+		    SAYS("BAT entry 1 at offset ", "7: partially present, offset ",
+			 "BAT entry 2048 at offset ", "6: sector bitmap at offset ",
+			 "sector 99 of 4096 in the block: set", "bits of sectors 64 to 127: 11111111 11111111 11111111 "
+			 "11111111 11110000 00000000"));
+	assert_says(&h, "leaf.avhdx", 38 * MIB + 100 * 512, 0, SAYS("BAT entry 19 ", "sector 100 of 4096 in the block: not set"));
+	assert_says(&h, "leaf.avhdx", 4 * MIB, 0, SAYS("BAT entry 2 ", "6: fully present, offset "));
+	assert_says(&h, "leaf.avhdx", 0, 0, SAYS("BAT entry 0 ", ": 0000000000000000: not present\n"));
+	assert_says(&h, "leaf.avhdx", 38 * MIB, 1, SAYS("BAT entry 38 ", "not present\n"));
+	pull_down(&h);
+}
+
+static void a_place_in_a_qcow_shows_both_entries(void **unused)
+{
+	struct house h = build("qcow old.qcow size=8M blocks=0,1 compressed=3\nqcow2 q.qcow2 size=4M blocks=1\n");
+
+	(void)unused;
+	assert_says(&h, "old.qcow", 4096, 0, SAYS("L1 entry 0 at offset 48: ", ": L2 table at offset ", "L2 entry 1 at offset ",
+						  ": cluster at offset "));
+	assert_says(&h, "old.qcow", 3 * 4096, 0, SAYS("L2 entry 3 at offset ", ": compressed, ", " B at offset "));
+	assert_says(&h, "old.qcow", 2 * 4096, 0, SAYS("L2 entry 2 at offset ", ": 0000000000000000: no cluster\n"));
+	assert_says(&h, "old.qcow", 7 * MIB, 0, SAYS("L1 entry 3 at offset ", ": 0000000000000000: no L2 table\n"));
+	assert_says(&h, "q.qcow2", 0, 0, SAYS("L2 entry 0 at offset ", ": 0000000000000000: no cluster\n"));
+	assert_says(&h, "q.qcow2", 64 * KIB, 0, SAYS("L2 entry 1 at offset ", ": cluster at offset ", ", used once"));
+	pull_down(&h);
+}
+
 /* --- a process that lies ------------------------------------------------------------------------------- */
 
 static struct cv_map_head_layer two[2] = { { 10 * MIB, 512, 0 }, { 10 * MIB, 512, 0 } };
@@ -432,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_parent_that_cannot_be_mapped_ends_the_chain),
 		cmocka_unit_test(a_file_that_took_anothers_place_is_refused),
 		cmocka_unit_test(a_place_shows_table_entries_and_bits),
+		cmocka_unit_test(a_place_in_a_vhdx_shows_entries_and_the_sector_bitmap),
+		cmocka_unit_test(a_place_in_a_qcow_shows_both_entries),
 		cmocka_unit_test(a_process_that_lies_is_not_believed),
 		cmocka_unit_test(a_png_can_be_read_and_shows_the_map),
 	};
