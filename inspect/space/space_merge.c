@@ -208,35 +208,72 @@ static bool need_l2(struct cv_merge_job *j, uint64_t guest, struct cv_err *err)
 	return true;
 }
 
+/* Where a cluster of a QCOW2 target lies. */
+struct cluster {
+	bool placed, shared, part;       /* part: what is written of it is all that is written */
+	uint64_t host;
+};
+
+/* With subclusters some of them may have nothing in a cluster that is there: only its entry says where. */
+static bool find_cluster(struct cv_merge_job *j, uint64_t unit, struct cluster *c, struct cv_err *err)
+{
+	struct cv_qcow2_map *m = j->target->layer->state;
+	bool extended = m->tables.words_per_entry == 2;
+	const struct cv_extent *e = extent_at(j, unit);
+	uint64_t entry;
+
+	*c = (struct cluster){ .placed = e && e->placed && !e->compressed, .part = extended };
+	if (c->placed) {
+		c->host = e->host + (unit - e->at.off);
+		c->part |= e->kind == CV_EXTENT_DATA;
+	} else if (extended && !cv_qcow_tables_entry(&m->tables, unit, &entry, err)) {
+		return false;
+	} else if (extended && !(entry & QCOW2_L2_COMPRESSED) && entry & QCOW2_ENTRY_OFFSET) {
+		c->placed = true;
+		c->host = entry & QCOW2_ENTRY_OFFSET;
+	}
+	return !c->placed || is_shared(j, unit, &c->shared, err);
+}
+
+/* Version 2 has no zeros; without a backing file QEMU forgets the cluster instead. */
+static bool knows_zeros(const struct cv_qcow2_header *h)
+{
+	return h->version >= 3 || !h->backing_off;
+}
+
 /* One cluster of a QCOW2 target: part of it is written, or all of it becomes zeros. */
 static bool do_cluster(struct cv_merge_job *j, uint64_t unit, struct cv_range part, bool zero, struct cv_err *err)
 {
 	const struct cv_space_qcow2 *q = j->target->host.state;
-	const struct cv_extent *e = extent_at(j, unit);
-	bool placed = e && e->placed && !e->compressed, shared = false;
 	uint64_t cluster = q->map->cluster;
+	struct cluster c;
+	bool own, is_new;
 
-	if (!need_l2(j, unit, err) || (placed && !is_shared(j, unit, &shared, err)))
+	if (!need_l2(j, unit, err) || !find_cluster(j, unit, &c, err))
 		return false;
 	if (cv_merge_put_before(j, unit, cluster)) {
 		if (zero)
 			j->f->growth -= (int64_t)cluster;
 		return true;
 	}
-	if (zero && q->h.version >= 3) {
-		if (placed && !shared)
-			punch(j, e->host + (unit - e->at.off), cluster);
+	own = c.placed && !c.shared;
+	if (zero && knows_zeros(&q->h)) {
+		if (own)
+			punch(j, c.host, cluster);
 		return true;
 	}
-	if (placed && !shared && e->kind == CV_EXTENT_DATA) {
-		cv_merge_fill(j, &j->f->last_data, e->host + (part.off - e->at.off), part.len);
-	} else if (placed && !shared) {
-		cv_merge_fill(j, &j->f->last_data, e->host + (unit - e->at.off), cluster);
-	} else if (j->f->last_unit != unit + 1) {
-		j->f->fresh++;
-		cv_merge_grow(j, cluster);
-		j->f->last_unit = unit + 1;
+	if (own) {
+		cv_merge_fill(j, &j->f->last_data, c.host + (c.part ? part.off - unit : 0), c.part ? part.len : cluster);
+		return true;
 	}
+	is_new = j->f->last_unit != unit + 1;
+	j->f->fresh += is_new;
+	j->f->last_unit = unit + 1;
+	/* Of a new cluster with subclusters the file gets only those that are written. */
+	if (c.part && !c.shared)
+		cv_merge_grow(j, cv_merge_up(part.len, PAGE));
+	else if (is_new)
+		cv_merge_grow(j, cluster);
 	return true;
 }
 
