@@ -150,7 +150,7 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 		else if (c->marked.len && !(1u << cv_top(c) & (CV_RECORD_VIEWS | 1u << CV_VIEW_PLAN | 1u << CV_VIEW_RUN)))
 			cv_text_addf(&t, "%zu marked, %s   ", c->marked.len, cv_size_short(c->marked_bytes).s);
 		cv_views[cv_top(c)]->hint(c, &t);
-		cv_cells_elide(out, 1, y, out->w - 1, CV_INK_TEXT, cv_text_str(&t));
+		cv_cells_words(out, 1, y, out->w - 1, CV_INK_TEXT, cv_text_str(&t));
 	}
 	cv_text_fini(&t);
 }

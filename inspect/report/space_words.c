@@ -157,3 +157,23 @@ void cv_space_row_cure(struct cv_text *t, const struct cv_space *s, const struct
 		cure_none(t, s, row);
 	}
 }
+
+void cv_space_row_cure_short(struct cv_text *t, const struct cv_space_row *row)
+{
+	static const struct { const char *words; bool gains; } cures[CV_REMEDY_COUNT] = {
+		[CV_REMEDY_NONE] = { "nothing", false },
+		[CV_REMEDY_DELETE] = { "delete to trash", false },
+		[CV_REMEDY_DELETE_ABOVE] = { "delete orphans", false },
+		[CV_REMEDY_MERGE] = { "merge", true },
+		[CV_REMEDY_FLATTEN] = { "flatten", true },
+		[CV_REMEDY_FLATTEN_OTHERS] = { "flatten", true },
+		[CV_REMEDY_CHOOSE] = { "delete some", false },
+		[CV_REMEDY_REPAIR] = { "repair, convert", false },
+		[CV_REMEDY_DELETE_SNAPSHOTS] = { "delete snapshots", false },
+		[CV_REMEDY_SPARSIFY] = { "sparsify", true },
+	};
+
+	cv_text_add(t, cures[row->remedy].words);
+	if (cures[row->remedy].gains && row->known)
+		cv_text_addf(t, ": %s%s", row->net_bytes < 0 ? "-" : "", cv_size_short(magnitude(row->net_bytes)).s);
+}

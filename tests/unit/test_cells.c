@@ -104,6 +104,32 @@ static void long_text_loses_its_middle(void **state)
 	}
 }
 
+static void long_sentences_lose_their_last_words(void **state)
+{
+	static const struct elide_case rows[] = {
+		{ "its child has written", 22, true, "its child has written\n" },
+		{ "its child has written", 20, true, "its child has~\n" },
+		{ "its child has written", 14, true, "its child has~\n" },
+		{ "its child has written", 13, true, "its child~\n" },
+		{ "its child  has written", 12, false, "its child\xe2\x80\xa6\n" },
+		{ "unreadable words", 8, true, "unreada~\n" },
+		{ " unreadable", 6, true, " unre~\n" },
+		{ "\xe4\xb8\xad\xe6\x96\x87\xe7\xa3\x81", 4, false, "\xe4\xb8\xad\xe2\x80\xa6\n" },
+		{ "words", 2, true, "wo\n" },
+		{ "", 4, true, "\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct cv_cells c;
+
+		assert_true(cv_cells_init(&c, 24, 1, rows[i].ascii));
+		assert_true(cv_cells_words(&c, 0, 0, rows[i].w, CV_INK_TEXT, rows[i].text) <= rows[i].w);
+		assert_dump(&c, rows[i].expected);
+		cv_cells_fini(&c);
+	}
+}
+
 /* The buffer lies between two guards, and AddressSanitizer watches the rest. */
 static void drawing_outside_touches_nothing(void **state)
 {
@@ -116,6 +142,7 @@ static void drawing_outside_touches_nothing(void **state)
 			for (int y = -3; y < 6; y++) {
 				cv_cells_put(&c, x, y, 30, CV_INK_TEXT, "wide \xe4\xb8\xad\xe6\x96\x87 text");
 				cv_cells_elide(&c, x, y, 7, CV_INK_TEXT, "something rather long");
+				cv_cells_words(&c, x, y, 7, CV_INK_TEXT, "something rather long");
 				cv_cells_right(&c, x, y, 6, CV_INK_TEXT, "9.6G");
 				cv_cells_box(&c, (struct cv_area){ x, y, 12, 4 }, "title");
 				cv_cells_bar(&c, x, y, 9, 3, 7);
@@ -240,6 +267,7 @@ int main(void)
 		cmocka_unit_test(a_wide_character_is_never_cut_in_half),
 		cmocka_unit_test(combining_marks_stay_on_their_character),
 		cmocka_unit_test(long_text_loses_its_middle),
+		cmocka_unit_test(long_sentences_lose_their_last_words),
 		cmocka_unit_test(drawing_outside_touches_nothing),
 		cmocka_unit_test(a_frame_has_corners_sides_and_a_title),
 		cmocka_unit_test(bars_show_parts_of_any_size),

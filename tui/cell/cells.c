@@ -92,6 +92,11 @@ static int put_glyph(struct cv_cells *c, int x, int y, int room, enum cv_ink ink
 	return used;
 }
 
+static int glyph_columns(const struct cv_glyph *g)
+{
+	return g->escape[0] ? (int)strlen(g->escape) : g->width;
+}
+
 /* Puts the columns [skip, skip + max) of the text. A wide character cut in two by skip becomes a blank. */
 static int put_part(struct cv_cells *c, int x, int y, int skip, int max, enum cv_ink ink, const char *text)
 {
@@ -111,7 +116,7 @@ static int put_part(struct cv_cells *c, int x, int y, int skip, int max, enum cv
 		skip = 0;
 		if (put_glyph(c, x + used, y, max - used, ink, &g) == 0)
 			break;
-		used += g.escape[0] ? (int)strlen(g.escape) : g.width;
+		used += glyph_columns(&g);
 	}
 	return used < max ? used : max;
 }
@@ -152,6 +157,27 @@ int cv_cells_elide(struct cv_cells *c, int x, int y, int w, enum cv_ink ink, con
 	cv_cells_put(c, x + used, y, 1, ink, c->ascii ? "~" : "\xe2\x80\xa6");
 	used++;
 	return used + put_part(c, x + used, y, columns - (w - used), w - used, ink, text);
+}
+
+int cv_cells_words(struct cv_cells *c, int x, int y, int w, enum cv_ink ink, const char *text)
+{
+	size_t len = strlen(text), pos = 0;
+	int columns = 0, fit = w - 1;
+	bool in_word = false;
+	struct cv_glyph g;
+
+	if (cv_text_columns(text, c->ascii) <= w || w < 3)
+		return cv_cells_put(c, x, y, w, ink, text);
+	while (columns < w && cv_glyph_next(text, len, &pos, c->ascii, &g)) {
+		bool blank = g.ch == ' ' && !g.escape[0];
+
+		if (blank && in_word)
+			fit = columns;
+		in_word = !blank;
+		columns += glyph_columns(&g);
+	}
+	columns = cv_cells_put(c, x, y, fit, ink, text);
+	return columns + cv_cells_put(c, x + columns, y, 1, ink, c->ascii ? "~" : "\xe2\x80\xa6");
 }
 
 void cv_cells_fill(struct cv_cells *c, int x, int y, int count, enum cv_ink ink, uint32_t ch, char ascii)

@@ -46,6 +46,8 @@ int cv_cells_putf(struct cv_cells *c, int x, int y, int max, enum cv_ink ink, co
 void cv_cells_right(struct cv_cells *c, int x, int y, int w, enum cv_ink ink, const char *text);
 /* Text that is too long loses its middle. Returns the columns used. */
 int cv_cells_elide(struct cv_cells *c, int x, int y, int w, enum cv_ink ink, const char *text);
+/* Text that is too long loses its end, at a blank where there is one: for what is not a name. */
+int cv_cells_words(struct cv_cells *c, int x, int y, int w, enum cv_ink ink, const char *text);
 /* One character, count times. ascii stands in for ch in an ASCII buffer. */
 void cv_cells_fill(struct cv_cells *c, int x, int y, int count, enum cv_ink ink, uint32_t ch, char ascii);
 /* Gives the cells of a row another ink, or puts the cursor's reverse on them. */

@@ -158,7 +158,7 @@ static void draw_figures(const struct cv_console *c, struct cv_cells *out, int y
 		     cv_size_short(t->allocated).s, cv_size_short(freed).s,
 		     t->allocated ? 100.0 * (double)freed / (double)t->allocated : 0.0, cv_size_short(p->free_now).s,
 		     cv_size_short(p->free_now + freed).s);
-	cv_cells_elide(out, 0, y, out->w, CV_INK_TEXT, cv_text_str(&text));
+	cv_cells_words(out, 0, y, out->w, CV_INK_TEXT, cv_text_str(&text));
 	cv_text_fini(&text);
 }
 
@@ -175,7 +175,7 @@ static int draw_bars(const struct cv_console *c, struct cv_cells *out, int y, co
 		cv_cells_put(out, 1, y, 10, CV_INK_LABEL, classes[i].name);
 		cv_cells_right(out, 11, y, 7, CV_INK_TEXT, cv_size_short(bytes).s);
 		cv_cells_bar(out, 19, y, bar, bytes, t->allocated);
-		cv_cells_put(out, 20 + bar, y, out->w - 20 - bar, CV_INK_QUIET, classes[i].note);
+		cv_cells_words(out, 20 + bar, y, out->w - 20 - bar, CV_INK_QUIET, classes[i].note);
 		y++;
 	}
 	return y;
@@ -189,8 +189,8 @@ static struct columns columns_of(int w)
 {
 	struct columns x = { .image = 20 };
 
-	x.why = x.image + (w >= CV_WIDE_W ? 36 : w >= 76 ? 20 : 15);
-	x.cure = x.why + (w >= CV_WIDE_W ? 34 : 25);
+	x.why = x.image + (w >= CV_WIDE_W ? 36 : w >= 76 ? 19 : 15);
+	x.cure = w >= CV_WIDE_W ? x.why + 34 : w >= 76 ? x.why + 24 : w;
 	return x;
 }
 
@@ -208,12 +208,16 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t i,
 	cv_cells_elide(out, x.image, y, x.why - x.image - 1, CV_INK_TEXT, cv_text_str(&t));
 	cv_text_clear(&t);
 	cv_space_row_why(&t, c->space.space, row);
-	cv_cells_elide(out, x.why, y, (x.cure < out->w ? x.cure : out->w + 1) - x.why - 1, CV_INK_TEXT,
+	cv_cells_words(out, x.why, y, (x.cure < out->w ? x.cure : out->w + 1) - x.why - 1, CV_INK_TEXT,
 		       cv_text_str(&t));
 	cv_text_clear(&t);
 	cv_space_row_cure(&t, c->space.space, row);
+	if (cv_text_columns(cv_text_str(&t), out->ascii) > out->w - x.cure) {
+		cv_text_clear(&t);
+		cv_space_row_cure_short(&t, row);
+	}
 	if (x.cure < out->w)
-		cv_cells_elide(out, x.cure, y, out->w - x.cure, CV_INK_TEXT, cv_text_str(&t));
+		cv_cells_words(out, x.cure, y, out->w - x.cure, CV_INK_TEXT, cv_text_str(&t));
 	cv_text_fini(&t);
 }
 
