@@ -60,16 +60,44 @@ mkdir "$many"
 cp "$repo"/* "$many"
 for i in $(seq 200); do cp "$repo/leaf" "$many/leaf$i"; done
 
-# A signal while blocks are looked at: the process that does that is held, so that there is time for it.
-"$CHAINVIEW" space "$many" --refs=none --progress=always >"$work/.out" 2>"$work/log" &
-pid=$!
-while kill -0 $pid 2>/dev/null && ! [ -s "$work/log" ]; do
-	for child in $(pgrep -P $pid); do kill -STOP "$child"; done
+# A signal while blocks are looked at. They soon are, so the process that does it is held: the first one after those of
+# the scan have gone. That it was the right one shows in the line of progress; whoever comes too late tries again.
+held()
+{
+	local before='' gone='' child kids=() line
+	while kill -0 "$1" 2>/dev/null; do
+		kids=()
+		{ read -r -a kids <"/proc/$1/task/$1/children"; } 2>/dev/null
+		if [ ${#kids[@]} -eq 0 ]; then
+			gone=$before
+		elif [ -z "$gone" ]; then
+			before=yes
+		else
+			break
+		fi
+	done
+	for child in "${kids[@]}"; do kill -STOP "$child" 2>/dev/null; done
+	for ((line = 0; line < 300; line++)); do
+		grep -q '^looking at blocks: 0%, 0 of 1 trees, 0 of 202 images' "$work/log" && return 0
+		kill -0 "$1" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	for child in "${kids[@]}"; do kill -CONT "$child" 2>/dev/null; done
+	return 1
+}
+for ((try = 0; try < 20; try++)); do
+	"$CHAINVIEW" space "$many" --refs=none --progress=always >"$work/.out" 2>"$work/log" &
+	pid=$!
+	held $pid && break
+	wait $pid
+	pid=
 done
-kill -INT $pid 2>/dev/null
 status=0
-wait $pid || status=$?
-echo "# status $status"
+if [ -n "$pid" ]; then
+	kill -INT $pid
+	wait $pid || status=$?
+fi
+echo "# status $status, after $((try + 1)) of 20 attempts"
 verdict "Ctrl-C ends with 32" $((status != 32))
 has "with what is known until then" '202 images not computed, because this was stopped' "$work/.out"
 lacks "and without a line for each that is not" 'not computed: cancelled' "$work/.out"
