@@ -132,6 +132,16 @@ struct cv_map_sight {
 	char glyph;                  /* '.' 'z' '0'-'9' 'a'-'y' '+' 'X' '!' */
 };
 CV_API struct cv_map_sight cv_map_cell_sight(const struct cv_map_model *model, size_t cell, enum cv_map_basis basis);
+/* An offset in the largest unit that gives a whole number: "3968M". */
+CV_API void cv_map_add_exact(struct cv_text *out, uint64_t offset);
+/*
+ * Where a row of so many cells begins, in at most CV_MAP_LABEL columns: in the unit of the end of the map, with
+ * decimals; where these do not tell neighbours apart exactly, and if that is too long from the beginning of the map on: "+64K".
+ */
+#define CV_MAP_LABEL 7
+CV_API void cv_map_add_label(struct cv_text *out, const struct cv_map_model *model, size_t columns, size_t row,
+			     unsigned decimals);
+
 /* '0' to '9', 'a' to 'y', '+' above 34. */
 CV_API char cv_map_glyph(uint32_t depth);
 /* Step 0 (near) to CV_MAP_STEPS - 1 (deep) of the ramp of colours, for a chain of so many layers. */

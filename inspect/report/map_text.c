@@ -8,7 +8,7 @@
 #include "inspect/report/words.h"
 
 #define LINES 12u
-#define LABEL 8u                 /* columns in front of the cells */
+#define LABEL (CV_MAP_LABEL + 1u)        /* columns in front of the cells */
 #define USUAL_WIDTH 80u
 #define WIDEST 128u              /* cells in a line */
 #define NARROWEST 16u
@@ -46,16 +46,13 @@ static bool put_text(struct cv_text *t, const struct cv_sink *sink)
 	return ok;
 }
 
-/* An offset in the unit of the last one, so that a column of them can be compared. */
-static void add_offset(struct cv_text *t, uint64_t offset, uint64_t end)
+static void add_label(struct cv_text *t, const struct cv_map_model *m, size_t columns, size_t row)
 {
-	static const char units[] = "BKMGTPE";
-	unsigned unit = 0;
+	CV_AUTO(cv_text_fini) struct cv_text label = { 0 };
 
-	while (end >> 10 * (unit + 1) && unit + 2 < sizeof units)
-		unit++;
-	cv_text_addf(t, "%*.*f%c ", (int)LABEL - 2, unit ? 2 : 0, (double)offset / (double)(UINT64_C(1) << 10 * unit),
-		     units[unit]);
+	cv_map_add_label(&label, m, columns, row, 2);
+	cv_text_addf(t, "%*s ", CV_MAP_LABEL, cv_text_str(&label));
+	t->failed |= label.failed;
 }
 
 static bool write_cells(const struct cv_map_model *m, const struct cv_style *style, size_t columns,
@@ -67,7 +64,7 @@ static bool write_cells(const struct cv_map_model *m, const struct cv_style *sty
 		struct cv_map_sight sight = cv_map_cell_sight(m, i, CV_MAP_DEEPEST);
 
 		if (i % columns == 0)
-			add_offset(&t, m->range.off + i * m->cell_bytes, m->range.off + m->range.len);
+			add_label(&t, m, columns, i / columns);
 		add_cell(&t, &sight, m->layer_count, style->color);
 		if (i % columns != columns - 1 && i + 1 < m->cell_count)
 			continue;

@@ -144,3 +144,47 @@ void cv_map_add_scale(struct cv_text *t, const struct cv_map_view *v, size_t col
 		     cv_size_short(m->range.len).s, m->cell_count < columns ? m->cell_count : columns, lines,
 		     cv_size_short(m->cell_bytes).s);
 }
+
+static const char units[] = "BKMGTPE";
+enum { LARGEST = sizeof units - 2 };
+
+/* The largest unit of which the number is a multiple. */
+static unsigned whole_unit(uint64_t n)
+{
+	unsigned unit = n ? (unsigned)__builtin_ctzll(n) / 10 : 0;
+
+	return unit < LARGEST ? unit : LARGEST;
+}
+
+void cv_map_add_exact(struct cv_text *out, uint64_t offset)
+{
+	unsigned unit = whole_unit(offset);
+
+	cv_text_addf(out, "%" PRIu64 "%c", offset >> 10 * unit, units[unit]);
+}
+
+void cv_map_add_label(struct cv_text *out, const struct cv_map_model *model, size_t columns, size_t row,
+		      unsigned decimals)
+{
+	uint64_t step = columns * model->cell_bytes, from = row * step, off = model->range.off + from;
+	uint64_t end = model->range.off + model->range.len, least = UINT64_C(1), whole = step | model->range.off;
+	unsigned unit = 0;
+	CV_AUTO(cv_text_fini) struct cv_text exact = { 0 };
+
+	while (unit < LARGEST && end >> 10 * (unit + 1))
+		unit++;
+	for (unsigned i = 0; i < decimals; i++)
+		least *= 10;
+	if (!unit || step >= (UINT64_C(1) << 10 * unit) / least) {
+		cv_text_addf(out, "%.*f%c", unit ? (int)decimals : 0, (double)off / (double)(UINT64_C(1) << 10 * unit),
+			     units[unit]);
+		return;
+	}
+	cv_text_addf(&exact, "%" PRIu64 "%c", off >> 10 * whole_unit(whole), units[whole_unit(whole)]);
+	if (exact.len > CV_MAP_LABEL) {
+		cv_text_clear(&exact);
+		cv_text_addf(&exact, "+%" PRIu64 "%c", from >> 10 * whole_unit(step), units[whole_unit(step)]);
+	}
+	cv_text_add(out, cv_text_str(&exact));
+	out->failed |= exact.failed;
+}

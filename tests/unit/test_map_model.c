@@ -193,6 +193,42 @@ static void glyphs_and_steps_run_from_near_to_deep(void **unused)
 		}
 }
 
+#define KIB UINT64_C(1024)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+static void labels_of_rows_tell_neighbours_apart(void **state)
+{
+	static const struct { uint64_t off, len; size_t cells, columns; unsigned decimals; const char *label[3]; } rows[] = {
+		{ 0, 40 * GIB, 640, 64, 1, { "0.0G", "4.0G", "8.0G" } },
+		{ 0, 40 * GIB, 640, 64, 2, { "0.00G", "4.00G", "8.00G" } },
+		{ 3968 * MIB, 640 * MIB, 640, 64, 1, { "3968M", "4032M", "4096M" } },
+		{ 4 * GIB, 64 * MIB, 512, 64, 2, { "4096M", "4104M", "4112M" } },
+		{ 15 * TIB + 64 * KIB, 64 * MIB, 1024, 64, 1, { "+0M", "+4M", "+8M" } },
+		{ 15 * TIB, 512 * KIB, 1024, 64, 2, { "+0K", "+32K", "+64K" } },
+		{ 512, 1536, 4, 2, 2, { "0.50K", "1.50K" } },
+		{ 0, 1000, 4, 1, 2, { "0B", "512B" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		struct cv_map_model m;
+		struct cv_err err = { 0 };
+
+		assert_true(cv_map_model_init(&m, (struct cv_range){ rows[i].off, rows[i].len }, 1, rows[i].cells,
+					      UINT32_MAX, &err));
+		for (size_t k = 0; k < CV_COUNT(rows[i].label) && rows[i].label[k]; k++) {
+			CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+			cv_map_add_label(&t, &m, rows[i].columns, k, rows[i].decimals);
+			assert_string_equal(cv_text_str(&t), rows[i].label[k]);
+			assert_true(t.len <= CV_MAP_LABEL);
+		}
+		cv_map_model_fini(&m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +238,7 @@ int main(void)
 		cmocka_unit_test(a_merge_that_is_too_deep_is_refused),
 		cmocka_unit_test(a_huge_disk_and_a_deep_chain_fit_into_a_small_model),
 		cmocka_unit_test(glyphs_and_steps_run_from_near_to_deep),
+		cmocka_unit_test(labels_of_rows_tell_neighbours_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -5,7 +5,7 @@
  */
 #include "tui/console_model.h"
 
-#define LABEL_W 8
+#define LABEL_W (CV_MAP_LABEL + 1)
 #define NAME_W 28
 
 /* The image that a depth of what is drawn stands for. */
@@ -34,18 +34,13 @@ static enum cv_ink ink_of(const struct cv_map_model *m, struct cv_map_sight sigh
 	}
 }
 
-/* An offset in the unit of the end, so that a column of them can be compared. */
-static void draw_offset(struct cv_cells *out, int y, uint64_t offset, uint64_t end)
+static void draw_label(const struct cv_map_model *m, struct cv_cells *out, int y, size_t columns, size_t row)
 {
-	static const char units[] = "BKMGTPE";
-	unsigned unit = 0;
-	char text[32];
+	struct cv_text t = { 0 };
 
-	while (end >> 10 * (unit + 1) && unit + 2 < sizeof units)
-		unit++;
-	snprintf(text, sizeof text, "%.*f%c", unit ? 1 : 0, (double)offset / (double)(UINT64_C(1) << 10 * unit),
-		 units[unit]);
-	cv_cells_right(out, 0, y, LABEL_W - 1, CV_INK_QUIET, text);
+	cv_map_add_label(&t, m, columns, row, 1);
+	cv_cells_right(out, 0, y, LABEL_W - 1, CV_INK_QUIET, cv_text_str(&t));
+	cv_text_fini(&t);
 }
 
 /* What lies behind the place that the job has come to is not read yet. */
@@ -69,7 +64,7 @@ static int draw_cells(const struct cv_console *c, struct cv_cells *out, int y, i
 	size_t columns = c->map.columns ? c->map.columns : 1;
 
 	for (size_t i = 0; i < m->cell_count && y < bottom; i += columns, y++) {
-		draw_offset(out, y, m->range.off + i * m->cell_bytes, m->range.off + m->range.len);
+		draw_label(m, out, y, columns, i / columns);
 		for (size_t k = 0; k < columns && i + k < m->cell_count; k++)
 			draw_cell(c, out, LABEL_W + (int)k, y, i + k);
 	}
@@ -84,8 +79,10 @@ static void draw_scale(const struct cv_console *c, struct cv_cells *out, int y)
 	struct cv_text t = { 0 };
 
 	cv_text_addf(&t, "%s", cv_size_short(m->range.len).s);
-	if (m->range.len < c->map.size)
-		cv_text_addf(&t, " from %s", cv_size_short(m->range.off).s);
+	if (m->range.len < c->map.size) {
+		cv_text_add(&t, " from ");
+		cv_map_add_exact(&t, m->range.off);
+	}
 	cv_text_addf(&t, " as %zu x %zu cells of %s; a cell shows its %s", columns,
 		     (m->cell_count + columns - 1) / columns, cv_size_short(m->cell_bytes).s, basis[c->map.basis]);
 	cv_cells_elide(out, 0, y, out->w, CV_INK_TEXT, cv_text_str(&t));
