@@ -62,7 +62,7 @@ CV_API struct cv_size_text cv_size_short(uint64_t bytes);
 struct cv_size_long { char s[48]; };
 CV_API struct cv_size_long cv_size_full(uint64_t bytes);
 
-/* Reads "10G", "10GiB" (IEC), "10GB" (SI), "512"; false when it is not a size or does not fit. */
+/* Reads "10G", "10GiB" (IEC), "10GB" (SI), "512", "0x200"; false when it is not a size or does not fit. */
 CV_API bool cv_size_parse(const char *text, uint64_t *bytes);
 
 /* RFC 3339 in UTC: "2026-11-20T10:42:01Z". Years outside 0..9999 give "@<seconds>". */

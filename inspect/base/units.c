@@ -77,6 +77,10 @@ bool cv_size_parse(const char *text, uint64_t *bytes)
 	if (text[0] < '0' || text[0] > '9')
 		return false;
 	errno = 0;
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+		*bytes = strtoull(text, &end, 16);
+		return !errno && end > text + 2 && !*end;
+	}
 	n = strtoull(text, &end, 10);
 	if (errno || !read_unit(end, &power, &base))
 		return false;

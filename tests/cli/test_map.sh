@@ -49,6 +49,11 @@ has "a range is mapped alone" '"extents":\[\{"start":4194304,"length":4096,"dept
 ends "a range behind the end is a usage error" 16 "$CHAINVIEW" map --refs=none --range 1T leaf.vhd
 ends "a range has to make sense" 16 "$CHAINVIEW" map --refs=none --range 4M-1M leaf.vhd
 ends "one image at a time" 16 "$CHAINVIEW" map --refs=none leaf.vhd base.vhd
+must "an offset may be hexadecimal, as findings give it" "$CHAINVIEW" map --refs=none --at 0x400000 leaf.vhd
+has "it is the same one" '^offset 4194304: hops 0 = leaf.vhd' "$work/.out"
+ends "a picture and JSON do not share the output" 16 "$CHAINVIEW" map --refs=none --json --svg - leaf.vhd
+ends "nor do two pictures" 16 "$CHAINVIEW" map --refs=none --svg - --png - leaf.vhd
+must "a picture in a file may have JSON beside it" "$CHAINVIEW" map --refs=none --json --svg "$work/beside.svg" leaf.vhd
 ends "--at stands alone" 16 "$CHAINVIEW" map --refs=none --at 0 --svg x.svg leaf.vhd
 
 # --- pictures ------------------------------------------------------------------------------------------------

@@ -136,9 +136,10 @@ static void sizes_are_short_full_and_read_back(void **state)
 	};
 	static const struct { const char *text; uint64_t n; } good[] = {
 		{ "0", 0 }, { "512", 512 }, { "10G", 10ull << 30 }, { "10GiB", 10ull << 30 }, { "10GB", 10000000000ull },
-		{ "4k", 4096 }, { "1B", 1 }, { "15E", 15ull << 60 },
+		{ "4k", 4096 }, { "1B", 1 }, { "15E", 15ull << 60 }, { "0x10078", 65656 }, { "0X1b", 27 }, { "0xffffffffffffffff", UINT64_MAX },
 	};
-	static const char *const bad[] = { "", "G", "-1", "1Q", "1GG", "1GiBx", "16E", "99999999999999999999", "1 G", "1BB" };
+	static const char *const bad[] = { "", "G", "-1", "1Q", "1GG", "1GiBx", "16E", "99999999999999999999", "1 G", "1BB",
+					   "0x", "0x1G", "0x-1", "0x 1", "0x10000000000000000", "x10", "00x1" };
 	uint64_t n;
 
 	(void)state;

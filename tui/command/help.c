@@ -27,7 +27,7 @@ static void program_help(struct cv_text *out)
 {
 	cv_text_add(out, "Usage: chainview [OPTIONS] [COMMAND] [ARGS]\n"
 			 "       chainview [REPO...]          the console on a terminal, else the trees\n\n"
-			 "Shows, explains and checks snapshot chains of VHD, QCOW2 and raw images.\n\nCommands:\n");
+			 "Shows, explains and checks snapshot chains of VHD, VHDX, QCOW, QCOW2 and raw images.\n\nCommands:\n");
 	for (size_t i = 0; cv_commands[i]; i++) {
 		const struct cv_command *c = cv_commands[i];
 

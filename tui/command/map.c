@@ -20,7 +20,7 @@ static bool set_at(struct cv_settings *s, const char *value, struct cv_err *err)
 {
 	s->map.has_at = true;
 	return cv_size_parse(value, &s->map.at) ||
-	       cv_fail(err, CV_EUSAGE, "--at takes an offset in bytes, such as 21474836480 or 20G");
+	       cv_fail(err, CV_EUSAGE, "--at takes an offset in bytes, such as 21474836480, 0x500000000 or 20G");
 }
 
 /* START+LENGTH, START-END or START. */
@@ -305,6 +305,13 @@ static void fini(struct run *r)
 	free(r->kept.at);
 }
 
+static int to_stdout(const struct cv_session *s)
+{
+	const struct cv_map_settings *m = &s->settings.map;
+
+	return (m->svg && !strcmp(m->svg, "-")) + (m->png && !strcmp(m->png, "-")) + s->settings.json;
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	struct run r = { .s = s };
@@ -316,6 +323,8 @@ static int run(struct cv_session *s, int argc, char **argv)
 	if (s->settings.map.has_at && (s->settings.map.svg || s->settings.map.png || s->settings.map.plan ||
 				       s->settings.map.range.len || s->settings.map.range.off))
 		return cv_command_usage(s, "--at goes with none of --range, --plan-coalesce, --svg and --png");
+	if (to_stdout(s) > 1)
+		return cv_command_usage(s, "only one of JSON, --svg and --png can go to standard output");
 	if (cv_targets_add(s, argv, 1, &target, &r.err) && cv_session_run(s, &r.err) &&
 	    cv_target_find(&target, s, &r.image, &r.err) && (s->settings.map.has_at ? look_at(&r) : walk(&r)))
 		status = report(&r);
