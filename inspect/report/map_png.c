@@ -63,6 +63,14 @@ static void draw_box(struct canvas *c, unsigned x, unsigned y, struct cv_map_sig
 		write_char(c, x + 2, y, sight.glyph, 0xffffff);
 }
 
+static void write_label(struct canvas *c, const struct cv_map_model *m, size_t label_row)
+{
+	CV_AUTO(cv_text_fini) struct cv_text label = { 0 };
+
+	cv_map_add_label(&label, m, (size_t)COLUMNS * CV_MAP_LABELLED, label_row, 2);
+	write_right(c, MARGIN + LABELS - 6, c->y, cv_text_str(&label));
+}
+
 static void draw_cells(struct canvas *c, const struct cv_map_model *m)
 {
 	for (size_t i = 0; i < m->cell_count; i++) {
@@ -70,8 +78,8 @@ static void draw_cells(struct canvas *c, const struct cv_map_model *m)
 
 		if (!column && i)
 			c->y += CELL;
-		if (!column && i / COLUMNS % 4 == 0)
-			write_right(c, MARGIN + LABELS - 6, c->y, cv_size_short(m->range.off + i * m->cell_bytes).s);
+		if (!column && i / COLUMNS % CV_MAP_LABELLED == 0)
+			write_label(c, m, i / COLUMNS / CV_MAP_LABELLED);
 		draw_box(c, MARGIN + LABELS + (unsigned)column * CELL, c->y, cv_map_cell_sight(m, i, CV_MAP_DEEPEST),
 			 m->layer_count);
 	}

@@ -63,15 +63,22 @@ static bool looks_same(struct cv_map_sight a, struct cv_map_sight b)
 	return a.look == b.look && (a.look != CV_MAP_LOOK_DEPTH || a.depth == b.depth);
 }
 
+static void add_label(struct drawing *d, const struct cv_map_model *m, size_t label_row)
+{
+	CV_AUTO(cv_text_fini) struct cv_text label = { 0 };
+
+	cv_map_add_label(&label, m, (size_t)COLUMNS * CV_MAP_LABELLED, label_row, 2);
+	add_text(d, LABELS + MARGIN - 6, d->y + CELL - 1, " text-anchor=\"end\"", cv_text_str(&label));
+}
+
 static void add_cells(struct drawing *d, const struct cv_map_model *m)
 {
 	for (size_t i = 0; i < m->cell_count && d->ok;) {
 		struct cv_map_sight sight = cv_map_cell_sight(m, i, CV_MAP_DEEPEST);
 		size_t first = i, column = i % COLUMNS;
 
-		if (!column && i / COLUMNS % 4 == 0)
-			add_text(d, LABELS + MARGIN - 6, d->y + CELL - 1, " text-anchor=\"end\"",
-				 cv_size_short(m->range.off + i * m->cell_bytes).s);
+		if (!column && i / COLUMNS % CV_MAP_LABELLED == 0)
+			add_label(d, m, i / COLUMNS / CV_MAP_LABELLED);
 		for (i++; i < m->cell_count && i % COLUMNS; i++)
 			if (!looks_same(sight, cv_map_cell_sight(m, i, CV_MAP_DEEPEST)))
 				break;

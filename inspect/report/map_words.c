@@ -135,16 +135,6 @@ void cv_map_add_plan(struct cv_text *t, const struct cv_map_view *v)
 	cv_map_add_figures(t, v->planned);
 }
 
-void cv_map_add_scale(struct cv_text *t, const struct cv_map_view *v, size_t columns)
-{
-	const struct cv_map_model *m = v->model;
-	size_t lines = (m->cell_count + columns - 1) / columns;
-
-	cv_text_addf(t, "%s as %zu x %zu cells of %s; a cell shows its deepest block, in hops",
-		     cv_size_short(m->range.len).s, m->cell_count < columns ? m->cell_count : columns, lines,
-		     cv_size_short(m->cell_bytes).s);
-}
-
 static const char units[] = "BKMGTPE";
 enum { LARGEST = sizeof units - 2 };
 
@@ -163,28 +153,82 @@ void cv_map_add_exact(struct cv_text *out, uint64_t offset)
 	cv_text_addf(out, "%" PRIu64 "%c", offset >> 10 * unit, units[unit]);
 }
 
+void cv_map_add_scale(struct cv_text *t, const struct cv_map_view *v, size_t columns)
+{
+	const struct cv_map_model *m = v->model;
+	size_t lines = (m->cell_count + columns - 1) / columns;
+
+	cv_text_add(t, cv_size_short(m->range.len).s);
+	if (m->range.off) {
+		cv_text_add(t, " from ");
+		cv_map_add_exact(t, m->range.off);
+	}
+	cv_text_addf(t, " as %zu x %zu cells of %s; a cell shows its deepest block, in hops",
+		     m->cell_count < columns ? m->cell_count : columns, lines, cv_size_short(m->cell_bytes).s);
+}
+
+/* The unit in which a number is at least 1, if there is one. */
+static unsigned unit_of(uint64_t n)
+{
+	unsigned unit = 0;
+
+	while (unit < LARGEST && n >> 10 * (unit + 1))
+		unit++;
+	return unit;
+}
+
+static void add_decimal(struct cv_text *out, uint64_t n, unsigned unit, unsigned decimals)
+{
+	cv_text_addf(out, "%.*f%c", unit ? (int)decimals : 0, (double)n / (double)(UINT64_C(1) << 10 * unit), units[unit]);
+}
+
+/* Numbers up to end that are to be told apart, and the columns that there are for one. */
+struct scale { uint64_t end, step; size_t room; };
+
+/* With as many decimals as there is room for; false if these do not show a step. */
+static bool show_decimal(struct cv_text *out, uint64_t n, const struct scale *s, unsigned decimals)
+{
+	CV_AUTO(cv_text_fini) struct cv_text longest = { 0 };
+	unsigned unit = unit_of(s->end);
+	uint64_t parts = 1;
+
+	for (;; decimals--) {
+		cv_text_clear(&longest);
+		add_decimal(&longest, s->end, unit, decimals);
+		if (longest.len <= s->room || !decimals)
+			break;
+	}
+	for (unsigned i = 0; i < decimals; i++)
+		parts *= 10;
+	if (unit && s->step < (UINT64_C(1) << 10 * unit) / parts)
+		return false;
+	add_decimal(out, n, unit, decimals);
+	return true;
+}
+
+/* In whole numbers of a unit; false if there is no room for the last one. */
+static bool show_whole(struct cv_text *out, uint64_t n, const struct scale *s, unsigned unit)
+{
+	CV_AUTO(cv_text_fini) struct cv_text longest = { 0 };
+
+	cv_text_addf(&longest, "%" PRIu64 "%c", s->end >> 10 * unit, units[unit]);
+	if (longest.len > s->room)
+		return false;
+	cv_text_addf(out, "%" PRIu64 "%c", n >> 10 * unit, units[unit]);
+	return true;
+}
+
 void cv_map_add_label(struct cv_text *out, const struct cv_map_model *model, size_t columns, size_t row,
 		      unsigned decimals)
 {
-	uint64_t step = columns * model->cell_bytes, from = row * step, off = model->range.off + from;
-	uint64_t end = model->range.off + model->range.len, least = UINT64_C(1), whole = step | model->range.off;
-	unsigned unit = 0;
-	CV_AUTO(cv_text_fini) struct cv_text exact = { 0 };
+	uint64_t step = columns * model->cell_bytes, from = row * step, off = model->range.off;
+	struct scale disk = { off + model->range.len, step, CV_MAP_LABEL };
+	struct scale map = { model->range.len, step, CV_MAP_LABEL - 1 };
 
-	while (unit < LARGEST && end >> 10 * (unit + 1))
-		unit++;
-	for (unsigned i = 0; i < decimals; i++)
-		least *= 10;
-	if (!unit || step >= (UINT64_C(1) << 10 * unit) / least) {
-		cv_text_addf(out, "%.*f%c", unit ? (int)decimals : 0, (double)off / (double)(UINT64_C(1) << 10 * unit),
-			     units[unit]);
+	if (show_decimal(out, off + from, &disk, decimals) || show_whole(out, off + from, &disk, whole_unit(step | off)))
 		return;
-	}
-	cv_text_addf(&exact, "%" PRIu64 "%c", off >> 10 * whole_unit(whole), units[whole_unit(whole)]);
-	if (exact.len > CV_MAP_LABEL) {
-		cv_text_clear(&exact);
-		cv_text_addf(&exact, "+%" PRIu64 "%c", from >> 10 * whole_unit(step), units[whole_unit(step)]);
-	}
-	cv_text_add(out, cv_text_str(&exact));
-	out->failed |= exact.failed;
+	/* A map has few rows, so that the unit of its length tells them apart. */
+	cv_text_add(out, "+");
+	if (!show_whole(out, from, &map, whole_unit(step)))
+		show_decimal(out, from, &map, 2);
 }

@@ -5,6 +5,9 @@
 
 #include <chainview/map.h>
 
+/* One of so many rows of a picture has a label. */
+#define CV_MAP_LABELLED 4
+
 /* "data", "zero", "unallocated", "bad". */
 const char *cv_map_kind_name(enum cv_extent_kind kind);
 

@@ -70,6 +70,10 @@ else
 fi
 has "the SVG has a legend" '>middle.vhd</text>' "$work/p.svg"
 has "the PNG is one" 'PNG' "$work/p.png"
+"$CHAINVIEW" map --refs=none --svg - --range 4M+64K leaf.vhd >"$out"
+has "a part in a picture says where it begins" '>64K from 4M as 96 x 2 cells of 512; ' "$out"
+"$CHAINVIEW" map --refs=none --svg - --range 8M+256K leaf.vhd >"$out"
+has "rows of a picture of a part have labels that differ" '>8\.19M</text>' "$out"
 "$CHAINVIEW" map --refs=none --svg - leaf.vhd >"$out"
 must "- is standard output" cmp "$out" "$work/p.svg"
 cp leaf.vhd 'a<b&"c.vhd'

@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <chainview/map.h>
+#include "tests/support/run.h"
 
 static void fail_on(bool ok, const struct cv_err *err)
 {
@@ -207,6 +209,7 @@ static void labels_of_rows_tell_neighbours_apart(void **state)
 		{ 4 * GIB, 64 * MIB, 512, 64, 2, { "4096M", "4104M", "4112M" } },
 		{ 15 * TIB + 64 * KIB, 64 * MIB, 1024, 64, 1, { "+0M", "+4M", "+8M" } },
 		{ 15 * TIB, 512 * KIB, 1024, 64, 2, { "+0K", "+32K", "+64K" } },
+		{ 4 * GIB, 64 * MIB, 4128, 96, 2, { "+0K", "+1536K", "+3072K" } },
 		{ 512, 1536, 4, 2, 2, { "0.50K", "1.50K" } },
 		{ 0, 1000, 4, 1, 2, { "0B", "512B" } },
 	};
@@ -223,7 +226,36 @@ static void labels_of_rows_tell_neighbours_apart(void **state)
 
 			cv_map_add_label(&t, &m, rows[i].columns, k, rows[i].decimals);
 			assert_string_equal(cv_text_str(&t), rows[i].label[k]);
-			assert_true(t.len <= CV_MAP_LABEL);
+		}
+		cv_map_model_fini(&m);
+	}
+}
+
+/* Whatever is zoomed into, as the text, the console and the pictures do it. */
+static void labels_differ_and_fit_everywhere(void **state)
+{
+	static const struct { size_t columns, rows; unsigned decimals; } shapes[] = { { 64, 12, 2 }, { 128, 30, 1 }, { 96, 43, 2 } };
+	uint32_t seed = 77;
+
+	(void)state;
+	for (unsigned n = 0; n < 3000; n++) {
+		size_t shape = n % CV_COUNT(shapes), columns = shapes[shape].columns;
+		uint64_t len = UINT64_C(512) << cv_test_random(&seed, 40), off = cv_test_random(&seed, 1u << 30) * UINT64_C(512);
+		char last[32] = "";
+		struct cv_map_model m;
+		struct cv_err err = { 0 };
+
+		off <<= cv_test_random(&seed, 14);
+		len += cv_test_random(&seed, 1000) * (len / 2048 / 512 * 512);
+		assert_true(cv_map_model_init(&m, (struct cv_range){ off, len }, 1, columns * shapes[shape].rows, UINT32_MAX, &err));
+		for (size_t k = 0; k * columns < m.cell_count; k++) {
+			CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+			cv_map_add_label(&t, &m, columns, k, shapes[shape].decimals);
+			if (t.len > CV_MAP_LABEL || !strcmp(cv_text_str(&t), last))
+				fail_msg("%" PRIu64 "+%" PRIu64 ": row %zu has \"%s\" behind \"%s\"", off, len, k,
+					 cv_text_str(&t), last);
+			snprintf(last, sizeof last, "%s", cv_text_str(&t));
 		}
 		cv_map_model_fini(&m);
 	}
@@ -239,6 +271,7 @@ int main(void)
 		cmocka_unit_test(a_huge_disk_and_a_deep_chain_fit_into_a_small_model),
 		cmocka_unit_test(glyphs_and_steps_run_from_near_to_deep),
 		cmocka_unit_test(labels_of_rows_tell_neighbours_apart),
+		cmocka_unit_test(labels_differ_and_fit_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
