@@ -152,8 +152,8 @@ CV_API bool cv_space_rows(const struct cv_space *space, uint32_t repository, str
 /* Why the row takes space, and what frees it: escaped, one line. */
 CV_API void cv_space_row_why(struct cv_text *out, const struct cv_space *space, const struct cv_space_row *row);
 CV_API void cv_space_row_cure(struct cv_text *out, const struct cv_space *space, const struct cv_space_row *row);
-/* What frees it in two or three words, without names and conditions, and the net gain. */
-CV_API void cv_space_row_cure_short(struct cv_text *out, const struct cv_space_row *row);
+/* What frees it in few words, without names: the net gain first, what stands in its way last. */
+CV_API void cv_space_row_cure_short(struct cv_text *out, const struct cv_space *space, const struct cv_space_row *row);
 
 /* Sums over the images of a repository that could be computed. */
 struct cv_space_totals {

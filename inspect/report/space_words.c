@@ -78,9 +78,19 @@ static void cure_none(struct cv_text *t, const struct cv_space *s, const struct 
 	}
 }
 
+/* What keeps the remedy from being done now; NULL: nothing. */
+static const char *why_not(const struct cv_space *s, const struct cv_space_row *row)
+{
+	if (row->now)
+		return NULL;
+	if (row->remedy == CV_REMEDY_MERGE)
+		return image_of(s, row->target)->coalesce.reason;
+	return row->remedy == CV_REMEDY_DELETE ? image_of(s, row->image)->deletable.reason : NULL;
+}
+
 static void cure_merge(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
 {
-	const struct cv_verdict *v = &image_of(s, row->target)->coalesce;
+	const char *why = why_not(s, row);
 
 	if (row->target == row->image) {
 		cv_text_add(t, "coalesce");
@@ -90,8 +100,8 @@ static void cure_merge(struct cv_text *t, const struct cv_space *s, const struct
 		cv_text_add(t, " into it");
 	}
 	add_numbers(t, row);
-	if (!row->now && v->reason)
-		cv_text_addf(t, ", but: %s", v->reason);
+	if (why)
+		cv_text_addf(t, ", but: %s", why);
 }
 
 static void cure_flatten(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
@@ -110,11 +120,11 @@ static void cure_flatten(struct cv_text *t, const struct cv_space *s, const stru
 
 static void cure_delete(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
 {
-	const struct cv_verdict *v = &image_of(s, row->image)->deletable;
+	const char *why = why_not(s, row);
 
 	cv_text_add(t, "delete to trash");
-	if (!row->now && v->reason)
-		cv_text_addf(t, ", but: %s", v->reason);
+	if (why)
+		cv_text_addf(t, ", but: %s", why);
 }
 
 static void cure_choose(struct cv_text *t, const struct cv_space_row *row)
@@ -158,7 +168,7 @@ void cv_space_row_cure(struct cv_text *t, const struct cv_space *s, const struct
 	}
 }
 
-void cv_space_row_cure_short(struct cv_text *t, const struct cv_space_row *row)
+void cv_space_row_cure_short(struct cv_text *t, const struct cv_space *s, const struct cv_space_row *row)
 {
 	static const struct { const char *words; bool gains; } cures[CV_REMEDY_COUNT] = {
 		[CV_REMEDY_NONE] = { "nothing", false },
@@ -172,8 +182,14 @@ void cv_space_row_cure_short(struct cv_text *t, const struct cv_space_row *row)
 		[CV_REMEDY_DELETE_SNAPSHOTS] = { "delete snapshots", false },
 		[CV_REMEDY_SPARSIFY] = { "sparsify", true },
 	};
+	struct cv_size_text bytes = cv_size_short(magnitude(row->net_bytes));
+	const char *why = why_not(s, row);
 
 	cv_text_add(t, cures[row->remedy].words);
-	if (cures[row->remedy].gains && row->known)
-		cv_text_addf(t, ": %s%s", row->net_bytes < 0 ? "-" : "", cv_size_short(magnitude(row->net_bytes)).s);
+	if (row->known && cures[row->remedy].gains)
+		cv_text_addf(t, ": %s%s", row->net_bytes < 0 ? "-" : "", bytes.s);
+	else if (row->known && row->remedy == CV_REMEDY_NONE && row->target != CV_NO_IMAGE)
+		cv_text_addf(t, ": costs %s more", bytes.s);
+	if (why)
+		cv_text_addf(t, ", but: %s", why);
 }

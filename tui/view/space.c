@@ -214,7 +214,7 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t i,
 	cv_space_row_cure(&t, c->space.space, row);
 	if (cv_text_columns(cv_text_str(&t), out->ascii) > out->w - x.cure) {
 		cv_text_clear(&t);
-		cv_space_row_cure_short(&t, row);
+		cv_space_row_cure_short(&t, c->space.space, row);
 	}
 	if (x.cure < out->w)
 		cv_cells_words(out, x.cure, y, out->w - x.cure, CV_INK_TEXT, cv_text_str(&t));
