@@ -115,6 +115,29 @@ must "metrics into a file" sh -c "'$CHAINVIEW' check -q --metrics='$work/one.pro
 ends "several repositories into one file are a usage error" 20 "$CHAINVIEW" check --metrics="$work/one.prom" --refs=none
 ends "metrics into a repository are refused" 8 sh -c "'$CHAINVIEW' check --metrics='$work/good/x.prom' --refs=none good; s=\$?; test \$((s & ~8)) -eq 0 && exit \$s; exit 99"
 verdict "and nothing is made there" "$([ ! -e "$work/good/x.prom" ]; echo $?)"
+
+# metrics_over WHAT PATH: whatever is there already and is no file of metrics has to be there afterwards
+metrics_over()
+{
+	status=0
+	"$CHAINVIEW" check --json --metrics="$2" --refs=none good >"$out" 2>"$work/.err" || status=$?
+	verdict "metrics are not written over $1" "$([ "$status" -eq 8 ]; echo $?)"
+	has "and $1 is named" "not (replaced|written over)" "$work/.err"
+	has "the document has the exit status, too ($1)" '"exit_status":8' "$out"
+}
+qemu-img create -q -f vpc "$work/victim.vhd" 1M
+sum=$(sha256sum <"$work/victim.vhd")
+metrics_over "an image" "$work/victim.vhd"
+verdict "the image is as it was" "$([ "$sum" = "$(sha256sum <"$work/victim.vhd")" ]; echo $?)"
+ln -s victim.vhd "$work/link.prom"
+metrics_over "a link" "$work/link.prom"
+verdict "the link is one still" "$([ -L "$work/link.prom" ]; echo $?)"
+mkfifo "$work/fifo.prom"
+metrics_over "a FIFO" "$work/fifo.prom"
+verdict "the FIFO is one still" "$([ -p "$work/fifo.prom" ]; echo $?)"
+: >"$work/empty.prom"
+must "an empty file is replaced" sh -c "'$CHAINVIEW' check -q --metrics='$work/empty.prom' --refs=none good && test -s '$work/empty.prom'"
+must "and so is what was written before" "$CHAINVIEW" check -q --metrics="$work/empty.prom" --refs=none good
 if needs promtool "promtool takes the metrics"; then
 	for one in "$work"/prom/*.prom; do
 		promtool check metrics <"$one" >"$work/.promtool" 2>&1

@@ -76,20 +76,39 @@ static bool write_text(const struct cv_sink *sink, void *ctx)
 	return cv_report_findings(s->graph, &style, sink);
 }
 
+/* A document says its exit status; that also has what went wrong beside the check, such as metrics. */
+struct outcome {
+	const struct cv_session *s;
+	int status;
+};
+
 static bool write_json(const struct cv_sink *sink, void *ctx)
 {
-	const struct cv_session *s = ctx;
-	struct cv_report_head head = { "check", s->argc, s->argv, status_of(s) };
+	const struct outcome *o = ctx;
+	struct cv_report_head head = { "check", o->s->argc, o->s->argv, o->status };
 
-	return cv_report_json(s->graph, &head, NULL, 0, sink);
+	return cv_report_json(o->s->graph, &head, NULL, 0, sink);
 }
 
 static bool write_ndjson(const struct cv_sink *sink, void *ctx)
 {
-	const struct cv_session *s = ctx;
-	struct cv_report_head head = { "check", s->argc, s->argv, status_of(s) };
+	const struct outcome *o = ctx;
+	struct cv_report_head head = { "check", o->s->argc, o->s->argv, o->status };
 
-	return cv_report_ndjson(s->graph, &head, sink);
+	return cv_report_ndjson(o->s->graph, &head, sink);
+}
+
+static int write_findings(struct cv_session *s, int status)
+{
+	struct outcome outcome = { s, status };
+
+	if (s->settings.monitor.output == CV_MONITOR_NDJSON)
+		return cv_output_report((struct cv_report_call){ write_ndjson, &outcome }, status);
+	if (s->settings.json)
+		return cv_output_report((struct cv_report_call){ write_json, &outcome }, status);
+	if (s->settings.quiet && !status)
+		return status;
+	return cv_output_report((struct cv_report_call){ write_text, s }, status);
 }
 
 static int run(struct cv_session *s, int argc, char **argv)
@@ -116,11 +135,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		status = cv_monitor_report(s, status, cv_clock_ticks() - started);
 	if (m->cron || m->output == CV_MONITOR_NAGIOS)
 		return status;
-	if (m->output == CV_MONITOR_NDJSON)
-		return cv_output_report((struct cv_report_call){ write_ndjson, s }, status);
-	if (s->settings.quiet && !s->settings.json && !status)
-		return status;
-	return cv_output_report((struct cv_report_call){ s->settings.json ? write_json : write_text, s }, status);
+	return write_findings(s, status);
 }
 
 const struct cv_command cv_command_check = {

@@ -237,7 +237,8 @@ static bool write_metrics(const struct work *w, const struct part *p, struct cv_
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (cv_session_holds(w->s, cv_text_str(&path)))
 		return cv_fail(err, CV_EREFUSED, "--metrics lies in a repository, in which nothing is made");
-	return cv_replace_file(cv_text_str(&path), (struct cv_report_call){ put_metrics, p->now }, err);
+	return cv_replace_own_file(cv_text_str(&path), "# HELP chainview_", (struct cv_report_call){ put_metrics, p->now },
+				   err);
 }
 
 static void keep_metrics(struct work *w)

@@ -210,6 +210,33 @@ static bool write_temporary(int fd, struct cv_report_call call, struct cv_err *e
 	return (!fchmod(fd, 0644) || cv_fail_errno(err, "cannot set its mode")) && cv_output_into(fd, call, err);
 }
 
+/* Whether the file begins so, or is empty. */
+static bool begins_with(const char *path, const char *beginning)
+{
+	CV_AUTO(cv_auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	size_t len = strlen(beginning);
+	char buf[64];
+	ssize_t n = fd < 0 || len > sizeof buf ? -1 : read(fd, buf, len);
+
+	return !n || (n == (ssize_t)len && !memcmp(buf, beginning, len));
+}
+
+bool cv_replace_own_file(const char *path, const char *beginning, struct cv_report_call call, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
+	struct stat st;
+
+	cv_text_escape(&shown, cv_bytes_of(path));
+	if (lstat(path, &st))
+		return cv_replace_file(path, call, err);
+	if (!S_ISREG(st.st_mode))
+		return cv_fail(err, CV_EREFUSED, "%s is no regular file and is not replaced", cv_text_str(&shown));
+	if (!begins_with(path, beginning))
+		return cv_fail(err, CV_EREFUSED, "%s is not what chainview wrote there before and is not written over",
+			       cv_text_str(&shown));
+	return cv_replace_file(path, call, err);
+}
+
 bool cv_replace_file(const char *path, struct cv_report_call call, struct cv_err *err)
 {
 	const char *slash = strrchr(path, '/');
