@@ -394,6 +394,49 @@ static inline void make_large(const char *folder, enum cv_format_id format, cons
 	(void)most_kib;
 }
 
+struct target_row {
+	const char *name;
+	struct cv_target_options options;
+};
+
+/* Two random disks, an empty one and a full one. */
+static inline void round_trips(enum cv_format_id format, const struct target_row *rows, size_t count)
+{
+	char *folder = cv_test_folder();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_target_options *o = &rows[i].options;
+		struct disk d, empty = { .size = o->size, .dull = o->compress }, full = empty;
+
+		for (uint32_t n = 0; n < 2; n++) {
+			random_disk(&d, o->size, (uint32_t)i * 16 + n);
+			round_trip(folder, rows[i].name, format, o, &d);
+		}
+		add_range(&full, 0, full.size);
+		round_trip(folder, rows[i].name, format, o, &empty);
+		round_trip(folder, rows[i].name, format, o, &full);
+	}
+	cv_test_folder_remove(folder);
+}
+
+static inline void large_disks(enum cv_format_id format, const struct cv_target_options *sets, size_t count,
+			       long most_kib)
+{
+	const char *qemu = format == CV_FORMAT_VHD ? "vpc" : cv_format_name(format);
+	char *folder = cv_test_folder(), path[512];
+
+	snprintf(path, sizeof path, "%s/large", folder);
+	for (size_t i = 0; i < count; i++) {
+		struct disk d;
+
+		make_large(folder, format, &sets[i], &d, most_kib);
+		check_silent(path, format);
+		ask_qemu(folder, "large", qemu, NULL, d.size);
+		unlink(path);
+	}
+	cv_test_folder_remove(folder);
+}
+
 struct refused {
 	struct cv_target_options options;
 	enum cv_status code;

@@ -7,42 +7,25 @@
 
 #define MIB UINT64_C(1048576)
 
-static const struct row {
-	const char *name;
-	struct cv_target_options options;
-} rows[] = {
-	{ "dynamic", { .size = 40 * MIB } },
-	{ "sector-more", { .size = 40 * MIB + 512 } },
-	{ "sector-less", { .size = 40 * MIB - 512 } },
+static const struct target_row rows[] = {
+	{ "dynamic", { .size = 14 * MIB } },
+	{ "sector-more", { .size = 14 * MIB + 512 } },
+	{ "sector-less", { .size = 14 * MIB - 512 } },
 	{ "one-sector", { .size = 512 } },
 	{ "4k-blocks", { .size = 5 * MIB + 512, .block_size = 4096 } },
 	{ "32k-blocks", { .size = 9 * MIB + 1024, .block_size = 32 << 10 } },
-	{ "512k-blocks", { .size = 33 * MIB, .block_size = 512 << 10 } },
-	{ "16M-blocks", { .size = 70 * MIB, .block_size = 16 << 20 } },
-	{ "64M-blocks", { .size = 70 * MIB, .block_size = 64 << 20 } },
-	{ "fixed", { .size = 20 * MIB + 512, .fixed = true } },
-	{ "fixed-falloc", { .size = 20 * MIB, .fixed = true, .preallocation = CV_PREALLOCATE_FALLOC } },
-	{ "fixed-full", { .size = 20 * MIB, .fixed = true, .preallocation = CV_PREALLOCATE_FULL } },
+	{ "512k-blocks", { .size = 11 * MIB, .block_size = 512 << 10 } },
+	{ "16M-blocks", { .size = 30 * MIB, .block_size = 16 << 20 } },
+	{ "64M-blocks", { .size = 30 * MIB, .block_size = 64 << 20 } },
+	{ "fixed", { .size = 9 * MIB + 512, .fixed = true } },
+	{ "fixed-falloc", { .size = 9 * MIB, .fixed = true, .preallocation = CV_PREALLOCATE_FALLOC } },
+	{ "fixed-full", { .size = 9 * MIB, .fixed = true, .preallocation = CV_PREALLOCATE_FULL } },
 };
 
 static void disks_read_back_as_they_were_written(void **state)
 {
-	char *folder = cv_test_folder();
-
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(rows); i++) {
-		const struct row *row = &rows[i];
-		struct disk d, empty = { .size = row->options.size }, full = empty;
-
-		for (uint32_t n = 0; n < 3; n++) {
-			random_disk(&d, row->options.size, (uint32_t)i * 16 + n);
-			round_trip(folder, row->name, CV_FORMAT_VHD, &row->options, &d);
-		}
-		add_range(&full, 0, full.size);
-		round_trip(folder, row->name, CV_FORMAT_VHD, &row->options, &empty);
-		round_trip(folder, row->name, CV_FORMAT_VHD, &row->options, &full);
-	}
-	cv_test_folder_remove(folder);
+	round_trips(CV_FORMAT_VHD, rows, CV_COUNT(rows));
 }
 
 /* Sizes where the geometry cannot say how large the disk is. */
@@ -145,19 +128,9 @@ static void largest_disks_need_little_memory(void **state)
 		{ .size = UINT64_C(2040) << 30, .fixed = true },
 		{ .size = UINT64_C(2000) << 30, .block_size = 512 << 10 },
 	};
-	char *folder = cv_test_folder(), path[512];
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/large", folder);
-	for (size_t i = 0; i < CV_COUNT(sets); i++) {
-		struct disk d;
-
-		make_large(folder, CV_FORMAT_VHD, &sets[i], &d, 48 << 10);
-		check_silent(path, CV_FORMAT_VHD);
-		ask_qemu(folder, "large", "vpc", NULL, d.size);
-		unlink(path);
-	}
-	cv_test_folder_remove(folder);
+	large_disks(CV_FORMAT_VHD, sets, CV_COUNT(sets), 48 << 10);
 }
 
 int main(void)
