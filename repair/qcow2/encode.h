@@ -61,7 +61,7 @@ bool cv_qcow2_put_count(uint8_t *block, uint64_t index, unsigned order, uint32_t
 struct cv_qcow2_refcounts {
 	uint64_t per_block; /* counters */
 	uint64_t blocks;
-	uint64_t table;     /* clusters */
+	uint64_t table; /* clusters */
 };
 /* For a file of so many other clusters: blocks and table count themselves too. */
 struct cv_qcow2_refcounts cv_qcow2_refcounts_for(const struct cv_qcow2_image *image, uint64_t clusters);

@@ -43,8 +43,8 @@ struct cv_qcow2_refcounts cv_qcow2_refcounts_for(const struct cv_qcow2_image *im
 	}
 }
 
-static bool write_block(const struct cv_qcow2_writer *w, const struct cv_qcow2_refcounts *s, uint64_t i, uint64_t cluster,
-			uint8_t *buf, struct cv_err *err)
+static bool write_block(const struct cv_qcow2_writer *w, const struct cv_qcow2_refcounts *s, uint64_t i,
+			uint64_t cluster, uint8_t *buf, struct cv_err *err)
 {
 	uint64_t first = i * s->per_block;
 

@@ -8,6 +8,13 @@
 /* So many shared clusters are held before refcount blocks are written between the data. */
 enum { MOST_SHARED = 1 << 12 };
 
+static bool too_long(const struct cv_qcow2_stream *s, struct cv_err *err)
+{
+	return cv_fail(err, CV_ELIMIT, "a QCOW2 file with clusters of %s and counters of %u bits has at most %s",
+		       cv_size_short(s->cluster_size).s, 1u << s->image.refcount_order,
+		       cv_size_full(s->most * s->cluster_size).s);
+}
+
 static bool plan(struct cv_qcow2_stream *s, struct cv_err *err)
 {
 	uint64_t covers, most_blocks = QCOW2_MAX_REFCOUNT_TABLE / sizeof(cv_be64);
@@ -26,9 +33,7 @@ static bool plan(struct cv_qcow2_stream *s, struct cv_err *err)
 	if (s->most > INT32_MAX) /* QEMU does not check files with more */
 		s->most = INT32_MAX;
 	if (s->map_all && cv_qcow2_stream_clusters(s, 0) > s->most)
-		return cv_fail(err, CV_ELIMIT, "a QCOW2 file of %u-byte clusters with counters of %u bits has at most %s",
-			       (unsigned)s->cluster_size, 1u << s->image.refcount_order,
-			       cv_size_full(s->most * s->cluster_size).s);
+		return too_long(s, err);
 	return true;
 }
 
@@ -58,9 +63,7 @@ uint64_t cv_qcow2_stream_clusters(const struct cv_qcow2_stream *s, uint64_t gues
 bool cv_qcow2_stream_allocate(struct cv_qcow2_stream *s, uint64_t count, uint64_t *first, struct cv_err *err)
 {
 	if (count > s->most - s->end)
-		return cv_fail(err, CV_ELIMIT, "a QCOW2 file of %u-byte clusters with counters of %u bits has at most %s",
-			       (unsigned)s->cluster_size, 1u << s->image.refcount_order,
-			       cv_size_full(s->most * s->cluster_size).s);
+		return too_long(s, err);
 	*first = s->end;
 	s->end += count;
 	return true;
@@ -160,15 +163,12 @@ static bool close_pack(struct cv_qcow2_stream *s, struct cv_err *err)
 /* One more compressed cluster lies in this host cluster, which is the one that others lie in or a new one. */
 static bool count_pack(struct cv_qcow2_stream *s, uint64_t cluster, struct cv_err *err)
 {
-	uint64_t got;
-
 	if (s->pack_count && cluster == s->pack_cluster) {
 		s->pack_count++;
 		return true;
 	}
-	if (!close_pack(s, err) || !cv_qcow2_stream_allocate(s, 1, &got, err))
+	if (!close_pack(s, err) || !cv_qcow2_stream_allocate(s, 1, &s->pack_cluster, err))
 		return false;
-	s->pack_cluster = got;
 	s->pack_count = 1;
 	return true;
 }
@@ -176,8 +176,8 @@ static bool count_pack(struct cv_qcow2_stream *s, uint64_t cluster, struct cv_er
 /* Behind the last one if it fits there, over the border of its host cluster if the next one is free. */
 static bool find_pack_place(struct cv_qcow2_stream *s, size_t len, uint64_t *at, struct cv_err *err)
 {
-	uint64_t counter_max = s->image.refcount_order >= 5 ? UINT32_MAX :
-							      (UINT64_C(1) << (1u << s->image.refcount_order)) - 1;
+	uint64_t counter_max =
+		s->image.refcount_order >= 5 ? UINT32_MAX : (UINT64_C(1) << (1u << s->image.refcount_order)) - 1;
 	uint64_t left = (s->pack_cluster + 1) * s->cluster_size - s->pack_end;
 	bool open = s->pack_count && left && s->pack_count < counter_max;
 

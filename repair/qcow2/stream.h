@@ -25,20 +25,20 @@ CV_VEC(cv_qcow2_place_vec, cv_be64);
 struct cv_qcow2_stream {
 	const struct cv_file_out *out;
 	struct cv_qcow2_image image;
-	bool map_all;                     /* every guest cluster gets a place, in order */
+	bool map_all; /* every guest cluster gets a place, in order */
 	uint64_t cluster_size, per_l2;
 	uint64_t guest_clusters;
-	uint64_t most;                    /* clusters that a file with these counters can have */
-	uint64_t end;                     /* clusters of the file so far */
-	cv_be64 *l1, *l2;                 /* as they will lie in the file */
+	uint64_t most;    /* clusters that a file with these counters can have */
+	uint64_t end;     /* clusters of the file so far */
+	cv_be64 *l1, *l2; /* as they will lie in the file */
 	uint64_t l1_entries, l1_clusters;
-	uint64_t region, l2_cluster;      /* which L1 entry l2 belongs to, UINT64_MAX: none; where it will lie */
-	uint64_t next;                    /* map_all: the first guest cluster that has no place yet */
-	uint64_t pack_end;                /* byte behind the last compressed cluster; 0: there was none */
-	uint64_t pack_cluster;            /* the host cluster in which that lies */
-	uint32_t pack_count;              /* compressed clusters in there so far */
-	struct cv_qcow2_shared_vec shared;    /* of clusters whose refcount block is not written yet, ascending */
-	struct cv_qcow2_place_vec blocks; /* the refcount table so far: blocks that are written */
+	uint64_t region, l2_cluster;       /* which L1 entry l2 belongs to, UINT64_MAX: none; where it will lie */
+	uint64_t next;                     /* map_all: the first guest cluster that has no place yet */
+	uint64_t pack_end;                 /* byte behind the last compressed cluster; 0: there was none */
+	uint64_t pack_cluster;             /* the host cluster in which that lies */
+	uint32_t pack_count;               /* compressed clusters in there so far */
+	struct cv_qcow2_shared_vec shared; /* of clusters whose refcount block is not written yet, ascending */
+	struct cv_qcow2_place_vec blocks;  /* the refcount table so far: blocks that are written */
 };
 
 /* Borrows out. Refuses sizes that these clusters cannot map. */

@@ -34,7 +34,8 @@ static bool put_shared(struct cv_qcow2_stream *s, uint8_t *block, uint64_t first
 }
 
 /* Writes blocks until there are so many, of a file of so many clusters, from the place first on. */
-static bool write_until(struct cv_qcow2_stream *s, uint64_t blocks, uint64_t clusters, uint64_t place, struct cv_err *err)
+static bool write_until(struct cv_qcow2_stream *s, uint64_t blocks, uint64_t clusters, uint64_t place,
+			struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *block = malloc(s->cluster_size);
 	uint64_t each = per_block(s);

@@ -24,7 +24,8 @@ static bool options_agree(const struct cv_target_options *o, struct cv_err *err)
 	uint32_t cluster = o->block_size ? o->block_size : CLUSTER;
 
 	if (!is_power_of_two(cluster) || cluster < 512 || cluster > 2 << 20)
-		return cv_fail(err, CV_EUSAGE, "cluster_size=%" PRIu32 " is not a power of two from 512 to 2M", cluster);
+		return cv_fail(err, CV_EUSAGE, "cluster_size=%" PRIu32 " is not a power of two from 512 to 2M",
+			       cluster);
 	if (!is_power_of_two(bits) || bits > 64)
 		return cv_fail(err, CV_EUSAGE, "refcount_bits=%" PRIu32 " is not a power of two from 1 to 64", bits);
 	if (o->compat_v2 && bits != REFCOUNT_BITS)

@@ -7,8 +7,8 @@
 #include "repair/vhd/writer.h"
 #include <chainview/text.h>
 
-#define MOST_BYTES (UINT64_C(2040) << 30)        /* what QEMU, Hyper-V and vhd-util take */
-#define MOST_FILE  ((uint64_t)UINT32_MAX * 512)  /* sectors of the BAT have 32 bits */
+#define MOST_BYTES (UINT64_C(2040) << 30)       /* what QEMU, Hyper-V and vhd-util take */
+#define MOST_FILE  ((uint64_t)UINT32_MAX * 512) /* sectors of the BAT have 32 bits */
 
 enum { PAGE = 4096, BLOCK = 2 << 20, LARGEST_BLOCK = 256 << 20, MOST_ENTRIES = 1 << 24 };
 

@@ -5,7 +5,7 @@
 #include "repair/target/target.h"
 #include "repair/vhdx/encode.h"
 
-#define GIB (UINT64_C(1) << 30)
+#define GIB  (UINT64_C(1) << 30)
 #define NONE UINT64_MAX
 
 enum { PAGE = 4096, SECTOR = 512, WINDOW = 1 << 17 }; /* entries of the BAT that are held: 1 MiB */
@@ -13,9 +13,9 @@ enum { PAGE = 4096, SECTOR = 512, WINDOW = 1 << 17 }; /* entries of the BAT that
 struct vhdx_target {
 	struct cv_vhdx_image image;
 	struct cv_vhdx_layout layout;
-	cv_le64 *bat;                /* a window on it, as it will lie in the file */
-	uint64_t window;             /* which one, NONE before the first */
-	uint64_t end;                /* of the file: where the next block goes */
+	cv_le64 *bat;    /* a window on it, as it will lie in the file */
+	uint64_t window; /* which one, NONE before the first */
+	uint64_t end;    /* of the file: where the next block goes */
 };
 
 /* As qemu-img chooses. */

@@ -43,8 +43,8 @@ bool cv_vhdx_plan_layout(const struct cv_vhdx_image *image, struct cv_vhdx_layou
 			       image->size);
 	l->ratio = (UINT64_C(1) << 23) * image->logical_sector / block;
 	l->blocks = (image->size + block - 1) / block;
-	l->entries = image->has_parent ? (l->blocks + l->ratio - 1) / l->ratio * (l->ratio + 1) :
-					 l->blocks + (l->blocks - 1) / l->ratio;
+	l->entries = image->has_parent ? (l->blocks + l->ratio - 1) / l->ratio * (l->ratio + 1)
+				       : l->blocks + (l->blocks - 1) / l->ratio;
 	l->log_off = CV_VHDX_MIB;
 	l->bat_off = l->log_off + image->log_size;
 	l->bat_len = whole_mib(l->entries * sizeof(cv_le64));

@@ -15,23 +15,23 @@ enum { CV_VHDX_NOT_PRESENT = 0, CV_VHDX_UNMAPPED = 3, CV_VHDX_FULL = 6, CV_VHDX_
 
 /* Identities are in print order. */
 struct cv_vhdx_image {
-	uint64_t size;               /* bytes, whole sectors */
-	uint32_t block_size;         /* a power of two from 1 MiB to 256 MiB */
-	uint32_t log_size;           /* whole MiB */
+	uint64_t size;       /* bytes, whole sectors */
+	uint32_t block_size; /* a power of two from 1 MiB to 256 MiB */
+	uint32_t log_size;   /* whole MiB */
 	uint32_t logical_sector, physical_sector;
-	bool keep_blocks;            /* LeaveBlocksAllocated: a fixed disk */
+	bool keep_blocks; /* LeaveBlocksAllocated: a fixed disk */
 	bool has_parent;
 	uint8_t file_write[16], data_write[16], disk_id[16];
-	uint8_t log[16];             /* null: the log is empty */
-	uint64_t sequence;           /* of the first header; the second has one more */
-	const char *creator;         /* UTF-8, up to 255 characters */
-	struct cv_bytes locator;     /* with has_parent: of cv_vhdx_add_locator() */
+	uint8_t log[16];         /* null: the log is empty */
+	uint64_t sequence;       /* of the first header; the second has one more */
+	const char *creator;     /* UTF-8, up to 255 characters */
+	struct cv_bytes locator; /* with has_parent: of cv_vhdx_add_locator() */
 };
 
 struct cv_vhdx_layout {
-	uint64_t blocks, entries;    /* of the payload; of the BAT, with those of sector bitmaps */
-	uint64_t ratio;              /* blocks that one sector bitmap is for: its entry comes behind theirs */
-	uint64_t log_off, bat_off, bat_len, metadata_off, data_off;   /* whole MiB */
+	uint64_t blocks, entries; /* of the payload; of the BAT, with those of sector bitmaps */
+	uint64_t ratio;           /* blocks that one sector bitmap is for: its entry comes behind theirs */
+	uint64_t log_off, bat_off, bat_len, metadata_off, data_off; /* whole MiB */
 };
 
 bool cv_vhdx_plan_layout(const struct cv_vhdx_image *image, struct cv_vhdx_layout *layout, struct cv_err *err);
