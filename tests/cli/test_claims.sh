@@ -125,15 +125,16 @@ starts_copy()
 	rm -f "$work/new.raw"
 	"$CHAINVIEW" convert --refs=none --to raw --rate=4M --yes -q "$@" "$work/source.qcow2" "$work/new.raw" >"$work/copy" 2>&1 &
 	copy=$!
-	for _ in $(seq 200); do compgen -G "$work/.cv-*.part" >/dev/null && break; sleep 0.02; done
+	for _ in $(seq 500); do grows && break; sleep 0.02; done
 }
+grows() { compgen -G "$work/.chainview/stage/*.part" >/dev/null; }
 ends_copy() { copied=0; wait "$copy" || copied=$?; }
 is_stopped()
 {
 	ends_copy
 	verdict "$1: the copy stops" "$([ "$copied" -eq 32 ]; echo $?)"
 	has "$1: and says so" "$2" "$work/copy"
-	verdict "$1: and leaves nothing" "$([ ! -e "$work/new.raw" ] && ! compgen -G "$work/.cv-*.part" >/dev/null; echo $?)"
+	verdict "$1: and leaves nothing" "$([ ! -e "$work/new.raw" ] && ! grows; echo $?)"
 }
 goes_on()
 {
