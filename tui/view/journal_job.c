@@ -85,13 +85,26 @@ static void read_again(struct cv_console *c)
 		r->unsettled |= r->trash->operations->entries[i].state == CV_OPERATION_PENDING;
 }
 
+static bool is_looked_at(const struct cv_console *c)
+{
+	for (size_t i = 0; i < c->stack_len; i++)
+		if (1u << c->stack[i] & CV_RECORD_VIEWS)
+			return true;
+	return false;
+}
+
 bool cv_records_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 {
 	struct cv_records *r = &c->records;
 	bool again = r->unsettled && 1u << cv_top(c) & CV_RECORD_VIEWS && cv_clock_ticks() >= r->next_ms;
 
 	(void)budget_ms;
-	if ((r->state != CV_JOB_WANTED && !again) || !c->shown)
+	if (r->state != CV_JOB_NONE && !is_looked_at(c))
+		cv_records_end(c);
+	if (r->state == CV_JOB_NONE || !c->shown || (r->state != CV_JOB_WANTED && !again))
+		return false;
+	/* a scan shows a new graph ten times a second, which says nothing about them */
+	if (c->scanning && r->trash && !again)
 		return false;
 	read_again(c);
 	cv_touch(c, CV_RECORD_VIEWS);

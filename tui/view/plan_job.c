@@ -69,18 +69,6 @@ void cv_plan_view_show(struct cv_console *c, struct cv_wish *wish)
 	cv_push_view(c, CV_VIEW_PLAN);
 }
 
-/* Rows of the space view stand for images; those of the tree are images. */
-static bool is_marked(const struct cv_console *c, uint32_t image)
-{
-	if (cv_top(c) != CV_VIEW_SPACE)
-		return cv_ident_set_has(&c->marked, cv_image_ident(&c->snap.graph->images[image]));
-	for (size_t row = 0; row < c->space.count; row++)
-		if (c->space.rows[row].image == image &&
-		    cv_ident_set_has(&c->space.marked, cv_view_space.ident(c, row)))
-			return true;
-	return false;
-}
-
 /* The set of marks that counts in the view on top; NULL: it has none, or nothing is marked. */
 static struct cv_ident_set *marks_at_hand(struct cv_console *c)
 {
@@ -91,15 +79,28 @@ static struct cv_ident_set *marks_at_hand(struct cv_console *c)
 	return marks && marks->len ? marks : NULL;
 }
 
-/* Images in the list; all have to be of one repository. */
+/* Rows of the space view stand for images, some of them for the same; those of the tree are images. */
+static bool choose_marked(const struct cv_console *c, struct cv_numbers *chosen)
+{
+	bool ok = true;
+
+	if (cv_top(c) == CV_VIEW_SPACE)
+		for (size_t row = 0; ok && row < c->space.count; row++)
+			ok = !cv_ident_set_has(&c->space.marked, cv_view_space.ident(c, row)) ||
+			     cv_numbers_push(chosen, c->space.rows[row].image);
+	else
+		for (uint32_t i = 0; ok && c->shown && i < c->snap.graph->image_count; i++)
+			ok = !cv_ident_set_has(&c->marked, cv_image_ident(&c->snap.graph->images[i])) ||
+			     cv_numbers_push(chosen, i);
+	return ok;
+}
+
+/* The images that are meant: what is marked, else what is selected. */
 static bool choose(struct cv_console *c, struct cv_numbers *chosen)
 {
-	if (!marks_at_hand(c))
-		return cv_image_at(c, cv_current_image(c)) && cv_numbers_push(chosen, cv_current_image(c));
-	for (uint32_t i = 0; c->shown && i < c->snap.graph->image_count; i++)
-		if (is_marked(c, i) && !cv_numbers_push(chosen, i))
-			return false;
-	return chosen->len != 0;
+	if (marks_at_hand(c))
+		return choose_marked(c, chosen) && chosen->len;
+	return cv_image_at(c, cv_current_image(c)) && cv_numbers_push(chosen, cv_current_image(c));
 }
 
 static bool same_repository(const struct cv_console *c, const struct cv_numbers *chosen)
