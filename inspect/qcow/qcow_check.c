@@ -237,14 +237,16 @@ static bool go_through(struct check *k, struct cv_err *err)
 /* Room for clusters that nothing points to, before the last thing that something points to. */
 static void find_leaks(struct check *k)
 {
-	uint64_t base = k->slice * SLICE, shared = cv_units_next(&k->shared, 0, true), taken;
+	uint64_t base = k->slice * SLICE, own = cv_units_next(&k->own, 0, true), taken;
+	uint64_t shared = cv_units_next(&k->shared, 0, true);
 
 	for (uint64_t from = 0; from < k->own.count; from = taken + 1) {
 		/* Not for every piece: what is far away stays the next one for long. */
+		if (own < from)
+			own = cv_units_next(&k->own, from, true);
 		if (shared < from)
 			shared = cv_units_next(&k->shared, from, true);
-		taken = cv_units_next(&k->own, from, true);
-		taken = shared < taken ? shared : taken;
+		taken = shared < own ? shared : own;
 		if (taken < k->own.count)
 			cv_leak_gap(&k->leak, (base + from) * k->cluster, (base + taken) * k->cluster);
 	}
