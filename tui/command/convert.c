@@ -46,7 +46,7 @@ static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
 	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image, named as qemu-img names them", set_options, 0 },
 	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
-	{ "sparse", 0, "WHEN", "auto never", "auto: leave out zeros; never: write those that are there", set_sparse, 0 },
+	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
 	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
 	CV_WRITE_OPTIONS,
