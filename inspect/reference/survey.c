@@ -60,16 +60,25 @@ static void hold(struct survey *s, size_t file, unsigned holds)
 		s->failed = true;
 }
 
+static bool is_denied(void)
+{
+	return errno == EACCES || errno == EPERM;
+}
+
 /*
  * The file behind an open descriptor, by its link in /proc: asking for that opens nothing, and cached attributes
- * will do, so that a dead file server cannot keep us.
+ * will do, so that a dead file server cannot keep us. Who may list the links need not see where they lead (root
+ * without CAP_SYS_PTRACE): hidden.
  */
-static size_t file_of_link(const struct survey *s, int dirfd, const char *name)
+static size_t file_of_link(const struct survey *s, int dirfd, const char *name, bool *hidden)
 {
 	struct statx st;
+	char target;
 
-	if (statx(dirfd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) < 0)
+	if (statx(dirfd, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE | STATX_INO, &st) < 0) {
+		*hidden = is_denied() && readlinkat(dirfd, name, &target, 1) < 0 && is_denied();
 		return SIZE_MAX;
+	}
 	if (S_ISREG(st.stx_mode))
 		return s->wanted->by_inode(s->wanted->ctx, makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino);
 	if (S_ISBLK(st.stx_mode))
@@ -102,20 +111,21 @@ static bool look_at_descriptors(struct survey *s, long pid)
 {
 	char path[40];
 	const struct dirent *entry;
+	bool hidden = false;
 	DIR *dir;
 
 	snprintf(path, sizeof path, "/proc/%ld/fd", pid);
 	dir = opendir(path);
 	if (!dir)
-		return errno != EACCES && errno != EPERM;
-	while ((entry = readdir(dir))) {
-		size_t file = entry->d_name[0] == '.' ? SIZE_MAX : file_of_link(s, dirfd(dir), entry->d_name);
+		return !is_denied();
+	while (!hidden && (entry = readdir(dir))) {
+		size_t file = entry->d_name[0] == '.' ? SIZE_MAX : file_of_link(s, dirfd(dir), entry->d_name, &hidden);
 
 		if (file != SIZE_MAX)
 			hold(s, file, holds_of_descriptor(s, pid, entry->d_name));
 	}
 	closedir(dir);
-	return true;
+	return !hidden;
 }
 
 /*
@@ -217,12 +227,11 @@ static bool has_no_files(struct survey *s, long pid)
 static void look_at_process(struct survey *s, long pid)
 {
 	s->looked->processes++;
-	if (look_at_descriptors(s, pid)) {
+	if (look_at_descriptors(s, pid))
 		look_at_mappings(s, pid);
-		tell_held(s, pid);
-	} else if (!has_no_files(s, pid)) {
+	else if (!has_no_files(s, pid))
 		s->looked->unread++;
-	}
+	tell_held(s, pid);
 }
 
 static bool look_at_processes(struct survey *s)

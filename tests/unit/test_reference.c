@@ -7,11 +7,13 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <chainview/reference.h>
@@ -487,6 +489,44 @@ static void what_may_not_be_looked_at_is_counted(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* As under systemd: root, but with no more than the right to read all files. */
+static bool keep_one_capability(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct one[2] = { { .effective = 1u << CAP_DAC_READ_SEARCH, .permitted = 1u << CAP_DAC_READ_SEARCH } };
+
+	return syscall(SYS_capset, &head, one) == 0;
+}
+
+static void links_that_may_be_listed_but_not_followed_are_not_looked_at(void **state)
+{
+	struct scene *s = *state;
+	pid_t holder = start_holder(in(s, "r/image"), hold_for_writing), pid;
+	int status;
+
+	if (geteuid()) {
+		print_message("only root has capabilities to lose\n");
+		stop_holder(holder);
+		skip();
+	}
+	pid = fork();
+	if (pid == 0) {
+		struct cv_err err = { 0 };
+		struct cv_references *refs;
+
+		if (!keep_one_capability())
+			_exit(99);
+		prctl(PR_SET_DUMPABLE, 1);
+		refs = cv_references_read("proc", s->scan, &err);
+		_exit(!refs || refs->claim_count || !refs->sources[0].trouble ||
+		      !strstr(refs->sources[0].trouble, "could not be looked at"));
+	}
+	assert_true(waitpid(pid, &status, 0) == pid);
+	stop_holder(holder);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void a_lock_whose_holder_cannot_be_seen_is_still_a_reference(void **state)
 {
 	struct scene *s = *state;
@@ -598,6 +638,7 @@ int main(void)
 		CASE(a_real_qemu_is_seen_writing),
 		CASE(a_loop_device_holds_its_file),
 		CASE(what_may_not_be_looked_at_is_counted),
+		CASE(links_that_may_be_listed_but_not_followed_are_not_looked_at),
 		CASE(a_lock_whose_holder_cannot_be_seen_is_still_a_reference),
 		cmocka_unit_test(lock_lines_are_decoded),
 		cmocka_unit_test(map_lines_are_decoded),
