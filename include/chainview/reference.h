@@ -30,6 +30,7 @@ struct cv_claim {
 struct cv_claim_source {
 	const char *name;            /* "list:needed.txt", "proc" */
 	bool read, complete;         /* complete: it knows every reference of its kind there can be */
+	bool automatic;              /* nobody named it: that it knows less than it could is no finding */
 	const char *trouble;         /* why it could not be (fully) read: one escaped line, or NULL */
 	size_t claims;
 };
@@ -39,6 +40,7 @@ struct cv_references {
 	size_t claim_count;
 	struct cv_claim_source *sources;
 	size_t source_count;
+	size_t watched_count;        /* behind them: who has images open, where no source that was asked for says it */
 	bool complete;               /* as a whole: at least one source that is complete, and none that failed */
 	bool none;                   /* --refs=none: the user says that there is no source but the disks */
 	struct cv_arena *arena;
@@ -48,9 +50,18 @@ struct cv_references {
  * Reads the sources that spec names ("auto", "none", "list:FILE", "proc", separated by commas). NULL is
  * "auto". A source that cannot be read is recorded and does not fail the call; a spec that is not understood,
  * and an empty list, do (CV_EUSAGE). The scan must be done or cancelled: its files are what is looked for.
+ *
+ * Who has images open is looked at whatever spec says, "none" included: what is found in an image that somebody
+ * writes is advisory, and nothing that is open may be changed.
  */
 CV_API struct cv_references *cv_references_read(const char *spec, const struct cv_scan *scan, struct cv_err *err);
 CV_API void cv_references_free(struct cv_references *refs);
+
+/* Of a claim, also one that was only watched; NULL if it is of none. */
+static inline const struct cv_claim_source *cv_claim_source_of(const struct cv_references *refs, const struct cv_claim *claim)
+{
+	return refs && claim->source < refs->source_count + refs->watched_count ? &refs->sources[claim->source] : NULL;
+}
 
 /* The rows for --help and completion: name, what it is. NULL-ended. */
 struct cv_reference_row { const char *name, *what; };

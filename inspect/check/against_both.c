@@ -62,12 +62,12 @@ bool cv_in_use(struct cv_question *q)
 bool cv_add_referrer(struct cv_question *q, const struct cv_image *image)
 {
 	const struct cv_claim *claim = q->b->g->references[image->first_reference].claim;
+	const struct cv_claim_source *source = cv_claim_source_of(q->b->refs, claim);
 
 	if (claim->who.len)
 		cv_text_add_bytes(&q->why, claim->who.at, claim->who.len);
 	else
-		cv_text_add(&q->why, claim->source < q->b->refs->source_count ? q->b->refs->sources[claim->source].name
-									      : "somebody");
+		cv_text_add(&q->why, source ? source->name : "somebody");
 	return true;
 }
 

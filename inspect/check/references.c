@@ -4,7 +4,9 @@
 
 static const char *source_name(const struct cv_references *refs, const struct cv_claim *claim)
 {
-	return claim->source < refs->source_count ? refs->sources[claim->source].name : "a source of references";
+	const struct cv_claim_source *source = cv_claim_source_of(refs, claim);
+
+	return source ? source->name : "a source of references";
 }
 
 static struct cv_arg who(const struct cv_references *refs, const struct cv_claim *claim)
@@ -62,7 +64,7 @@ static void source_unreadable(struct cv_build *b, const struct cv_claim_source *
 	struct cv_finding f = cv_finding_of(CV_REF_REFERENCE_SOURCE_UNREADABLE);
 	struct cv_text trouble = { 0 };
 
-	if (!source->trouble && source->read)
+	if (source->read && (!source->trouble || source->automatic))
 		return;
 	cv_text_unescape(&trouble, cv_bytes_of(source->trouble ? source->trouble : "it was not read"));
 	f.arg[0] = cv_arg_text(source->name);

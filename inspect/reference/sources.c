@@ -78,10 +78,11 @@ static bool is_read_already(const struct cv_gather *g, const char *name)
 	return false;
 }
 
+/* automatic: its name was not given. */
 static bool read_row(struct cv_gather *g, const struct source_row *row, const char *name, const char *argument,
-		     struct cv_err *err)
+		     bool automatic, struct cv_err *err)
 {
-	struct cv_claim_source source = { .name = name }, *now;
+	struct cv_claim_source source = { .name = name, .automatic = automatic }, *now;
 
 	if (row->read == read_auto || row->read == read_none)
 		return row->read(g, argument, NULL, err);
@@ -101,8 +102,17 @@ static bool read_auto(struct cv_gather *g, const char *argument, struct cv_claim
 {
 	(void)source;
 	for (size_t i = 0; i < CV_COUNT(rows); i++)
-		if (rows[i].detect && rows[i].detect() && !read_row(g, &rows[i], rows[i].name, argument, err))
+		if (rows[i].detect && rows[i].detect() && !read_row(g, &rows[i], rows[i].name, argument, true, err))
 			return false;
+	return true;
+}
+
+/* Who has images open. */
+static bool watch(struct cv_gather *g, struct cv_err *err)
+{
+	for (size_t i = 0; i < CV_COUNT(rows); i++)
+		if (rows[i].read == cv_proc_read && rows[i].detect())
+			return read_row(g, &rows[i], rows[i].name, NULL, true, err);
 	return true;
 }
 
@@ -135,7 +145,7 @@ static bool read_word(struct cv_gather *g, const char *word, struct cv_err *err)
 			return fail_word(err, word, "a file name has to follow, as in list:FILE");
 		if (!*row->argument && argument)
 			return fail_word(err, word, "nothing can follow its name");
-		return read_row(g, row, word, argument, err);
+		return read_row(g, row, word, argument, false, err);
 	}
 	return fail_word(err, word, "there is no such source; see --help");
 }
@@ -161,11 +171,11 @@ static bool read_spec(struct cv_gather *g, const char *spec, struct cv_err *err)
 	return true;
 }
 
-static bool is_complete(const struct cv_gather *g)
+static bool is_complete(const struct cv_gather *g, size_t count)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < g->sources.len; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!g->sources.at[i].read)
 			return false;
 		any |= g->sources.at[i].complete;
@@ -178,13 +188,16 @@ struct cv_references *cv_references_read(const char *spec, const struct cv_scan 
 	struct cv_gather g = { .scan = scan, .arena = cv_arena_new(ARENA_CAP) };
 	struct cv_references *refs = calloc(1, sizeof *refs);
 	bool ok = (g.arena && refs) || out_of_memory(err);
+	size_t asked;
 
 	ok = ok && read_spec(&g, spec ? spec : "auto", err);
+	asked = g.sources.len;
+	ok = ok && watch(&g, err);
 	if (refs)
 		*refs = (struct cv_references){
 			.claims = g.claims.at, .claim_count = g.claims.len,
-			.sources = g.sources.at, .source_count = g.sources.len,
-			.complete = is_complete(&g), .none = g.none, .arena = g.arena,
+			.sources = g.sources.at, .source_count = asked, .watched_count = g.sources.len - asked,
+			.complete = is_complete(&g, asked), .none = g.none, .arena = g.arena,
 		};
 	else
 		cv_arena_free(g.arena);

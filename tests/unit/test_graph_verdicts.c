@@ -355,10 +355,12 @@ static void targets_that_are_gone_and_sources_that_failed_are_reported(void **st
 	};
 	struct cv_claim_source sources[] = {
 		{ .name = "proc", .read = true, .trouble = "3 processes could not be looked at" },
-		{ .name = "list:x", .read = true, .complete = true }
+		{ .name = "list:x", .read = true, .complete = true },
+		{ .name = "found", .read = true, .automatic = true, .trouble = "nobody asked what it could not look at" },
+		{ .name = "lost", .automatic = true, .trouble = "it could not be read at all" },
 	};
 	struct cv_references refs = {
-		.claims = claims, .claim_count = CV_COUNT(claims), .sources = sources, .source_count = 2
+		.claims = claims, .claim_count = CV_COUNT(claims), .sources = sources, .source_count = CV_COUNT(sources)
 	};
 	static const char *const titles[] = {
 		"vm 100 refers to /sr/gone.vhd, which is not there",
@@ -367,6 +369,7 @@ static void targets_that_are_gone_and_sources_that_failed_are_reported(void **st
 		"proc refers to aa000000-0000-0000-0000-000000000009, which is not there",
 		"line 1 refers to /far/there, which is none of the files that were found",
 		"source of references proc could not be read: 3 processes could not be looked at",
+		"source of references lost could not be read: it could not be read at all",
 	};
 	struct cv_graph *g;
 

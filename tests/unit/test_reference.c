@@ -252,7 +252,8 @@ static void none_and_auto_are_what_they_say(void **state)
 	assert_false(refs->none || refs->complete);
 	assert_int_equal(refs->source_count, 1);
 	assert_string_equal(refs->sources[0].name, "proc");
-	assert_true(refs->sources[0].read);
+	assert_true(refs->sources[0].read && refs->sources[0].automatic);
+	assert_int_equal(refs->watched_count, 0);
 	assert_false(refs->sources[0].complete);
 	cv_references_free(refs);
 	refs = read_refs(*state, "auto,proc,auto");
@@ -398,6 +399,31 @@ static void processes_are_seen_with_what_they_hold(void **state)
 		cv_references_free(refs);
 		stop_holder(pid);
 	}
+}
+
+static void open_images_are_seen_whatever_source_is_asked(void **state)
+{
+	struct scene *s = *state;
+	pid_t pid = start_holder(in(s, "r/image"), hold_as_qemu_writes);
+	char list[PATH_MAX + 8];
+	const char *specs[] = { "none", list };
+
+	put(s, "list", "sub/deep\n", 9);
+	snprintf(list, sizeof list, "list:%s", in(s, "list"));
+	for (size_t i = 0; i < CV_COUNT(specs); i++) {
+		struct cv_references *refs = read_refs(s, specs[i]);
+		const struct cv_claim *c = find_claim(s, refs, in(s, "r/image"), ", writing");
+
+		if (!c || !c->in_use)
+			fail_msg("%s: the open image is not seen", specs[i]);
+		assert_int_equal(refs->source_count, i);
+		assert_int_equal(refs->watched_count, 1);
+		assert_string_equal(cv_claim_source_of(refs, c)->name, "proc");
+		assert_int_equal(refs->complete, i);
+		assert_int_equal(refs->none, !i);
+		cv_references_free(refs);
+	}
+	stop_holder(pid);
 }
 
 static void our_own_descriptors_are_no_reference(void **state)
@@ -634,6 +660,7 @@ int main(void)
 		CASE(none_and_auto_are_what_they_say),
 		CASE(a_list_beside_proc_is_complete),
 		CASE(processes_are_seen_with_what_they_hold),
+		CASE(open_images_are_seen_whatever_source_is_asked),
 		CASE(our_own_descriptors_are_no_reference),
 		CASE(a_real_qemu_is_seen_writing),
 		CASE(a_loop_device_holds_its_file),

@@ -310,11 +310,11 @@ bool cv_session_holds(const struct cv_session *s, const char *path)
 	return false;
 }
 
-/* A source that was asked for by name and could not be read at all. */
+/* A source that was asked for by name, on the command line or in the configuration, and could not be read at all. */
 static bool source_failed(const struct cv_session *s)
 {
-	for (size_t i = 0; s->settings.refs && s->refs && i < s->refs->source_count; i++)
-		if (!s->refs->sources[i].read && s->refs->sources[i].trouble)
+	for (size_t i = 0; s->refs && i < s->refs->source_count; i++)
+		if (!s->refs->sources[i].automatic && !s->refs->sources[i].read && s->refs->sources[i].trouble)
 			return true;
 	return false;
 }

@@ -102,13 +102,15 @@ static void write_references(const struct cv_graph *g, const struct cv_image *im
 	for (uint32_t i = 0; i < image->reference_count && i < 8; i++) {
 		size_t at = (size_t)image->first_reference + i;
 		const struct cv_claim *claim = at < g->reference_count ? g->references[at].claim : NULL;
+		const struct cv_claim_source *source;
 
 		if (!claim)
 			continue;
 		if (t.len)
 			cv_text_add(&t, "; ");
-		if (g->refs && claim->source < g->refs->source_count) {
-			cv_text_escape(&t, cv_bytes_of(g->refs->sources[claim->source].name));
+		source = cv_claim_source_of(g->refs, claim);
+		if (source) {
+			cv_text_escape(&t, cv_bytes_of(source->name));
 			cv_text_add(&t, ": ");
 		}
 		cv_text_escape(&t, claim->who);
