@@ -31,6 +31,7 @@ struct cv_result_finding {
 	enum cv_severity severity;
 	const char *code, *name, *title;
 	const char *image;                 /* NULL: it concerns none in particular */
+	bool advisory;                     /* the image is in use */
 };
 
 #define CV_DEPTH_BUCKETS 8             /* chains of up to 1, 2, 3, 5, 10, 20, 30 and of more images */

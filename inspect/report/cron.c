@@ -47,6 +47,8 @@ static bool is_new(const struct cv_cron_part *part, const struct cv_result_findi
 
 static void draw_finding(struct cv_page *o, const struct cv_cron_part *part, const struct cv_result_finding *f)
 {
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
 	cv_page_addf(o, CV_PAINT_PLAIN, "%c %c %s %s", is_new(part, f) ? '+' : ' ', cv_severity_letter(f->severity), f->code,
 		     f->name);
 	if (f->image) {
@@ -54,7 +56,10 @@ static void draw_finding(struct cv_page *o, const struct cv_cron_part *part, con
 		cv_page_wrapped(o, CV_PAINT_PLAIN, cv_bytes_of(f->image), 4);
 	}
 	cv_page_end(o);
-	draw_text(o, 4, f->title);
+	cv_text_add(&t, f->title);
+	cv_text_add(&t, f->advisory ? CV_WORDS_ADVISORY : "");
+	draw_text(o, 4, cv_text_str(&t));
+	o->ok = o->ok && !t.failed;
 }
 
 static void draw_since(struct cv_page *o, const struct cv_cron_part *part)

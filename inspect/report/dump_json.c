@@ -211,6 +211,8 @@ static void write_anomalies(struct document *c, size_t n)
 			cv_json_number(j, o, "length", f->where.len);
 		}
 		cv_json_text(j, o, "text", cv_text_str(&title));
+		if (f->advisory)
+			cv_json_bool(j, o, "advisory", true);
 		give(c, o);
 	}
 	close_list(c);

@@ -2,6 +2,7 @@
 /* A dump for people: the same facts as the JSON document, one line each, with places in hex. */
 #include <stdio.h>
 #include "inspect/report/dump_forms.h"
+#include "inspect/report/words.h"
 
 #define FLUSH_AT  32768u
 #define HEX_SHOWN 16u
@@ -240,7 +241,7 @@ static void add_findings(struct page *p, uint32_t image)
 		cv_text_addf(&p->t, "  %c %s %s: ", cv_severity_letter(f[i].severity), problem ? problem->code : "",
 			     problem ? problem->name : "");
 		cv_finding_title(&p->t, &f[i]);
-		cv_text_add(&p->t, "\n");
+		cv_text_add(&p->t, f[i].advisory ? CV_WORDS_ADVISORY "\n" : "\n");
 	}
 }
 

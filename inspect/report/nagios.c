@@ -173,7 +173,7 @@ static void add_finding(struct cv_text *t, const struct cv_nagios *n, const stru
 	}
 	if (f->image) {
 		add_text(t, f->image);
-		cv_text_add(t, ": ");
+		cv_text_add(t, f->advisory ? " (in use, advisory): " : ": ");
 	}
 	add_text(t, f->title);
 	cv_text_add(t, "\n");

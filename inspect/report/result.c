@@ -80,7 +80,7 @@ static bool keep_finding(struct cv_result *r, const struct cv_graph *g, const st
 	if (!p)
 		return false;
 	cv_finding_title(&title, f);
-	*out = (struct cv_result_finding){ f->severity, p->code, p->name, cv_result_keep(r, &title), NULL };
+	*out = (struct cv_result_finding){ f->severity, p->code, p->name, cv_result_keep(r, &title), NULL, f->advisory };
 	if (f->image != CV_NO_IMAGE)
 		out->image = keep_raw(r, cv_bytes_of(g->images[f->image].id));
 	r->found[3 * (size_t)(p - cv_problems) + f->severity]++;

@@ -33,6 +33,8 @@ static void put_findings(struct cv_json *j, struct json_object *o, const struct 
 		if (f->image)
 			cv_json_text(j, one, "image", f->image);
 		cv_json_text(j, one, "title", f->title);
+		if (f->advisory)
+			cv_json_bool(j, one, "advisory", true);
 		cv_json_push(j, list, one);
 	}
 	cv_json_put(j, o, "findings", list);
@@ -148,6 +150,7 @@ static bool read_findings(struct cv_result *r, struct json_object *o)
 		f->name = text_of(r, one, "name");
 		f->title = text_of(r, one, "title");
 		f->image = text_of(r, one, "image");
+		f->advisory = json_object_get_boolean(member(one, "advisory", json_type_boolean));
 		if (!f->code || !f->name || !f->title || !read_severity(text_of(r, one, "severity"), &f->severity))
 			return false;
 	}

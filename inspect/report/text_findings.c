@@ -5,6 +5,7 @@
  */
 #include "inspect/report/evidence.h"
 #include "inspect/report/findings.h"
+#include "inspect/report/words.h"
 
 static void draw_evidence(struct cv_page *o, const struct cv_graph *g, const struct cv_finding *f)
 {
@@ -35,7 +36,7 @@ void cv_findings_line(struct cv_page *o, const struct cv_graph *g, const struct 
 		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&t)), 6);
 	}
 	if (f->advisory)
-		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(" (advisory: the image is in use)"), 6);
+		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(CV_WORDS_ADVISORY), 6);
 	cv_page_end(o);
 	if (o->style.verbose)
 		draw_evidence(o, g, f);

@@ -13,6 +13,8 @@ void cv_words_image(struct cv_text *t, const struct cv_graph *g, uint32_t image,
 void cv_words_parent(struct cv_text *t, const struct cv_graph *g, uint32_t image);
 /* True if the fields that would say who the parent is are unreadable themselves. */
 bool cv_words_parent_unknown(const struct cv_image *m);
+/* Behind the title of a finding that is advisory. */
+#define CV_WORDS_ADVISORY " (advisory: the image is in use)"
 /* Appends "parent base.vhd missing"; false and nothing when the parent gives no trouble. */
 bool cv_words_parent_trouble(struct cv_text *t, const struct cv_graph *g, uint32_t image);
 /* What is wrong with a parent of this status: "missing", to follow its name; NULL when nothing is. */

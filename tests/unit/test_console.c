@@ -51,6 +51,28 @@ static void an_ascii_screen_holds_ascii_only(void **state)
 	handmade_fini(&h);
 }
 
+static void what_is_advisory_is_called_so(void **state)
+{
+	struct handmade h;
+	struct cv_console *c;
+
+	(void)state;
+	handmade_house(&h);
+	c = console_of(&h, 120, 40, true);
+	send(c, "f");
+	assert_shows(c, "advisory: ", false);
+	cv_console_free(c);
+	for (size_t i = 0; i < h.finding_count; i++)
+		h.findings[i].advisory = h.findings[i].image != CV_NO_IMAGE;
+	c = console_of(&h, 120, 40, true);
+	send(c, "f");
+	assert_shows(c, "advisory: ", true);
+	send(c, "<Enter>");
+	assert_shows(c, "advisory: ", true);
+	cv_console_free(c);
+	handmade_fini(&h);
+}
+
 static void a_search_says_which_of_how_many_and_goes_round(void **state)
 {
 	struct handmade h;
@@ -485,6 +507,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_screen_is_as_it_was),
 		cmocka_unit_test(an_ascii_screen_holds_ascii_only),
+		cmocka_unit_test(what_is_advisory_is_called_so),
 		cmocka_unit_test(a_search_says_which_of_how_many_and_goes_round),
 		cmocka_unit_test(filters_let_through_what_they_say),
 		cmocka_unit_test(a_filter_that_is_not_understood_changes_nothing),

@@ -80,7 +80,7 @@ static void write_evidence(const struct cv_console *c, const struct cv_finding *
 	const struct cv_image *image = cv_image_at(c, f->image);
 	struct cv_text t = { 0 };
 
-	cv_finding_title(&t, f);
+	cv_finding_words(&t, f);
 	cv_paper_text(p, cv_severity_ink(f->severity), cv_text_str(&t));
 	cv_text_clear(&t);
 	if (image && image->file && image->file->path)
@@ -148,7 +148,7 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 		cv_image_name(&t, image);
 	cv_cells_elide(out, 17, y, image_w - 1, CV_INK_TEXT, image ? cv_text_str(&t) : "-");
 	cv_text_clear(&t);
-	cv_finding_title(&t, f);
+	cv_finding_words(&t, f);
 	cv_cells_elide(out, x, y, out->w - x - size_w, CV_INK_TEXT, cv_text_str(&t));
 	if (size_w)
 		cv_cells_right(out, out->w - 6, y, 6, CV_INK_TEXT, f->bytes ? cv_size_short(f->bytes).s : "-");
@@ -193,7 +193,7 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 		cv_text_add(out, c->view[CV_VIEW_FINDINGS].filter.count ? "Nothing fits the filter; \\ changes it."
 									: "No findings.");
 	else
-		cv_finding_title(out, f);
+		cv_finding_words(out, f);
 }
 
 static void place_text(const struct cv_console *c, size_t place, struct cv_text *out)

@@ -143,7 +143,7 @@ void cv_write_findings(const struct cv_graph *g, const struct cv_image *image, s
 		struct cv_text t = { 0 };
 
 		cv_text_addf(&t, "%c %s ", cv_severity_letter(f[i].severity), problem ? problem->code : "?");
-		cv_finding_title(&t, &f[i]);
+		cv_finding_words(&t, &f[i]);
 		text_field(p, i ? "" : "Findings", cv_severity_ink(f[i].severity), &t);
 	}
 }

@@ -148,7 +148,7 @@ static void write_worst(struct cv_console *c, size_t repository)
 				cv_image_name(&t, &g->images[f->image]);
 				cv_text_add(&t, ": ");
 			}
-			cv_finding_title(&t, f);
+			cv_finding_words(&t, f);
 			cv_paper_field(p, 0, NULL, cv_severity_ink(f->severity), cv_text_str(&t));
 			cv_text_fini(&t);
 			left--;

@@ -69,7 +69,7 @@ void cv_tree_hint(const struct cv_console *c, struct cv_text *out)
 		for (size_t i = 1; i < n; i++)
 			worst = f[i].severity > worst->severity ? &f[i] : worst;
 		if (n)
-			cv_finding_title(out, worst);
+			cv_finding_words(out, worst);
 	} else {
 		cv_image_name(out, image);
 		if (image->coalesce.reason && *image->coalesce.reason)

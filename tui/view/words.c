@@ -146,6 +146,12 @@ int64_t cv_image_mtime(const struct cv_image *image)
 	return ns / 1000000000 - (ns % 1000000000 < 0);
 }
 
+void cv_finding_words(struct cv_text *out, const struct cv_finding *f)
+{
+	cv_text_add(out, f->advisory ? "advisory: " : "");
+	cv_finding_title(out, f);
+}
+
 /* Findings are sorted by repository, then image, those without an image first: find the lower bound. */
 size_t cv_findings_of(const struct cv_graph *g, const struct cv_image *image, const struct cv_finding **first)
 {

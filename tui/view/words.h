@@ -41,6 +41,9 @@ int64_t cv_image_mtime(const struct cv_image *image);
 /* The findings of an image; by the order that graph.h promises, without the chain code. */
 size_t cv_findings_of(const struct cv_graph *g, const struct cv_image *image, const struct cv_finding **first);
 
+/* Its title; in front of it, where it is not cut off, that it is advisory because the image is in use. */
+void cv_finding_words(struct cv_text *out, const struct cv_finding *f);
+
 /* Fields of an image on paper. all: with children and times, without the state (which has a box of its own). */
 void cv_write_image(const struct cv_snapshot *s, uint32_t image, struct cv_paper *p, bool all);
 /* The state box of the details: chain, references, verdicts, findings, and what follows from them. */
