@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include "inspect/sandbox/wire.h"
 #include "tests/support/tables.h"
+
+#define WIRE_CAP ((size_t)4 << 20)
 
 static bool tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
 {
@@ -16,6 +19,24 @@ static bool tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv
 	if (++t->ticks == t->stop_after)
 		return cv_fail(err, CV_ECANCELLED, "cancelled");
 	return true;
+}
+
+/* In the program a process of its own checks: what it found has to get out of there whatever it is. */
+static void assert_can_be_told(const struct cv_facts *facts)
+{
+	struct cv_answer answer = { 0 };
+	struct cv_err err = { .code = CV_OK };
+	uint8_t *bytes = malloc(WIRE_CAP);
+	size_t len;
+
+	assert_non_null(bytes);
+	len = cv_wire_encode(bytes, WIRE_CAP, 0, facts, NULL);
+	assert_true(len > 0);
+	if (cv_wire_decode(bytes, len, &answer, &err) != len)
+		fail_msg("%s", err.text);
+	assert_int_equal(answer.facts->finding_count, facts->finding_count);
+	cv_facts_free(answer.facts);
+	free(bytes);
 }
 
 void cv_tables_check(struct cv_tables *t, const struct cv_format *format, struct cv_source *source)
@@ -32,6 +53,8 @@ void cv_tables_check(struct cv_tables *t, const struct cv_format *format, struct
 	assert_true(t->done == (t->err.code == CV_OK));
 	t->corruptions = c.corruptions;
 	t->leaked_bytes = c.leaked_bytes;
+	assert_can_be_told(read);
+	assert_can_be_told(t->facts);
 	cv_facts_free(read);
 }
 
