@@ -27,6 +27,7 @@ struct cv_checked {
 
 struct cv_check_options {
 	unsigned workers;        /* processes; 0 = one for each processor, at most 8 */
+	const bool *wanted;      /* by the index of the file in the scan: only these; NULL: all */
 };
 
 struct cv_check_progress {

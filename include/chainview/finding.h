@@ -27,6 +27,11 @@ enum cv_problem_id {
 #undef P
 };
 
+static inline enum cv_problem_class cv_problem_class_of(enum cv_problem_id id)
+{
+	return (enum cv_problem_class)((unsigned)id / 10000);
+}
+
 struct cv_problem {
 	enum cv_problem_id id;
 	enum cv_severity severity;  /* the usual one; a finding may carry another where the contract says so */

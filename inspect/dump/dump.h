@@ -24,7 +24,7 @@ struct cv_dump_source_of {
 	const struct cv_file *file;
 	uint64_t offset;                             /* of the image in it */
 	struct cv_dump_stat before, after;
-	bool unchanged;
+	bool unchanged;                              /* false also for one that could not be opened */
 	bool digested[CV_DIGEST_COUNT];
 	uint8_t digest[CV_DIGEST_COUNT][CV_DIGEST_LARGEST];
 };
@@ -122,6 +122,11 @@ const char *cv_dump_sum_name(uint32_t sum);
 const char *cv_dump_number_name(uint32_t number);
 const char *cv_dump_group_name(uint32_t group);
 const char *cv_dump_class_name(uint32_t class);
+/* Trouble i of the scan, if the document says it nowhere else: a folder, an image that is not in it; or NULL. */
+const struct cv_trouble *cv_dump_elsewhere(const struct cv_dump *d, size_t i);
+/* Whether a finding belongs to the document: what is true of a moment or of a place (who has it open, how much of the
+ * disk it takes there) is none of what is to be reproduced elsewhere. */
+bool cv_dump_has_finding(const struct cv_dump *d, const struct cv_finding *f);
 /* The number of an image of the graph among those that are dumped; SIZE_MAX. */
 size_t cv_dump_index(const struct cv_dump *d, uint32_t image);
 

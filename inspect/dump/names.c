@@ -92,3 +92,21 @@ size_t cv_dump_index(const struct cv_dump *d, uint32_t image)
 			return i;
 	return SIZE_MAX;
 }
+
+const struct cv_trouble *cv_dump_elsewhere(const struct cv_dump *d, size_t i)
+{
+	const struct cv_trouble *t = cv_scan_trouble(d->g->scan, i);
+
+	for (size_t n = 0; n < d->count; n++)
+		if (d->images[n].trouble && !strcmp(d->sources[d->images[n].source].file->path, t->path))
+			return NULL;
+	return t;
+}
+
+bool cv_dump_has_finding(const struct cv_dump *d, const struct cv_finding *f)
+{
+	enum cv_problem_class class = cv_problem_class_of(f->id);
+
+	return !d->options.reproducible ||
+	       (class != CV_CLASS_SPC && class != CV_CLASS_REF && f->id != CV_GEN_IMAGE_IN_USE);
+}

@@ -116,7 +116,8 @@ static void add_image(struct xml *x, const struct cv_dump_image_of *m)
 
 	cv_text_add(&x->t, "  <source>\n");
 	add_element(x, "    ", "image_filename", cv_bytes_of(s->file->path));
-	cv_text_addf(&x->t, "    <image_size>%" PRIu64 "</image_size>\n", s->before.size);
+	if (s->before.known)
+		cv_text_addf(&x->t, "    <image_size>%" PRIu64 "</image_size>\n", s->before.size);
 	for (unsigned kind = 0; kind < CV_DIGEST_COUNT; kind++)
 		if (s->digested[kind])
 			cv_text_addf(&x->t, "    <hashdigest type=\"%s\">%s</hashdigest>\n",
@@ -125,7 +126,8 @@ static void add_image(struct xml *x, const struct cv_dump_image_of *m)
 	cv_text_add(&x->t, "  </source>\n  <diskimageobject>\n");
 	add_element(x, "    ", "filename", cv_bytes_of(image->id));
 	add_element(x, "    ", "image_format", cv_bytes_of(cv_format_name(image->format)));
-	cv_text_addf(&x->t, "    <filesize>%" PRIu64 "</filesize>\n", s->before.size);
+	if (s->before.known)
+		cv_text_addf(&x->t, "    <filesize>%" PRIu64 "</filesize>\n", s->before.size);
 	if (s->before.mtime.known)
 		add_element(x, "    ", "mtime", cv_bytes_of(cv_time_utc(s->before.mtime.seconds).s));
 	cv_text_add(&x->t, "    <structures>\n");
@@ -134,6 +136,17 @@ static void add_image(struct xml *x, const struct cv_dump_image_of *m)
 	if (m->trouble)
 		add_element(x, "    ", "error", cv_bytes_of(m->trouble));
 	cv_text_add(&x->t, "  </diskimageobject>\n");
+}
+
+static void add_elsewhere(struct xml *x, const struct cv_trouble *t)
+{
+	CV_AUTO(cv_text_fini) struct cv_text said = { 0 };
+
+	if (!t)
+		return;
+	cv_text_add(&said, t->path);
+	cv_text_addf(&said, ": %s", t->text);
+	add_element(x, "  ", "error", cv_bytes_of(cv_text_str(&said)));
 }
 
 bool cv_dump_write_dfxml(const struct cv_dump *d, const struct cv_report_head *head, const struct cv_sink *sink)
@@ -149,6 +162,8 @@ bool cv_dump_write_dfxml(const struct cv_dump *d, const struct cv_report_head *h
 	add_creator(&x, head);
 	for (size_t n = 0; n < d->count && x.ok; n++)
 		add_image(&x, &d->images[n]);
+	for (size_t i = 0; i < cv_scan_trouble_count(d->g->scan) && x.ok; i++)
+		add_elsewhere(&x, cv_dump_elsewhere(d, i));
 	cv_text_add(&x.t, "</dfxml>\n");
 	flush(&x, 0);
 	cv_text_fini(&x.t);
@@ -191,6 +206,9 @@ bool cv_dump_write_bodyfile(const struct cv_dump *d, const struct cv_report_head
 
 	(void)head;
 	for (size_t n = 0; n < d->source_count && ok; n++) {
+		/* Nothing is known of what could not be opened, and this form has no place for errors. */
+		if (!d->sources[n].before.known)
+			continue;
 		cv_text_clear(&t);
 		add_body_line(&t, &d->sources[n], d->options.reproducible);
 		ok = !t.failed && sink->put(sink->ctx, cv_text_str(&t), t.len);

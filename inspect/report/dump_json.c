@@ -68,9 +68,12 @@ static void give_member(struct document *c, const char *key, struct json_object 
 
 static void write_head(struct document *c)
 {
+	struct cv_report_head head = *c->head;
 	struct json_object *o;
 
-	cv_json_head(&c->j, c->head);
+	/* How it was called belongs to the run. */
+	head.argc = c->d->options.reproducible ? 0 : head.argc;
+	cv_json_head(&c->j, &head);
 	if (c->lines)
 		cv_json_raw(&c->j, ",\"type\":\"dump\"}\n");
 	if (!c->d->options.reproducible) {
@@ -199,9 +202,12 @@ static void write_anomalies(struct document *c, size_t n)
 	open_list(c, "anomalies");
 	for (size_t i = 0; i < count && j->ok; i++, f++) {
 		const struct cv_problem *p = cv_problem_by_id(f->id);
-		struct json_object *o = record(c, "anomaly", n);
+		struct json_object *o;
 		CV_AUTO(cv_text_fini) struct cv_text title = { 0 };
 
+		if (!cv_dump_has_finding(c->d, f))
+			continue;
+		o = record(c, "anomaly", n);
 		cv_finding_title(&title, f);
 		cv_json_text(j, o, "code", p ? p->code : "");
 		cv_json_text(j, o, "name", p ? p->name : "");
@@ -211,7 +217,7 @@ static void write_anomalies(struct document *c, size_t n)
 			cv_json_number(j, o, "length", f->where.len);
 		}
 		cv_json_text(j, o, "text", cv_text_str(&title));
-		if (f->advisory)
+		if (f->advisory && !c->d->options.reproducible)
 			cv_json_bool(j, o, "advisory", true);
 		give(c, o);
 	}
@@ -372,6 +378,22 @@ static void write_failure(struct document *c, size_t n, const char *text, int os
 	give(c, o);
 }
 
+/* What the scan could not look at: nobody knows what images there would be. */
+static void write_elsewhere(struct document *c)
+{
+	for (size_t i = 0; i < cv_scan_trouble_count(c->d->g->scan) && c->j.ok; i++) {
+		const struct cv_trouble *t = cv_dump_elsewhere(c->d, i);
+		struct json_object *o;
+
+		if (!t)
+			continue;
+		o = record(c, "error", SIZE_MAX);
+		cv_dump_put_path(&c->j, o, t->path);
+		cv_json_text(&c->j, o, "text", t->text);
+		give(c, o);
+	}
+}
+
 static void write_rest(struct document *c)
 {
 	open_list(c, "gaps");
@@ -384,10 +406,11 @@ static void write_rest(struct document *c)
 
 		write_failure(c, n, m->trouble, m->trouble_errno);
 		write_failure(c, n, m->map_trouble, 0);
-		if (!c->d->sources[m->source].unchanged)
+		if (c->d->sources[m->source].before.known && !c->d->sources[m->source].unchanged)
 			write_failure(c, n, "the file was changed while it was read, or could not be looked at again",
 				      0);
 	}
+	write_elsewhere(c);
 	close_list(c);
 	open_list(c, "limits");
 	write_of_kind(c, CV_DUMP_LIMIT, "limit");

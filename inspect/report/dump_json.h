@@ -12,6 +12,7 @@ void cv_dump_put_id(struct cv_json *j, struct json_object *o, const char *key, c
 void cv_dump_put_image(struct cv_json *j, struct json_object *o, const char *key, const struct cv_dump *d, uint32_t image);
 void cv_dump_put_hex(struct cv_json *j, struct json_object *o, const char *key, const uint8_t *bytes, size_t len);
 void cv_dump_put_sha256(struct cv_json *j, struct json_object *o, const uint8_t *digest);
+void cv_dump_put_path(struct cv_json *j, struct json_object *o, const char *path);
 void cv_dump_put_time(struct cv_json *j, struct json_object *o, const char *key, const struct cv_dump_time *t);
 
 /* Each adds members to an object. */

@@ -110,6 +110,8 @@ void cv_dump_put_assurance(struct cv_json *j, struct json_object *o, const struc
 	const struct cv_dump_image_of *first = NULL;
 
 	for (size_t i = 0; i < d->source_count; i++) {
+		if (!d->sources[i].before.known)
+			continue;
 		no_atime = no_atime && d->sources[i].before.no_atime;
 		unchanged = unchanged && d->sources[i].unchanged;
 	}
@@ -157,7 +159,7 @@ static void put_mount(struct cv_json *j, struct json_object *o, const struct cv_
 	}
 }
 
-static void put_path(struct cv_json *j, struct json_object *o, const char *path)
+void cv_dump_put_path(struct cv_json *j, struct json_object *o, const char *path)
 {
 	CV_AUTO(cv_text_fini) struct cv_text utf8 = { 0 }, exact = { 0 };
 	struct json_object *p = cv_json_object(j);
@@ -212,7 +214,7 @@ void cv_dump_put_source(struct cv_json *j, struct json_object *o, const struct c
 	struct json_object *times = cv_json_object(j);
 
 	cv_dump_put_id(j, o, "id", 's', source);
-	put_path(j, o, s->file->path);
+	cv_dump_put_path(j, o, s->file->path);
 	cv_json_text(j, o, "kind", s->before.block_device ? "block_device" : "file");
 	if (s->before.known)
 		cv_json_number(j, o, "size_bytes", s->before.size);
@@ -228,6 +230,8 @@ void cv_dump_put_source(struct cv_json *j, struct json_object *o, const struct c
 	}
 	cv_json_put(j, o, "times", times);
 	put_digests(j, o, s);
+	if (!s->before.known)
+		return;
 	cv_json_text(j, o, "opened", s->before.no_atime ? "O_RDONLY|O_NOATIME" : "O_RDONLY");
 	cv_json_bool(j, o, "stat_after_equal", s->unchanged);
 }

@@ -49,6 +49,10 @@ static void add_source(struct page *p, size_t n)
 
 	cv_text_addf(&p->t, "\nsource s%zu  ", n + 1);
 	add_name(p, s->file->path);
+	if (!s->before.known) {
+		cv_text_add(&p->t, "\n  could not be opened\n");
+		return;
+	}
 	cv_text_addf(&p->t, "\n  %s, %" PRIu64 " B", s->before.block_device ? "block device" : "file", s->before.size);
 	if (s->offset)
 		cv_text_addf(&p->t, ", image at %" PRIu64, s->offset);
@@ -238,10 +242,12 @@ static void add_findings(struct page *p, uint32_t image)
 	for (size_t i = 0; i < count; i++) {
 		const struct cv_problem *problem = cv_problem_by_id(f[i].id);
 
+		if (!cv_dump_has_finding(p->d, &f[i]))
+			continue;
 		cv_text_addf(&p->t, "  %c %s %s: ", cv_severity_letter(f[i].severity), problem ? problem->code : "",
 			     problem ? problem->name : "");
 		cv_finding_title(&p->t, &f[i]);
-		cv_text_add(&p->t, f[i].advisory ? CV_WORDS_ADVISORY "\n" : "\n");
+		cv_text_add(&p->t, f[i].advisory && !p->d->options.reproducible ? CV_WORDS_ADVISORY "\n" : "\n");
 	}
 }
 
@@ -271,6 +277,19 @@ static void add_image(struct page *p, size_t n)
 		cv_text_addf(&p->t, "  ERROR: %s\n", m->map_trouble);
 }
 
+static void add_elsewhere(struct page *p)
+{
+	for (size_t i = 0; i < cv_scan_trouble_count(p->d->g->scan); i++) {
+		const struct cv_trouble *t = cv_dump_elsewhere(p->d, i);
+
+		if (!t)
+			continue;
+		cv_text_add(&p->t, "\nNOT LOOKED AT: ");
+		add_name(p, t->path);
+		cv_text_addf(&p->t, ": %s\n", t->text);
+	}
+}
+
 bool cv_dump_write_text(const struct cv_dump *d, const struct cv_report_head *head, const struct cv_sink *sink)
 {
 	struct page p = { .d = d, .sink = sink, .ok = true };
@@ -287,6 +306,7 @@ bool cv_dump_write_text(const struct cv_dump *d, const struct cv_report_head *he
 		add_source(&p, n);
 	for (size_t n = 0; n < d->count && p.ok; n++)
 		add_image(&p, n);
+	add_elsewhere(&p);
 	flush(&p, 0);
 	cv_text_fini(&p.t);
 	return p.ok;

@@ -6,11 +6,6 @@
 #include "inspect/report/evidence.h"
 #include "inspect/report/words.h"
 
-static enum cv_problem_class class_of(const struct cv_finding *f)
-{
-	return (enum cv_problem_class)((unsigned)f->id / 10000);
-}
-
 static bool place(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
 	if (n || !f->has_where || f->image == CV_NO_IMAGE)
@@ -52,7 +47,7 @@ static bool recorded_name(struct cv_text *t, const struct cv_graph *g, const str
 {
 	const struct cv_facts *facts;
 
-	if (class_of(f) != CV_CLASS_CHN || f->image == CV_NO_IMAGE)
+	if (cv_problem_class_of(f->id) != CV_CLASS_CHN || f->image == CV_NO_IMAGE)
 		return false;
 	facts = g->images[f->image].facts;
 	if (n >= facts->name_count)
@@ -66,7 +61,7 @@ static bool recorded_name(struct cv_text *t, const struct cv_graph *g, const str
 
 static bool recorded_identity(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
-	if (n || class_of(f) != CV_CLASS_CHN || f->image == CV_NO_IMAGE ||
+	if (n || cv_problem_class_of(f->id) != CV_CLASS_CHN || f->image == CV_NO_IMAGE ||
 	    !(g->images[f->image].facts->flags & CV_FACT_PARENT_UUID))
 		return false;
 	cv_text_addf(t, "parent identity recorded: %s", cv_uuid_str(g->images[f->image].facts->parent_uuid).s);
@@ -77,7 +72,7 @@ static bool trouble(struct cv_text *t, const struct cv_graph *g, const struct cv
 {
 	const struct cv_file *file = f->image == CV_NO_IMAGE ? NULL : g->images[f->image].file;
 
-	if (n || class_of(f) != CV_CLASS_GEN || !file || !file->trouble)
+	if (n || cv_problem_class_of(f->id) != CV_CLASS_GEN || !file || !file->trouble)
 		return false;
 	cv_text_addf(t, "while reading: %s", file->trouble);
 	return true;
@@ -85,7 +80,7 @@ static bool trouble(struct cv_text *t, const struct cv_graph *g, const struct cv
 
 static bool sources(struct cv_text *t, const struct cv_graph *g, const struct cv_finding *f, size_t n)
 {
-	if (n || (class_of(f) != CV_CLASS_SPC && class_of(f) != CV_CLASS_REF))
+	if (n || (cv_problem_class_of(f->id) != CV_CLASS_SPC && cv_problem_class_of(f->id) != CV_CLASS_REF))
 		return false;
 	cv_text_add(t, "references: ");
 	cv_words_references(t, g);

@@ -28,7 +28,7 @@ static bool is_wanted(const struct cv_check *c, const struct cv_file *file)
 	       c->setup.function_of(file->facts->format);
 }
 
-static bool find_jobs(struct cv_check *c)
+static bool find_jobs(struct cv_check *c, const bool *wanted)
 {
 	size_t files = cv_scan_file_count(c->scan), n = 0;
 
@@ -38,7 +38,7 @@ static bool find_jobs(struct cv_check *c)
 	for (size_t i = 0; i < files && c->jobs && c->job_count < n; i++) {
 		const struct cv_file *file = cv_scan_file(c->scan, i);
 
-		if (is_wanted(c, file))
+		if ((!wanted || wanted[i]) && is_wanted(c, file))
 			c->jobs[c->job_count++] = (struct cv_check_job){
 				.file = i,
 				.allocated = file->allocated,
@@ -100,7 +100,7 @@ static bool begin(struct cv_check *c, const struct cv_check_options *options, st
 		return cv_fail_errno(err, "cannot wait for reading processes");
 	c->lane_count = worker_count(options);
 	c->lanes = calloc(c->lane_count, sizeof *c->lanes);
-	if (!c->lanes || !find_jobs(c) || !line_up(c))
+	if (!c->lanes || !find_jobs(c, options ? options->wanted : NULL) || !line_up(c))
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	cv_task_room(c->lane_count * c->setup.batch * 2);
 	return fill(c, err);

@@ -190,6 +190,32 @@ static bool choose_images(struct job *j, struct cv_err *err)
 	return true;
 }
 
+/* Anomalies are all that is found, also in tables: of these images, not of whatever lies beside them. The images are
+ * chosen from the new graph again. */
+static bool check_images(struct job *j, struct cv_err *err)
+{
+	struct cv_session *s = j->s;
+	size_t files = cv_scan_file_count(s->scan);
+	CV_AUTO(cv_auto_free) bool *wanted = calloc(files + 1, sizeof *wanted);
+	CV_AUTO(cv_auto_free) bool *chosen = calloc(s->graph->image_count + (size_t)1, sizeof *chosen);
+
+	if (!wanted || !chosen)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < j->images.len; i++)
+		chosen[j->images.at[i]] = true;
+	for (size_t i = 0; i < files; i++) {
+		uint32_t image = cv_graph_by_file(s->graph, cv_scan_file(s->scan, i));
+
+		wanted[i] = image != CV_NO_IMAGE && chosen[image];
+	}
+	j->images.len = 0;
+	if (!cv_session_check(s, wanted, err))
+		return false;
+	if (s->cancelled)
+		return cv_fail(err, CV_ECANCELLED, "cancelled");
+	return choose_images(j, err);
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec t;
@@ -297,7 +323,7 @@ static int run_job(struct job *j, int argc, char **argv)
 		return cv_command_fail(j->s, &err);
 	if (j->s->cancelled)
 		cv_fail(&err, CV_ECANCELLED, "cancelled");
-	if (err.code || !choose_images(j, &err) || (d->maps && !cv_maps_folder_open(&folder, d->maps, &err)) ||
+	if (err.code || !choose_images(j, &err) || !check_images(j, &err) || (d->maps && !cv_maps_folder_open(&folder, d->maps, &err)) ||
 	    !dump(j, d->maps ? &files : NULL, &err))
 		status = cv_command_fail(j->s, &err);
 	else
@@ -314,8 +340,6 @@ static int run(struct cv_session *s, int argc, char **argv)
 
 	if (!argc)
 		return cv_command_usage(s, "give repositories or images");
-	/* Anomalies are all that is found, also in tables. */
-	s->tables = true;
 	status = run_job(&j, argc, argv);
 	free(j.targets);
 	free(j.folders);

@@ -227,13 +227,13 @@ static void scan_all(struct cv_session *s)
 }
 
 /* Images that a signal leaves out are said to be incomplete by the cancelled scan. */
-static bool check_all(struct cv_session *s, struct cv_err *err)
+static bool check_all(struct cv_session *s, const bool *wanted, struct cv_err *err)
 {
-	struct cv_check_options options = { .workers = s->settings.workers };
+	struct cv_check_options options = { .workers = s->settings.workers, .wanted = wanted };
 	struct cv_progress_line line = cv_progress_begin(&s->settings);
 	struct cv_check_progress p;
 
-	if (!s->tables || s->cancelled)
+	if (s->cancelled)
 		return true;
 	s->checks = cv_check_new(s->scan, &options, err);
 	if (!s->checks)
@@ -253,28 +253,36 @@ const char *cv_session_refs(const struct cv_session *s)
 	return s->settings.refs ? s->settings.refs : s->config.refs;
 }
 
-bool cv_session_run(struct cv_session *s, struct cv_err *err)
+/* A signal that comes while the graph is built changes what may be said: it is built once more. */
+static bool build_graph(struct cv_session *s, struct cv_err *err)
 {
 	struct cv_graph_policy policy = s->config.policy;
 
 	cv_policy_over(&policy, &s->settings.policy);
-	cv_signals_catch();
-	s->scan = new_scan(s, err);
-	if (!s->scan)
-		return false;
-	scan_all(s);
-	if (!check_all(s, err))
-		return false;
-	s->refs = cv_references_read(cv_session_refs(s), s->scan, err);
-	if (!s->refs)
-		return false;
-	/* A signal that comes while the graph is built changes what may be said: it is built once more. */
 	do {
 		notice_signal(s);
 		cv_graph_free(s->graph);
 		s->graph = cv_graph_build(s->scan, s->refs, s->checks, &policy, err);
 	} while (s->graph && !s->cancelled && cv_signals_stop());
 	return s->graph != NULL;
+}
+
+bool cv_session_check(struct cv_session *s, const bool *wanted, struct cv_err *err)
+{
+	return check_all(s, wanted, err) && build_graph(s, err);
+}
+
+bool cv_session_run(struct cv_session *s, struct cv_err *err)
+{
+	cv_signals_catch();
+	s->scan = new_scan(s, err);
+	if (!s->scan)
+		return false;
+	scan_all(s);
+	if (s->tables && !check_all(s, NULL, err))
+		return false;
+	s->refs = cv_references_read(cv_session_refs(s), s->scan, err);
+	return s->refs && build_graph(s, err);
 }
 
 bool cv_session_again(struct cv_session *s, struct cv_err *err)

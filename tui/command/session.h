@@ -67,6 +67,10 @@ struct cv_scan *cv_session_new_scan(const struct cv_session *s, struct cv_err *e
  * returns gives a partial graph, sets s->cancelled and is no error; one that comes later does nothing. */
 bool cv_session_run(struct cv_session *s, struct cv_err *err);
 
+/* After that, where s->tables was not set: checks the tables of the files that are wanted, by their index in the scan
+ * (NULL: of all), and makes the graph anew. */
+bool cv_session_check(struct cv_session *s, const bool *wanted, struct cv_err *err);
+
 /* True if the path, or the folder that it would be made in, lies in one of the places: nothing is made there. */
 bool cv_session_holds(const struct cv_session *s, const char *path);
 
