@@ -7,9 +7,61 @@
 #include <stdio.h>
 
 struct bitmaps {
-	uint32_t count;
+	uint32_t count, reserved;
 	struct cv_range directory, where;    /* where: the data of the extension */
 };
+
+static bool is_granularity(unsigned bits)
+{
+	return bits >= QCOW2_MIN_GRANULARITY_BITS && bits <= QCOW2_MAX_GRANULARITY_BITS;
+}
+
+/* Whether the table has a bit for each piece of the disk. One that is in use is to be thrown away in any case. */
+static bool covers(const struct cv_qcow2_reading *r, const struct cv_qcow2_bitmap_disk *d)
+{
+	uint64_t pieces = (r->h.size >> d->granularity_bits) + 1, bits;
+
+	if (cv_be32_get(d->flags) & QCOW2_BITMAP_IN_USE || !is_granularity(d->granularity_bits))
+		return true;
+	bits = (uint64_t)cv_be32_get(d->table_entries) << r->h.cluster_bits << 3;
+	return pieces - !(r->h.size & ((UINT64_C(1) << d->granularity_bits) - 1)) <= bits;
+}
+
+/* What makes QEMU refuse the whole image. The first that is wrong is enough. */
+static void check_entry(struct cv_qcow2_reading *r, const struct cv_qcow2_bitmap_disk *d, uint64_t off, uint32_t i)
+{
+	uint32_t flags = cv_be32_get(d->flags), entries = cv_be32_get(d->table_entries), name = cv_be16_get(d->name_len);
+	const struct {
+		bool wrong;
+		const char *what;
+		uint64_t n;
+		struct cv_range where;
+	} rules[] = {
+		{ !is_granularity(d->granularity_bits), "granularity (bits)", d->granularity_bits,
+		  { off + 17, 1 } },
+		{ d->type != QCOW2_BITMAP_DIRTY, "type", d->type, { off + 16, 1 } },
+		{ flags & ~QCOW2_BITMAP_FLAGS, "flags", flags, { off + 12, 4 } },
+		{ !name || name > QCOW2_MAX_BITMAP_NAME, "length of the name", name, { off + 18, 2 } },
+		{ !covers(r, d), "size of the table", entries, { off + 8, 4 } },
+	};
+
+	if (cv_be32_get(d->extra_len)) {
+		char text[64];
+
+		snprintf(text, sizeof text, "bitmap %" PRIu32 " has extra data", i);
+		cv_qcow_found(r->facts, CV_GEN_UNSUPPORTED_FEATURE, (struct cv_range){ off + 20, 4 }, cv_arg_text(text),
+			      (struct cv_arg){ 0 });
+	}
+	for (size_t k = 0; k < CV_COUNT(rules); k++) {
+		char what[64];
+
+		if (!rules[k].wrong)
+			continue;
+		snprintf(what, sizeof what, "%s of bitmap %" PRIu32, rules[k].what, i);
+		cv_qcow2_bad_number(r, what, rules[k].n, rules[k].where);
+		return;
+	}
+}
 
 static void take_entry(struct cv_qcow2_reading *r, const struct cv_qcow2_bitmap_disk *d, const uint8_t *name,
 		       uint64_t off, uint32_t i)
@@ -18,18 +70,14 @@ static void take_entry(struct cv_qcow2_reading *r, const struct cv_qcow2_bitmap_
 	uint64_t name_off = off + sizeof *d + cv_be32_get(d->extra_len);
 	struct cv_facts *f = r->facts;
 	unsigned bits = d->granularity_bits;
-	char what[48];
 
 	cv_facts_text(f, CV_ATTR_QCOW2_BITMAP_NAME, i, (struct cv_bytes){ (const char *)name, name_len },
 		      (struct cv_range){ name_off, name_len });
 	cv_facts_number(f, CV_ATTR_QCOW2_BITMAP_FLAGS, i, cv_be32_get(d->flags), (struct cv_range){ off + 12, 4 });
-	if (bits >= QCOW2_MIN_GRANULARITY_BITS && bits <= QCOW2_MAX_GRANULARITY_BITS) {
+	if (is_granularity(bits))
 		cv_facts_number(f, CV_ATTR_QCOW2_BITMAP_GRANULARITY, i, UINT64_C(1) << bits,
 				(struct cv_range){ off + 17, 1 });
-		return;
-	}
-	snprintf(what, sizeof what, "granularity of bitmap %" PRIu32 " (bits)", i);
-	cv_qcow2_bad_number(r, what, bits, (struct cv_range){ off + 17, 1 });
+	check_entry(r, d, off, i);
 }
 
 /* The entry at pos, brought into memory; *len stays 0 when the directory ends before it does. */
@@ -99,6 +147,9 @@ static bool check(struct cv_qcow2_reading *r, const struct bitmaps *b)
 
 	if (!b->count)
 		cv_qcow2_bad_text(r, "bitmaps extension", "there without bitmaps", b->where);
+	if (b->reserved)
+		cv_qcow2_bad_number(r, "reserved field of the bitmaps extension", b->reserved,
+				    (struct cv_range){ b->where.off + 4, 4 });
 	if (b->count > QCOW2_MAX_BITMAPS)
 		cv_qcow_hostile(f, "number of bitmaps", b->count, QCOW2_MAX_BITMAPS, b->where);
 	if (b->directory.len > QCOW2_MAX_BITMAP_DIRECTORY) {
@@ -119,6 +170,7 @@ bool cv_qcow2_read_bitmaps(struct cv_qcow2_reading *r, struct cv_err *err)
 	if (!cv_source_read(r->source, &d, sizeof d, b.where.off, err))
 		return cv_wrap(err, "while reading the bitmaps extension");
 	b.count = cv_be32_get(d.count);
+	b.reserved = cv_be32_get(d.reserved);
 	b.directory = (struct cv_range){ cv_be64_get(d.directory_off), cv_be64_get(d.directory_size) };
 	cv_facts_number(r->facts, CV_ATTR_QCOW2_BITMAP_COUNT, 0, b.count, (struct cv_range){ b.where.off, 4 });
 	if (b.count)

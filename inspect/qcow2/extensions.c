@@ -199,10 +199,32 @@ static bool use_features(struct cv_qcow2_reading *r, struct cv_err *err)
 	return true;
 }
 
+/* Without it nobody gets at the keys, whatever the passphrase. */
+static bool check_luks(struct cv_qcow2_reading *r, struct cv_range header, struct cv_err *err)
+{
+	static const char magic[6] = "LUKS\xba\xbe";
+	struct {
+		char magic[sizeof magic];
+		cv_be16 version;
+	} d;
+
+	if (header.len < sizeof d)
+		return true;
+	if (!cv_source_read(r->source, &d, sizeof d, header.off, err))
+		return cv_wrap(err, "while reading the LUKS header");
+	if (memcmp(d.magic, magic, sizeof magic) != 0)
+		cv_qcow2_bad_text(r, "LUKS header", "without its magic", (struct cv_range){ header.off, sizeof magic });
+	else if (cv_be16_get(d.version) != QCOW2_LUKS_VERSION)
+		cv_qcow2_bad_number(r, "version of the LUKS header", cv_be16_get(d.version),
+				    (struct cv_range){ header.off + sizeof magic, sizeof d.version });
+	return true;
+}
+
 static bool use_luks(struct cv_qcow2_reading *r, struct cv_err *err)
 {
 	struct cv_range where = r->ext.luks;
 	struct cv_qcow2_luks_disk d;
+	struct cv_range header;
 	bool luks = r->h.crypt_method == QCOW2_CRYPT_LUKS;
 
 	if (luks != (where.len != 0)) {
@@ -215,8 +237,8 @@ static bool use_luks(struct cv_qcow2_reading *r, struct cv_err *err)
 		return true;
 	if (!cv_source_read(r->source, &d, sizeof d, where.off, err))
 		return false;
-	cv_qcow2_table(r, "LUKS header", (struct cv_range){ cv_be64_get(d.off), cv_be64_get(d.length) }, where);
-	return true;
+	header = (struct cv_range){ cv_be64_get(d.off), cv_be64_get(d.length) };
+	return !cv_qcow2_table(r, "LUKS header", header, where) || check_luks(r, header, err);
 }
 
 /* Without its feature bit the name means nothing: the data lies in the image itself. */

@@ -127,8 +127,13 @@ _Static_assert(offsetof(struct cv_qcow2_bitmap_disk, name_len) == 18, "bitmap na
 #define QCOW2_MAX_SNAPSHOT_EXTRA 1024u
 #define QCOW2_MAX_BITMAPS 65535u
 #define QCOW2_MAX_BITMAP_DIRECTORY (65535u * 1024)
+#define QCOW2_MAX_BITMAP_NAME 1023u
+#define QCOW2_BITMAP_DIRTY 1u
+#define QCOW2_BITMAP_IN_USE 1u
+#define QCOW2_BITMAP_FLAGS 3u                /* that QEMU knows */
 #define QCOW2_MIN_GRANULARITY_BITS 9
 #define QCOW2_MAX_GRANULARITY_BITS 31
 #define QCOW2_MAX_FORMAT_NAME 15u
+#define QCOW2_LUKS_VERSION 1u
 
 #endif

@@ -65,7 +65,9 @@ static void check(struct cv_qcow2_reading *r, const struct snapshot *s, uint32_t
 	char what[64];
 
 	snprintf(what, sizeof what, "length of the extra data of snapshot %" PRIu32, i);
-	if (s->extra_len > QCOW2_MAX_SNAPSHOT_EXTRA)
+	/* Version 3 records hold the size of the VM state and of the disk there; what follows a false count is none. */
+	if (s->extra_len > QCOW2_MAX_SNAPSHOT_EXTRA ||
+	    (r->h.version >= 3 && !s->has_disk_size && r->h.snapshot_count <= QCOW2_MAX_SNAPSHOTS))
 		cv_qcow2_bad_number(r, what, s->extra_len, member(s, 36, 4));
 	snprintf(what, sizeof what, "number of L1 entries of snapshot %" PRIu32, i);
 	if (s->l1.len / 8 > QCOW2_MAX_L1_ENTRIES) {

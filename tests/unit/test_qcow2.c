@@ -89,6 +89,8 @@ struct poke {
 #define E IMAGE_EXTENSIONS
 #define SNAP (4 * IMAGE_CLUSTER)
 #define BAD ((uint64_t)1 << 40)
+#define LUKS_MAGIC UINT64_C(0x4c554b53babe0000)
+#define BITMAP (5 * IMAGE_CLUSTER)
 
 static const struct poke pokes[] = {
 	{ "an_untouched_image_is_clean", { { 0 } }, "", CV_FACT_PARENT, UNREADABLE, false },
@@ -122,9 +124,15 @@ static const struct poke pokes[] = {
 	{ "encryption_method_3", { { 32, 4, 3 } }, HEADER, ENCRYPTED, 0, false },
 	{ "aes_is_a_fact", { { 32, 4, 1 } }, "", ENCRYPTED, 0, false },
 	{ "luks_without_pointer", { { 32, 4, 2 } }, HEADER, ENCRYPTED, 0, false },
-	{ "luks_with_pointer", { { 32, 4, 2 }, { E, 8, 0x0537be7700000010 }, { E + 8, 8, 4096 }, { E + 16, 8, 4096 } },
+	{ "luks_with_pointer", { { 32, 4, 2 }, { E, 8, 0x0537be7700000010 }, { E + 8, 8, 4096 }, { E + 16, 8, 4096 },
+				 { 4096, 8, LUKS_MAGIC | 1 } },
 	  "",
 	  ENCRYPTED | PROBE, 0, false },
+	{ "luks_header_overwritten", { { 32, 4, 2 }, { E, 8, 0x0537be7700000010 }, { E + 8, 8, 4096 }, { E + 16, 8, 4096 } },
+	  HEADER, ENCRYPTED, 0, false },
+	{ "luks_version_2", { { 32, 4, 2 }, { E, 8, 0x0537be7700000010 }, { E + 8, 8, 4096 }, { E + 16, 8, 4096 },
+			      { 4096, 8, LUKS_MAGIC | 2 } },
+	  HEADER, ENCRYPTED, 0, false },
 	{ "luks_header_outside_the_file",
 	  { { 32, 4, 2 }, { E, 8, 0x0537be7700000010 }, { E + 8, 8, BAD }, { E + 16, 8, 1 } },
 	  RANGE, ENCRYPTED, 0, false },
@@ -152,6 +160,9 @@ static const struct poke pokes[] = {
 	{ "snapshot_record_past_the_end", { { SNAP + 72 + 36, 4, UINT32_MAX } }, RANGE, SNAPSHOTS, VM_STATE, true },
 	{ "snapshot_extra_data_too_long", { { SNAP + 36, 4, 1025 }, { 60, 4, 1 } }, HEADER, SNAPSHOTS, 0, true },
 	{ "snapshot_without_extra_data", { { SNAP + 36, 4, 0 }, { SNAP + 32, 4, 5 }, { 60, 4, 1 } },
+	  HEADER, VM_STATE, 0, true },
+	{ "snapshot_of_version_2_without_extra_data",
+	  { { 4, 4, 2 }, { SNAP + 36, 4, 0 }, { SNAP + 32, 4, 5 }, { 60, 4, 1 } },
 	  "", VM_STATE, 0, true },
 	{ "snapshot_l1_outside_the_file", { { SNAP, 8, BAD } }, RANGE, SNAPSHOTS, 0, true },
 	{ "snapshot_l1_unaligned", { { SNAP, 8, IMAGE_CLUSTER + 8 } }, UNALIGNED, SNAPSHOTS, 0, true },
@@ -205,6 +216,15 @@ static const struct poke pokes[] = {
 	  BITMAP_FACT, 0, true },
 	{ "bitmap_directory_too_short", { { BITMAPS_AT + 16, 8, 27 } }, HEADER, BITMAP_FACT, 0, true },
 	{ "bitmap_granularity_8", { { 5 * IMAGE_CLUSTER + 17, 1, 8 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_type_2", { { BITMAP + 16, 1, 2 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_with_an_unknown_flag", { { BITMAP + 12, 4, 0x80000000 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_without_name", { { BITMAP + 18, 2, 0 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_with_too_long_a_name", { { BITMAP + 18, 2, 1024 }, { BITMAPS_AT + 16, 8, 2048 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_with_too_small_a_table", { { BITMAP + 8, 4, 0 }, { BITMAP + 12, 4, 2 } }, HEADER, BITMAP_FACT, 0, true },
+	{ "bitmap_in_use_with_too_small_a_table", { { BITMAP + 8, 4, 0 }, { BITMAP + 12, 4, 1 } }, "", BITMAP_FACT, 0, true },
+	{ "bitmap_with_extra_data", { { BITMAP + 20, 4, 8 }, { BITMAPS_AT + 16, 8, 40 } }, "unsupported-feature", BITMAP_FACT, 0,
+	  true },
+	{ "bitmaps_extension_with_reserved_bits", { { BITMAPS_AT + 12, 4, 1 } }, HEADER, BITMAP_FACT, 0, true },
 	{ "bitmap_extra_data_of_4_gigabytes", { { 5 * IMAGE_CLUSTER + 20, 4, UINT32_MAX } },
 	  HEADER, BITMAP_FACT, 0, true },
 };
