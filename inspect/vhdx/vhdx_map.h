@@ -18,7 +18,7 @@
 struct vhdx_map {
 	struct cv_source *source;            /* of the layer; shows the log as replayed */
 	uint64_t size;                       /* of the disk */
-	bool differencing;
+	bool differencing, fixed;            /* fixed: room for all of the disk is to be kept */
 	uint32_t block_size, sector;         /* sector: logical, 512 or 4096 */
 	uint64_t ratio;                      /* blocks whose sectors one bitmap describes */
 	uint64_t bat_off, bat_entries;       /* of the region */

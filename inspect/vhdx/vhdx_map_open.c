@@ -44,6 +44,7 @@ static bool take_facts(struct vhdx_map *m, const struct cv_vhdx *v, struct cv_er
 	m->block_size = f->block_size;
 	m->sector = (uint32_t)sector;
 	m->differencing = f->variant == CV_VARIANT_DIFFERENCING;
+	m->fixed = f->variant == CV_VARIANT_FIXED;
 	m->ratio = (uint64_t)CV_VHDX_MIB * 8 * m->sector / m->block_size;
 	m->bat_off = v->bat.offset;
 	m->bat_entries = v->bat.length / sizeof(cv_le64);

@@ -50,8 +50,10 @@ verdict "what was said is not marked" "$(is_plus 'lost\.qcow2' && echo 1 || echo
 has "and counted" '1 new \(\+\), 0 gone' "$out"
 cron 9 4
 silent "six days later nothing is repeated"
-cron 10 4
-says "after seven days it is repeated"
+start=$((start - 3 * 3600)) cron 10 4
+silent "nor three hours before a week has passed"
+start=$((start - 3600)) cron 10 4
+says "after seven days it is repeated, even if a timer comes an hour early"
 has "as unchanged" 'nothing has changed' "$out"
 cron 11 4 --remind=1d
 says "--remind sets another time"

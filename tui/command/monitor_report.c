@@ -76,6 +76,17 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Runs do not come to the second: timers are delayed at random, checks last longer or shorter. A reminder that is due
+ * once a week must not wait for the week after because of that. */
+#define MOST_EARLY 7200
+
+static bool is_due(int64_t since, int64_t remind)
+{
+	int64_t early = remind / 10 < MOST_EARLY ? remind / 10 : MOST_EARLY;
+
+	return since < 0 || since >= remind - early;
+}
+
 /* Compares with what was said last, and decides whether to say it again. */
 static bool compare(struct part *p, int64_t remind)
 {
@@ -90,8 +101,8 @@ static bool compare(struct part *p, int64_t remind)
 		qsort(old->said, said, sizeof *old->said, by_text);
 	p->fresh = without(p->troubles, p->trouble_count, old ? old->said : NULL, said, &p->fresh_count);
 	p->gone = without(old ? old->said : NULL, said, p->troubles, p->trouble_count, &p->gone_count);
-	p->speak = p->trouble_count && (!old || !old->said_at || p->fresh_count || p->gone_count || since < 0 ||
-					p->trouble_count != said || since >= remind);
+	p->speak = p->trouble_count && (!old || !old->said_at || p->fresh_count || p->gone_count ||
+					p->trouble_count != said || is_due(since, remind));
 	return p->fresh && p->gone;
 }
 
