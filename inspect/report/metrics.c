@@ -151,6 +151,7 @@ static const struct family {
 	{ "chainview_chain_depth", "histogram", "Images in the chain of each leaf.", histogram },
 	{ "chainview_findings", "gauge", "Findings of the last check by severity and code.", findings },
 	{ "chainview_ignored_findings", "gauge", "Findings that ignore rules took out.", plain_figures },
+	{ "chainview_journal_pending_operations", "gauge", "Operations of chainview that are not finished.", plain_figures },
 	{ "chainview_coalescable_images", "gauge", "Images that can be merged into their parents.", plain_figures },
 	{ "chainview_coalesce_required_bytes", "gauge", "Free bytes that the largest of these merges needs.", plain_figures },
 };

@@ -250,6 +250,7 @@ static bool fill(struct cv_result *r, const struct cv_graph *g, uint32_t reposit
 	cv_figure_set(r, CV_FIGURE_SIZE, place->size_bytes);
 	cv_figure_set(r, CV_FIGURE_FREE, place->free_bytes);
 	cv_figure_set(r, CV_FIGURE_CHECK_TIME, head->milliseconds);
+	cv_figure_set(r, CV_FIGURE_OPERATIONS, place->operation_count);
 	count_images(r, g, repository);
 	return r->path && r->name && keep_findings(r, g, repository) && keep_troubles(r, g, repository) && keep_ended(r, g);
 }

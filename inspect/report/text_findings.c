@@ -182,10 +182,27 @@ static struct cv_bytes next_paragraph(const char **text)
 	return p;
 }
 
+/* A title without a finding: what would stand in it is left out. */
+static void add_outline(struct cv_text *t, const char *title)
+{
+	for (const char *end; *title; title = end) {
+		if (*title == '{' && (end = strchr(title, '}'))) {
+			end++;
+			/* What follows at once is said of the same thing. */
+			if (*end != '{')
+				cv_text_add(t, "...");
+		} else {
+			end = title + 1 + strcspn(title + 1, "{");
+			cv_text_add_bytes(t, title, (size_t)(end - title));
+		}
+	}
+}
+
 bool cv_report_explain(const struct cv_problem *problem, const struct cv_style *style, const struct cv_sink *sink)
 {
 	struct cv_page out;
 	const char *rest = problem->explanation ? problem->explanation : "", *fix;
+	CV_AUTO(cv_text_fini) struct cv_text outline = { 0 };
 	bool safe = false;
 
 	fix = cv_problem_fix(problem->id, &safe);
@@ -195,7 +212,8 @@ bool cv_report_explain(const struct cv_problem *problem, const struct cv_style *
 	cv_page_str(&out, cv_words_paint(problem->severity), cv_severity_name(problem->severity));
 	cv_page_end(&out);
 	cv_page_to(&out, 2);
-	cv_page_wrapped(&out, CV_PAINT_DIM, cv_bytes_of(problem->title), 4);
+	add_outline(&outline, problem->title);
+	cv_page_wrapped(&out, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&outline)), 4);
 	cv_page_end(&out);
 	while (*rest && out.ok) {
 		cv_page_end(&out);

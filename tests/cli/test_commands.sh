@@ -192,6 +192,14 @@ gives "check without a repository is a usage error" 16 "$CHAINVIEW" check
 gives "info of an image" 0 "$CHAINVIEW" info --refs=none "$good/top.qcow2"
 has "the chain is shown" '^ +1 +base.qcow2' "$out"
 has "labels and values are apart" '^  backing file  base.qcow2$' "$out"
+gives "one of two repositories that is not there does not stop the check of the other" 8 \
+	"$CHAINVIEW" check --refs=none "$work/not-there" "$good"
+has "which is looked at" 'of [1-9][0-9]* images? ha' "$out"
+gives "a repository that is not there is an error" 8 "$CHAINVIEW" check --refs=none "$work/not-there"
+gives "so are two" 8 "$CHAINVIEW" check --refs=none "$work/not-there" "$work/nor-there"
+is_empty "and nothing is said of any" "$out"
+gives "explain" 0 "$CHAINVIEW" explain vhd-footer-checksum
+has "shows a title without a finding" '^  \.\.\.: checksum is \.\.\., its bytes sum to \.\.\.$' "$out"
 gives "info in the folder itself" 0 sh -c "cd '$good' && '$CHAINVIEW' info --refs=none top.qcow2"
 gives "info by name with --repo" 0 "$CHAINVIEW" info --refs=none --repo "$good" top.qcow2
 gives "info --json" 0 "$CHAINVIEW" info --refs=none --json "$good/top.qcow2" "$good/base.qcow2"

@@ -137,6 +137,10 @@ metrics_over "a FIFO" "$work/fifo.prom"
 verdict "the FIFO is one still" "$([ -p "$work/fifo.prom" ]; echo $?)"
 : >"$work/empty.prom"
 must "an empty file is replaced" sh -c "'$CHAINVIEW' check -q --metrics='$work/empty.prom' --refs=none good && test -s '$work/empty.prom'"
+"${CHAINVIEW%-ro}" sample --recipe operation-pending "$work/pending" >/dev/null
+"$CHAINVIEW" check -q --metrics="$work/pending.prom" --refs=none "$work/pending" >/dev/null 2>&1 || true
+has "operations that are not finished are a figure" '^chainview_journal_pending_operations\{.*\} [1-9]' "$work/pending.prom"
+has "and none where there is none" '^chainview_journal_pending_operations\{.*\} 0$' "$file"
 must "and so is what was written before" "$CHAINVIEW" check -q --metrics="$work/empty.prom" --refs=none good
 if needs promtool "promtool takes the metrics"; then
 	for one in "$work"/prom/*.prom; do

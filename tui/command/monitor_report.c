@@ -201,7 +201,7 @@ static int say_nagios(const struct work *w)
 {
 	const struct cv_monitor_settings *m = &w->s->settings.monitor;
 	const struct cv_result **list = calloc(w->parts.len + 1, sizeof *list);
-	static const char *const missing[] = { "a configured repository is not there" };
+	static const char *const missing[] = { "a repository is not there" };
 	struct cv_nagios n = { .results = list, .count = list ? w->parts.len : 0, .limits = m->limits.at,
 			       .limit_count = m->limits.len, .now = cv_clock_now(), .unknown = missing,
 			       .unknown_count = w->s->unavailable };

@@ -147,11 +147,25 @@ static bool has_main_place(const struct cv_session *s)
 	return false;
 }
 
+/* Of several repositories one that is not there does not stop the rest either. */
+static bool add_given(struct cv_session *s, char *const *repositories, size_t count, struct cv_err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (cv_session_add(s, repositories[i], false, err))
+			continue;
+		if (err->code != CV_EIO || count == 1)
+			return false;
+		cv_complain(err->text);
+		cv_err_clear(err);
+		s->unavailable = true;
+	}
+	return true;
+}
+
 bool cv_session_add_all(struct cv_session *s, char *const *repositories, size_t count, struct cv_err *err)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!cv_session_add(s, repositories[i], false, err))
-			return false;
+	if (!add_given(s, repositories, count, err))
+		return false;
 	if (s->settings.repo && !cv_session_add(s, s->settings.repo, false, err))
 		return false;
 	for (size_t i = 0; i < s->settings.with.len; i++)
@@ -162,7 +176,7 @@ bool cv_session_add_all(struct cv_session *s, char *const *repositories, size_t 
 	if (has_main_place(s))
 		return true;
 	if (s->unavailable)
-		return cv_fail(err, CV_EIO, "none of the configured repositories is there");
+		return cv_fail(err, CV_EIO, "none of the %srepositories is there", count ? "" : "configured ");
 	return cv_fail(err, CV_EUSAGE, "no repository given and none configured");
 }
 

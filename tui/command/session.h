@@ -37,7 +37,7 @@ struct cv_session {
 	void *watch_ctx;
 	bool tables;                   /* set by a command: the tables of all images are to be checked, too */
 	bool cancelled;                /* stopped by the user or a signal */
-	bool unavailable;              /* a configured repository is not there, or what was kept cannot be used */
+	bool unavailable;              /* one of several repositories is not there, or what was kept cannot be used */
 };
 
 void cv_session_init(struct cv_session *s, int argc, char **argv);
