@@ -197,7 +197,7 @@ static void title(const struct cv_console *c, struct cv_text *out)
 static void hint(const struct cv_console *c, struct cv_text *out)
 {
 	cv_text_add(out, c->run.active ? "q leaves this view: it goes on, even without the console."
-			 : board_of(c) ? "It is over; J shows the journal, where a finished one can be undone."
+			 : board_of(c) ? "It is over. J shows the journal: it may be undone there."
 				       : "p in other views makes a plan.");
 }
 
