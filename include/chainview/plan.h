@@ -41,6 +41,16 @@ struct cv_plan_source {
 	int64_t mtime_ns;
 };
 
+/* REBASE: what the image will say about its parent. */
+struct cv_plan_link {
+	enum cv_format_id format;    /* of the parent */
+	const char *folder;          /* that the image lies in: absolute, raw bytes */
+	const char *path;            /* of the parent: absolute, raw bytes */
+	const char *former;          /* of the parent that it has now; NULL: not known */
+	uint8_t uuid[16];            /* that the parent is known by; null: by its name alone */
+	int64_t time;                /* Unix seconds: when the parent was written to, for formats that record it */
+};
+
 struct cv_plan_step {
 	const char *kind;            /* "move", "unlink": one word */
 	const char *target;          /* raw bytes */
@@ -71,6 +81,7 @@ struct cv_plan {
 	size_t item_count;
 	const struct cv_plan_source *sources;
 	size_t source_count;
+	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;

@@ -6,7 +6,7 @@
 enum { RECORDS_TO_COME = 4 };                /* slots besides PREPARE: DONE or ABORTED, twice over */
 
 static const struct cv_operation_row *const rows[] = {
-	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge, &cv_operation_convert,
+	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge, &cv_operation_convert, &cv_operation_rebase,
 };
 
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind)
@@ -53,7 +53,8 @@ static bool begin(struct cv_work *work, const struct cv_plan *plan, const char *
 		  cv_fail(err, CV_ENOMEM, "out of memory");
 
 	ok = ok && cv_journal_create(&work->journal, work->w->io, &work->w->host, work->w->store.journal, work->w->store.id,
-				     plan->kind, prepare.at, prepare.len, RECORDS_TO_COME, err);
+				     plan->kind, prepare.at, prepare.len,
+				     RECORDS_TO_COME + cv_operation_row(plan->kind)->slots, err);
 	cv_pack_fini(&prepare);
 	return ok;
 }

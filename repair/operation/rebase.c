@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Giving an image another parent, by the few bytes that name it. That both parents read the same for the image was shown
+ * when the plan was made; here they and the image are held, so that it stays so. The bytes as they are and as they will
+ * be are in the journal before the first of them changes.
+ *
+ * After a crash the image says one or the other, or nothing (a torn header): all new and understood by the parser, that
+ * was it; otherwise everything goes back to what it was. A guest may have written meanwhile: sectors that are neither old
+ * nor new are left alone as long as the parser understands the image, and put back only when they may be torn, which they
+ * cannot be without a power cut in between.
+ */
+#include "repair/io/source.h"
+#include "repair/operation/work.h"
+#include "repair/relink/relink.h"
+
+enum { SLOTS = 32 };                         /* an UNDO record with as many pages as there may be */
+_Static_assert((SLOTS - 2) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_MOST * (2 * CV_RELINK_PAGE + 64), "room for one UNDO record");
+
+struct rebase {
+	struct cv_work *work;
+	struct cv_file_out out;              /* the image */
+	struct cv_source *source;            /* over it */
+	struct cv_relink change;
+	int *readers;                        /* what is only read, held */
+	size_t reader_count;
+};
+
+static void rebase_fini(struct rebase *b)
+{
+	for (size_t i = 0; i < b->reader_count; i++)
+		b->work->w->io->close(b->work->w->io, b->readers[i]);
+	free(b->readers);
+	cv_source_close(b->source);
+	cv_relink_fini(&b->change);
+}
+
+static bool rebase_begin(struct rebase *b, struct cv_work *work, int fd, struct cv_err *err)
+{
+	*b = (struct rebase){ .work = work, .out = { work->w->io, fd, work->items[0].path } };
+	b->source = cv_io_source(work->w->io, fd, err);
+	return b->source != NULL;
+}
+
+/* --- writing --------------------------------------------------------------------------------------------- */
+
+static bool barrier(const struct rebase *b, struct cv_err *err)
+{
+	return b->out.io->fdatasync(b->out.io, b->out.fd) == 0 || cv_io_fail(err, "sync", b->out.name);
+}
+
+/* The sectors of one layer, as they were or as they will be. They are written whatever is there: what a failed barrier
+ * left in memory may look right and never reach the disk. */
+static bool write_layer(const struct rebase *b, unsigned layer, bool new, struct cv_err *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		const struct cv_page *page = &b->change.pages.at[i];
+		const uint8_t *bytes = new ? page->new : page->old;
+
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++) {
+			if (page->layer[k] != layer)
+				continue;
+			any = true;
+			if (!cv_out_write(&b->out, bytes + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR,
+					  page->off + k * CV_RELINK_SECTOR, err))
+				return false;
+		}
+	}
+	return !any || barrier(b, err);
+}
+
+static bool write_new(const struct rebase *b, struct cv_err *err)
+{
+	for (unsigned layer = 1; layer <= CV_RELINK_LAYERS; layer++)
+		if (!write_layer(b, layer, true, err))
+			return false;
+	return true;
+}
+
+static bool write_old(const struct rebase *b, struct cv_err *err)
+{
+	for (unsigned layer = CV_RELINK_LAYERS; layer > 0; layer--)
+		if (!write_layer(b, layer, false, err))
+			return false;
+	return true;
+}
+
+/* --- the operation --------------------------------------------------------------------------------------- */
+
+/* Nobody writes to it, and nobody has since the plan was made. */
+static int hold_reader(const struct cv_io *io, const struct cv_plan_source *s, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	int fd = io->openat(io, AT_FDCWD, s->path, O_RDONLY | O_NONBLOCK, 0);
+	struct stat st;
+
+	cv_text_escape(&t, cv_bytes_of(s->path));
+	if (fd < 0) {
+		cv_io_fail(err, "open", s->path);
+		return -1;
+	}
+	if (io->lease(io, fd, F_RDLCK) != 0)
+		cv_fail(err, CV_EREFUSED, errno == EAGAIN ? "%s is in use: somebody has it open for writing"
+							  : "%s may be in use: the file system cannot say (no lease)",
+			cv_text_str(&t));
+	else if (io->fstat(io, fd, &st) != 0)
+		cv_io_fail(err, "look at", s->path);
+	else if (!S_ISREG(st.st_mode) || st.st_dev != s->device || st.st_ino != s->inode || (uint64_t)st.st_size != s->size ||
+		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != s->mtime_ns)
+		cv_fail(err, CV_EREFUSED, "%s was changed since the plan was made", cv_text_str(&t));
+	else
+		return fd;
+	io->close(io, fd);
+	return -1;
+}
+
+static bool hold_readers(struct rebase *b, struct cv_err *err)
+{
+	const struct cv_plan *plan = b->work->plan;
+
+	b->readers = calloc(plan->source_count + 1, sizeof *b->readers);
+	if (!b->readers)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < plan->source_count; i++) {
+		b->readers[i] = hold_reader(b->out.io, &plan->sources[i], err);
+		if (b->readers[i] < 0)
+			return false;
+		b->reader_count++;
+	}
+	return true;
+}
+
+/* What the journal of another operation says that it changed. */
+static bool read_taken(const struct rebase *b, const uint8_t op[16], struct cv_relink *taken, struct cv_err *err)
+{
+	const struct cv_writing *w = b->work->w;
+	struct cv_journal_log log;
+	const struct cv_record *undo;
+	uint8_t boot[16];
+	bool ok;
+
+	if (!cv_journal_read(&log, w->io, &w->host, w->store.done, cv_journal_name(op).s, err))
+		return false;
+	undo = cv_journal_last(&log, CV_RECORD_UNDO);
+	if (log.damaged || !log.own || !undo)
+		ok = cv_fail(err, CV_EREFUSED, "its journal is damaged, or is not of this host");
+	else
+		ok = cv_relink_unpack(taken, undo->payload, undo->len, boot, err);
+	cv_journal_log_fini(&log);
+	return ok;
+}
+
+static bool take_back(struct rebase *b, struct cv_err *err)
+{
+	struct cv_relink taken = { 0 };
+	bool ok = read_taken(b, b->work->items[0].from, &taken, err) &&
+		  cv_relink_take_back(&b->change, b->source, &taken, err);
+
+	cv_relink_fini(&taken);
+	return ok;
+}
+
+static bool make_change(struct rebase *b, struct cv_err *err)
+{
+	const struct cv_host *host = &b->work->w->host;
+
+	if (!cv_uuid_is_null(b->work->items[0].from))
+		return take_back(b, err);
+	if (!host->random(host, b->change.fresh, sizeof b->change.fresh))
+		return cv_fail_errno(err, "cannot make an identity");
+	return cv_relink_make(&b->change, b->source, b->work->plan->link, err);
+}
+
+static bool note(struct rebase *b, struct cv_err *err)
+{
+	struct cv_pack p = { 0 };
+	bool ok = cv_relink_pack(&p, &b->change, b->work->w->host.boot) || cv_fail(err, CV_ENOMEM, "out of memory");
+
+	ok = ok && cv_journal_add(&b->work->journal, CV_RECORD_UNDO, p.at, p.len, err) &&
+	     cv_journal_barrier(&b->work->journal, err);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+/* 1: the parser finds the new parent; -1: the former one; 0: neither. */
+static int says(const struct rebase *b)
+{
+	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
+	struct cv_err err = { .code = CV_OK };
+
+	if (!cv_relink_says(b->source, &now, &err))
+		return 0;
+	return !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_new))   ? 1
+	       : !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_old)) ? -1 : 0;
+}
+
+static bool check_again(const struct rebase *b, struct cv_err *err)
+{
+	uint8_t now[CV_RELINK_PAGE];
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		const struct cv_page *page = &b->change.pages.at[i];
+
+		if (!cv_out_read(&b->out, now, page->len, page->off, err))
+			return false;
+		if (memcmp(now, page->new, page->len) != 0)
+			return cv_fail(err, CV_EIO, "offset %" PRIu64 " does not hold what was written there", page->off);
+	}
+	return says(b) == 1 || cv_fail(err, CV_EIO, "the image does not name its new parent after all");
+}
+
+static bool rebase_run(struct cv_work *work, struct cv_err *err)
+{
+	CV_AUTO(rebase_fini) struct rebase b;
+
+	return rebase_begin(&b, work, work->claims[0], err) && hold_readers(&b, err) && make_change(&b, err) &&
+	       note(&b, err) && write_new(&b, err) && check_again(&b, err);
+}
+
+/* --- recovery -------------------------------------------------------------------------------------------- */
+
+/* The present state of a page. */
+struct look {
+	uint8_t now[CV_RELINK_PAGE];
+	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
+	bool any_torn, all_torn;
+	bool all_new;
+	bool kept;                           /* a sector that does not change, is not all of one byte, and is as it was */
+};
+
+static bool is_uniform(const uint8_t *at, size_t len)
+{
+	return !memcmp(at, at + 1, len - 1);
+}
+
+static bool look_at(const struct rebase *b, const struct cv_page *page, struct look *l, struct cv_err *err)
+{
+	*l = (struct look){ .all_torn = true, .all_new = true };
+	if (!cv_out_read(&b->out, l->now, page->len, page->off, err))
+		return false;
+	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++) {
+		const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
+		bool is_old = !memcmp(now, old, CV_RELINK_SECTOR);
+		bool is_new = !memcmp(now, page->new + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR);
+
+		if (!page->layer[k]) {
+			l->kept |= is_old && !is_uniform(old, CV_RELINK_SECTOR);
+			continue;
+		}
+		l->torn[k] = !is_old && !is_new;
+		l->any_torn |= l->torn[k];
+		l->all_torn &= l->torn[k];
+		l->all_new &= is_new;
+	}
+	return true;
+}
+
+/* A power cut can take the sectors beside those that were being written with it. It did if nothing of the page is as it
+ * was; otherwise what is beside them is somebody's. */
+static bool mend_page(const struct rebase *b, const struct cv_page *page, const struct look *l, struct cv_err *err)
+{
+	return !l->all_torn || l->kept || cv_out_write(&b->out, page->old, page->len, page->off, err);
+}
+
+static bool put_back(const struct rebase *b, const struct look *looks, struct cv_err *err)
+{
+	for (size_t i = 0; i < b->change.pages.len; i++)
+		if (!mend_page(b, &b->change.pages.at[i], &looks[i], err))
+			return false;
+	return write_old(b, err) &&
+	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not name its former parent after all"));
+}
+
+/* Sectors are neither old nor new. whole: it cannot be that they were written in part. */
+static bool settle_foreign(const struct rebase *b, const struct look *looks, bool whole, enum cv_record_type *end,
+			   struct cv_err *err)
+{
+	int now = says(b);
+
+	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	if (now)
+		return barrier(b, err);
+	if (whole)
+		return cv_fail(err, CV_EREFUSED, "somebody else has changed what names the parent of the image: nothing is touched");
+	return put_back(b, looks, err);
+}
+
+static bool settle(const struct rebase *b, bool whole, enum cv_record_type *end, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) struct look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
+	bool foreign = false, all_new = true;
+
+	if (!looks)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		if (!look_at(b, &b->change.pages.at[i], &looks[i], err))
+			return false;
+		foreign |= looks[i].any_torn;
+		all_new &= looks[i].all_new;
+	}
+	if (foreign)
+		return settle_foreign(b, looks, whole, end, err);
+	*end = all_new && says(b) == 1 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	return *end == CV_RECORD_DONE ? write_new(b, err) : put_back(b, looks, err);
+}
+
+/* The image, whatever it is like now: but it must be the same file, and nobody else's. */
+static int claim_as_it_is(const struct cv_work *work, struct cv_err *err)
+{
+	const struct cv_writing *w = work->w;
+	struct cv_plan_item item = work->items[0];
+	const char *base;
+	int dir = cv_place_open(w, item.path, &base, err);
+	struct stat st;
+	bool there;
+
+	if (dir < 0)
+		return -1;
+	there = w->io->fstatat(w->io, dir, base, &st) == 0 || cv_io_fail(err, "look at", item.path);
+	w->io->close(w->io, dir);
+	if (!there)
+		return -1;
+	item.size = (uint64_t)st.st_size;
+	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return cv_claim_item(w, &item, err);
+}
+
+/* Within one boot, and when nobody else could come near, there are no torn sectors but those of a write that failed. */
+static bool settle_image(struct cv_work *work, const struct cv_record *undo, enum cv_record_type *end, struct cv_err *err)
+{
+	int fd = work->claims ? work->claims[0] : claim_as_it_is(work, err);
+	CV_AUTO(rebase_fini) struct rebase b = { .work = work };
+	uint8_t boot[16];
+	bool ok = fd >= 0 && rebase_begin(&b, work, fd, err) &&
+		  cv_relink_unpack(&b.change, undo->payload, undo->len, boot, err) &&
+		  settle(&b, !work->claims && !memcmp(boot, work->w->host.boot, sizeof boot), end, err);
+
+	if (fd >= 0 && !work->claims)
+		work->w->io->close(work->w->io, fd);
+	return ok;
+}
+
+static bool rebase_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
+{
+	const struct cv_writing *w = work->w;
+	struct cv_journal_log log;
+	const struct cv_record *undo;
+	bool ok = true;
+
+	*end = CV_RECORD_ABORTED;
+	if (work->item_count != 1)
+		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
+	if (!cv_journal_read(&log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
+		return false;
+	undo = cv_journal_last(&log, CV_RECORD_UNDO);
+	if (undo)
+		ok = settle_image(work, undo, end, err);
+	cv_journal_log_fini(&log);
+	return ok;
+}
+
+const struct cv_operation_row cv_operation_rebase = { CV_PLAN_REBASE, "rebase", true, rebase_run, rebase_recover, SLOTS };

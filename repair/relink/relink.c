@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See relink.h. Knows pages, and what the parser says; the formats are in the files beside this one. */
+#include "repair/relink/relink.h"
+#include <chainview/format.h>
+#include <chainview/scan.h>
+
+static const struct cv_relink_format *const formats[] = { &cv_relink_vhd, &cv_relink_vhdx, &cv_relink_qcow2 };
+
+const struct cv_relink_format *cv_relink_format(enum cv_format_id format)
+{
+	for (size_t i = 0; i < CV_COUNT(formats); i++)
+		if (formats[i]->format == format)
+			return formats[i];
+	return NULL;
+}
+
+static struct cv_page *page_at(struct cv_relink *r, uint64_t off, struct cv_err *err)
+{
+	struct cv_page page = { .off = off - off % CV_RELINK_PAGE };
+	uint64_t left = r->source->size - page.off;
+
+	for (size_t i = 0; i < r->pages.len; i++)
+		if (r->pages.at[i].off == page.off)
+			return &r->pages.at[i];
+	page.len = left < CV_RELINK_PAGE ? (uint32_t)(left - left % CV_RELINK_SECTOR) : CV_RELINK_PAGE;
+	if (!cv_source_read(r->source, page.old, page.len, page.off, err))
+		return NULL;
+	memcpy(page.new, page.old, page.len);
+	if (r->pages.len == CV_RELINK_PAGES_MOST) {
+		cv_fail(err, CV_EREFUSED, "its parent locators lie in too many places");
+		return NULL;
+	}
+	if (!cv_pages_push(&r->pages, page)) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	return &r->pages.at[r->pages.len - 1];
+}
+
+static bool set_in_sector(struct cv_page *page, size_t at, const uint8_t *bytes, size_t len, unsigned layer,
+			  struct cv_err *err)
+{
+	uint8_t *mark = &page->layer[at / CV_RELINK_SECTOR];
+
+	if (at + len > page->len)
+		return cv_fail(err, CV_EREFUSED, "the file ends in the middle of what would change");
+	if (!memcmp(page->new + at, bytes, len))
+		return true;
+	if (*mark && *mark != layer)
+		return cv_fail(err, CV_EREFUSED, "the new name would have to share a sector with what points to it");
+	memcpy(page->new + at, bytes, len);
+	*mark = (uint8_t)layer;
+	return true;
+}
+
+bool cv_relink_set(struct cv_relink *r, uint64_t off, const void *bytes, size_t len, unsigned layer, struct cv_err *err)
+{
+	const uint8_t *from = bytes;
+
+	if (!cv_range_inside((struct cv_range){ off, len }, r->source->size))
+		return cv_fail(err, CV_EREFUSED, "the file ends before what would change");
+	while (len) {
+		size_t part = CV_RELINK_SECTOR - (size_t)(off % CV_RELINK_SECTOR);
+		struct cv_page *page = page_at(r, off, err);
+
+		part = part < len ? part : len;
+		if (!page || !set_in_sector(page, (size_t)(off - page->off), from, part, layer, err))
+			return false;
+		from += part;
+		off += part;
+		len -= part;
+	}
+	return true;
+}
+
+/* The length of the beginning that both have and that ends with a slash. */
+static size_t common_folders(const char *a, const char *b)
+{
+	size_t at = 0, end = 0;
+
+	for (; a[at] && a[at] == b[at]; at++)
+		if (a[at] == '/')
+			end = at + 1;
+	return end;
+}
+
+void cv_relink_relative(const struct cv_plan_link *link, struct cv_text *out)
+{
+	CV_AUTO(cv_text_fini) struct cv_text folder = { 0 };
+	size_t same;
+
+	cv_text_add(&folder, link->folder);
+	if (folder.len > 1)
+		cv_text_add(&folder, "/");
+	same = common_folders(cv_text_str(&folder), link->path);
+	for (size_t i = same; i < folder.len; i++)
+		if (folder.at[i] == '/')
+			cv_text_add(out, "../");
+	cv_text_add(out, link->path + same);
+	out->failed |= folder.failed;
+}
+
+static size_t folder_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+bool cv_relink_same_folder(const struct cv_plan_link *link)
+{
+	size_t len = folder_length(link->path);
+
+	return link->former && folder_length(link->former) == len && !memcmp(link->former, link->path, len);
+}
+
+/* --- the outcome, as the parser will see it -------------------------------------------------------------- */
+
+struct outcome {
+	struct cv_source base;
+	const struct cv_relink *r;
+};
+
+static void lay_over(const struct cv_page *page, uint8_t *buf, size_t len, uint64_t off)
+{
+	uint64_t from = page->off > off ? page->off : off, end = page->off + page->len;
+
+	if (end > off + len)
+		end = off + len;
+	if (from < end)
+		memcpy(buf + (from - off), page->new + (from - page->off), (size_t)(end - from));
+}
+
+static ssize_t outcome_pread(struct cv_source *self, void *buf, size_t len, uint64_t off)
+{
+	const struct cv_relink *r = ((const struct outcome *)self)->r;
+	ssize_t n = r->source->ops->pread(r->source, buf, len, off);
+
+	for (size_t i = 0; n > 0 && i < r->pages.len; i++)
+		lay_over(&r->pages.at[i], buf, (size_t)n, off);
+	return n;
+}
+
+static const struct cv_source_ops outcome_ops = { .pread = outcome_pread };
+
+static void auto_facts(struct cv_facts **f)
+{
+	cv_facts_free(*f);
+}
+
+static struct cv_facts *facts_of(struct cv_source *source, struct cv_err *err)
+{
+	struct cv_facts *f = cv_facts_new();
+
+	if (f && cv_image_read(source, CV_FORMAT_NONE, f, err))
+		return f;
+	if (!f)
+		cv_fail(err, CV_ENOMEM, "out of memory");
+	cv_facts_free(f);
+	return NULL;
+}
+
+static void say(const struct cv_facts *f, struct cv_text *out)
+{
+	const uint32_t kept = CV_FACT_PARENT | CV_FACT_PARENT_UUID | CV_FACT_PARENT_RAW | CV_FACT_PARENT_UNREADABLE |
+			      CV_FACT_NEEDS_PROBE;
+	unsigned torn = 0;
+
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		torn += f->findings[i].id == CV_VHX_VHDX_HEADER_INVALID;
+	cv_text_addf(out, "%d %x %d %s %u", (int)f->format, f->flags & kept, (int)f->parent_format,
+		     cv_uuid_str(f->parent_uuid).s, torn);
+	for (uint32_t i = 0; i < f->name_count; i++) {
+		cv_text_addf(out, "\n%d %d ", (int)f->names[i].source, (int)f->names[i].kind);
+		cv_text_add_bytes(out, f->names[i].text.at, f->names[i].text.len);
+	}
+}
+
+bool cv_relink_says(struct cv_source *source, struct cv_text *out, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(source, err);
+
+	if (!f)
+		return false;
+	say(f, out);
+	return !out->failed || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+/* Every path that is recorded leads to the parent, and the file name is its. */
+static bool leads_there(const struct cv_name *name, const struct cv_plan_link *link)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+	const char *slash = strrchr(link->path, '/');
+
+	if (name->kind == CV_NAME_BASENAME)
+		return slash && cv_bytes_equal(name->path, cv_bytes_of(slash + 1));
+	if (name->kind != CV_NAME_RELATIVE && name->kind != CV_NAME_ABSOLUTE)
+		return name->kind == CV_NAME_WINDOWS;
+	return name->source == CV_NAME_DATA_FILE ||
+	       (cv_path_join(&path, link->folder, name->path) && !strcmp(cv_text_str(&path), link->path));
+}
+
+static bool agrees(const struct cv_relink *r, const struct cv_facts *f, struct cv_err *err)
+{
+	bool raw = r->link->format == CV_FORMAT_RAW;
+	bool ok = f->format == r->facts->format && f->flags & CV_FACT_PARENT && !(f->flags & CV_FACT_PARENT_UNREADABLE) &&
+		  f->finding_count <= r->facts->finding_count && f->virtual_size == r->facts->virtual_size &&
+		  !memcmp(f->parent_uuid, r->link->uuid, sizeof f->parent_uuid);
+
+	if (f->parent_format != CV_FORMAT_NONE)
+		ok &= f->parent_format == r->link->format && raw == ((f->flags & CV_FACT_PARENT_RAW) != 0);
+	for (uint32_t i = 0; i < f->name_count; i++)
+		ok &= leads_there(&f->names[i], r->link);
+	return ok || cv_fail(err, CV_EREFUSED, "it would not say what it should: its structures are unusual");
+}
+
+static bool foresee(struct cv_relink *r, struct cv_err *err)
+{
+	struct outcome after = { { &outcome_ops, r->source->size }, r };
+	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(&after.base, err);
+
+	if (!f || (r->link && !agrees(r, f, err)))
+		return false;
+	say(r->facts, &r->says_old);
+	say(f, &r->says_new);
+	return (!r->says_old.failed && !r->says_new.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
+	const struct cv_relink_format *row = facts ? cv_relink_format(facts->format) : NULL;
+	bool ok;
+
+	if (!facts)
+		return false;
+	if (!row || !(facts->flags & CV_FACT_PARENT) || facts->flags & CV_FACT_PARENT_UNREADABLE)
+		return cv_fail(err, CV_EREFUSED, "it is no image whose parent can be changed");
+	r->source = source;
+	r->facts = facts;
+	r->link = link;
+	ok = row->make(r, err) && foresee(r, err);
+	r->facts = NULL;
+	return ok;
+}
+
+/* One page: what the earlier change made of it becomes what it was. */
+static bool take_back_page(struct cv_relink *r, const struct cv_page *p, struct cv_err *err)
+{
+	uint8_t now[CV_RELINK_PAGE];
+
+	if (!cv_source_read(r->source, now, p->len, p->off, err))
+		return false;
+	for (uint32_t i = 0; i < p->len; i++) {
+		unsigned layer = p->layer[i / CV_RELINK_SECTOR];
+
+		if (!layer || p->old[i] == p->new[i])
+			continue;
+		if (now[i] != p->new[i])
+			return cv_fail(err, CV_EREFUSED, "what was written was changed since, at offset %" PRIu64, p->off + i);
+		/* What was written last goes first. */
+		if (!cv_relink_set(r, p->off + i, &p->old[i], 1, CV_RELINK_LAYERS + 1 - layer, err))
+			return false;
+	}
+	return true;
+}
+
+bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
+	bool ok = facts != NULL;
+
+	r->source = source;
+	r->facts = facts;
+	for (size_t i = 0; ok && i < taken->pages.len; i++)
+		ok = take_back_page(r, &taken->pages.at[i], err);
+	ok = ok && foresee(r, err);
+	if (ok && strcmp(cv_text_str(&r->says_new), cv_text_str(&taken->says_old)) != 0)
+		ok = cv_fail(err, CV_EREFUSED, "it would not say what it said before");
+	r->facts = NULL;
+	return ok;
+}
+
+void cv_relink_fini(struct cv_relink *r)
+{
+	free(r->pages.at);
+	cv_text_fini(&r->says_old);
+	cv_text_fini(&r->says_new);
+	*r = (struct cv_relink){ 0 };
+}

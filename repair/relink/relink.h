@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Giving an image another parent: which of its bytes change, and in which order. Nothing is written here: what comes out
+ * is a list of pages as they are and as they will be, which is journalled before it is applied (operation/rebase.c).
+ *
+ * Sectors belong to layers: a layer is on disk before the next one begins. So an image whose format allows it (QCOW2,
+ * VHDX) reads right at every moment: first the new name where nobody looks, then the one sector that points to it.
+ *
+ * A format is a row here: one file with a struct cv_relink_format, and a line in relink.c.
+ */
+#ifndef CV_REPAIR_RELINK_RELINK_H
+#define CV_REPAIR_RELINK_RELINK_H
+
+#include "repair/operation/pack.h"
+#include <chainview/facts.h>
+#include <chainview/plan.h>
+#include <chainview/source.h>
+#include <chainview/vec.h>
+
+enum { CV_RELINK_SECTOR = 512, CV_RELINK_PAGE = 4096, CV_RELINK_SECTORS = CV_RELINK_PAGE / CV_RELINK_SECTOR };
+/* More are refused: so the journal knows how much room it needs. */
+enum { CV_RELINK_PAGES_MOST = 12, CV_RELINK_LAYERS = 2 };
+
+/* A page of the file. A power cut may spoil all of it, so all of it is kept, not only what changes. */
+struct cv_page {
+	uint64_t off;
+	uint32_t len;                /* less than a page at the end of the file; whole sectors */
+	uint8_t layer[CV_RELINK_SECTORS];   /* 1 and on; 0: the sector does not change */
+	uint8_t old[CV_RELINK_PAGE], new[CV_RELINK_PAGE];
+};
+CV_VEC(cv_pages, struct cv_page);
+
+struct cv_relink {
+	struct cv_source *source;            /* borrowed */
+	const struct cv_facts *facts;        /* what the parser says about it */
+	const struct cv_plan_link *link;     /* what it shall say */
+	uint8_t fresh[16];                   /* a new identity, if the format wants one for whoever wrote last */
+	struct cv_pages pages;               /* no pages: there is nothing to change */
+	struct cv_text says_old, says_new;   /* see cv_relink_says() */
+};
+
+struct cv_relink_format {
+	enum cv_format_id format;
+	/* Adds what changes (cv_relink_set()). CV_EREFUSED with the reason if it cannot be. */
+	bool (*make)(struct cv_relink *r, struct cv_err *err);
+};
+extern const struct cv_relink_format cv_relink_vhd, cv_relink_vhdx, cv_relink_qcow2;
+/* NULL: images of this format cannot be given another parent. */
+const struct cv_relink_format *cv_relink_format(enum cv_format_id format);
+
+/* The change from what the source says to what the link says. The parser has seen the outcome, and agrees. r->fresh is
+ * set by the caller; cv_relink_fini() it also on failure. */
+bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err);
+/* The other way round: from the pages that an earlier change (taken) left to what was before it. Bytes that it did not
+ * change may have changed since, and stay. Refused if others have. */
+bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err);
+void cv_relink_fini(struct cv_relink *r);
+
+/* For formats: these bytes are to be so. */
+bool cv_relink_set(struct cv_relink *r, uint64_t off, const void *bytes, size_t len, unsigned layer, struct cv_err *err);
+
+/* Appends the parent's path as seen from the image: "../bases/a.vhd", "a.vhd". */
+void cv_relink_relative(const struct cv_plan_link *link, struct cv_text *out);
+/* The former parent lay in the folder of the new one: what leads to one by its folder leads to the other. */
+bool cv_relink_same_folder(const struct cv_plan_link *link);
+
+/* What an image says about its parent: equal texts for equal parents. Other parts of it do not matter. */
+bool cv_relink_says(struct cv_source *source, struct cv_text *out, struct cv_err *err);
+
+/* The payload of UNDO. boot: of the host that wrote it. */
+bool cv_relink_pack(struct cv_pack *p, const struct cv_relink *r, const uint8_t boot[16]);
+bool cv_relink_unpack(struct cv_relink *r, const void *payload, size_t len, uint8_t boot[16], struct cv_err *err);
+
+#endif

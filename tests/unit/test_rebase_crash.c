@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Giving an image another parent, and taking that back, on a simulated disk: whatever a power cut leaves, the image names
+ * one of the two parents after recovery and is otherwise untouched, also where a guest has written to it meanwhile;
+ * images of formats that allow it do so at every moment before; and every barrier is needed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "repair/io/source.h"
+#include "repair/operation/work.h"
+#include "repair/relink/relink.h"
+#include "repair/sample/maker.h"
+#include "tests/support/crash.h"
+#include "tests/support/sim_host.h"
+#include "tests/support/simdisk.h"
+#include "tests/support/simdisk_io.h"
+
+#define PLACE "/repository"
+
+struct kind {
+	const char *name, *recipe, *image, *old, *new;
+	enum cv_format_id format;    /* of the new parent */
+	uint64_t data;               /* a sector of guest data in the image, bytes */
+	uint64_t flag;               /* a byte of the header that QEMU may change any time; 0: none */
+	bool always;                 /* reads right at every moment */
+};
+
+static const struct kind kinds[] = {
+	{ "vhd", "dir sub\nvhd old.vhd dynamic size=4M blocks=0\nvhd sub/new.vhd dynamic size=4M blocks=0\n"
+		 "vhd child.vhd parent=old.vhd blocks=1\n",
+	  "child.vhd", "old.vhd", "sub/new.vhd", CV_FORMAT_VHD, 7680, 0, false },
+	{ "vhdx", "vhdx old.vhdx size=64M\nvhdx new.vhdx size=64M\nvhdx child.vhdx parent=old.vhdx block=1M blocks=1\n",
+	  "child.vhdx", "old.vhdx", "new.vhdx", CV_FORMAT_VHDX, 4 << 20, 0, true },
+	{ "qcow2", "dir sub\nqcow2 old.qcow2 size=1M\nraw sub/new.raw size=1M\n"
+		   "qcow2 child.qcow2 parent=old.qcow2 parent-format=qcow2 blocks=1\n",
+	  "child.qcow2", "old.qcow2", "sub/new.raw", CV_FORMAT_RAW, 0x50000, 79, true },
+	{ "qcow2 of small clusters", "qcow2 old.qcow2 size=64K\nqcow2 new.qcow2 size=64K\n"
+		   "qcow2 child.qcow2 parent=old.qcow2 parent-format=qcow2 cluster=4K blocks=1\n",
+	  "child.qcow2", "old.qcow2", "new.qcow2", CV_FORMAT_QCOW2, 0x5000, 79, true },
+};
+
+enum { DATA_GUEST = 1, FLAG_GUEST };
+
+/* A file as it was. */
+struct shot {
+	uint32_t *sector;
+	size_t count;
+	uint64_t size;
+	struct cv_text says;
+};
+
+struct ctx {
+	const struct kind *k;
+	bool undo;
+	struct sim_host host;
+	struct shot before, after;
+	bool done;                   /* the operation said that it was */
+	uint64_t free_page;          /* of the image, where the new name went that nobody looks at; 0: none */
+	char *text;
+};
+
+static uint32_t sector_of(const struct shot *shot, uint64_t i)
+{
+	uint32_t s = i < shot->count ? shot->sector[i] : SIM_HOLE;
+
+	return s == SIM_ZERO ? SIM_HOLE : s;
+}
+
+static bool read_says(struct sim *s, const char *image, struct cv_text *out)
+{
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
+	struct cv_err err = { .code = CV_OK };
+	struct cv_source *source = fd >= 0 ? cv_io_source(&s->io, fd, &err) : NULL;
+	bool ok = source && cv_relink_says(source, out, &err);
+
+	cv_source_close(source);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	return ok;
+}
+
+static struct shot shoot(struct sim *s, const char *image)
+{
+	const struct sim_content *c = &s->inodes.at[sim_lookup(s, image)].now;
+	struct shot shot = { calloc(c->count + 1, sizeof *shot.sector), c->count, c->size, { 0 } };
+
+	assert_non_null(shot.sector);
+	memcpy(shot.sector, c->sector, c->count * sizeof *c->sector);
+	assert_true(read_says(s, image, &shot.says));
+	return shot;
+}
+
+static void shot_fini(struct shot *shot)
+{
+	free(shot->sector);
+	cv_text_fini(&shot->says);
+}
+
+/* But for how many headers are torn: one may be, and the other is read. */
+static bool same_parent(const struct cv_text *a, const struct cv_text *b)
+{
+	const char *x = cv_text_str(a), *y = cv_text_str(b), *end_x = strchr(x, '\n'), *end_y = strchr(y, '\n');
+
+	return end_x && end_y && !strcmp(end_x, end_y) && !strncmp(x, y, (size_t)(end_x - x) - 1);
+}
+
+static struct sim *repository(const struct kind *k)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = sim_new();
+	int root = sim_root(s);
+
+	if (!cv_maker_run(&s->io, root, "test", k->recipe, &err))
+		fail_msg("%s", err.text);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+	return s;
+}
+
+static struct cv_plan_item item_of(struct sim *s, const struct kind *k)
+{
+	struct cv_plan_item item = { .path = k->image };
+	int root = sim_root(s);
+	struct stat st;
+
+	assert_int_equal(s->io.fstatat(&s->io, root, k->image, &st), 0);
+	item.device = st.st_dev;
+	item.inode = st.st_ino;
+	item.size = (uint64_t)st.st_size;
+	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	s->io.close(&s->io, root);
+	return item;
+}
+
+static bool do_rebase(struct cv_writing *w, struct sim *s, const struct kind *k, const uint8_t from[16], uint8_t op[16],
+		      struct cv_err *err)
+{
+	char path[256];
+	struct cv_plan_link link = { .format = k->format, .folder = PLACE, .path = path, .former = NULL, .time = 1772431500 };
+	struct cv_plan_item item = item_of(s, k);
+	struct cv_plan plan = { .kind = CV_PLAN_REBASE, .items = &item, .item_count = 1, .link = &link };
+	struct cv_operation_result result;
+	bool ok;
+
+	snprintf(path, sizeof path, PLACE "/%s", k->new);
+	if (k->format == CV_FORMAT_VHD || k->format == CV_FORMAT_VHDX)
+		memset(link.uuid, 0x5a, sizeof link.uuid);
+	if (from)
+		memcpy(item.from, from, 16);
+	ok = cv_work_run(w, &plan, "rebase", NULL, &result, err);
+	memcpy(op, result.id, 16);
+	return ok;
+}
+
+/* Before an undo there is a rebase, which is sure. */
+static bool run(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct sim_host host = c->host;
+	int root = sim_root(s);
+	struct cv_writing w;
+	uint8_t op[16], undo[16];
+	void (*before)(struct sim *, void *, const char *) = s->before;
+	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	bool ok;
+
+	host.host.ctx = &host;
+	c->done = false;
+	if (c->undo) {
+		s->before = NULL;
+		s->drop_barrier = s->fail_at = 0;
+	}
+	ok = cv_writing_open(&w, &s->io, &host.host, root, err);
+	if (ok) {
+		ok = do_rebase(&w, s, c->k, NULL, op, err);
+		if (ok && c->undo) {
+			sim_settle(s);
+			s->before = before;
+			s->drop_barrier = drop;
+			s->fail_at = fail_at;
+			s->barriers = s->calls = 0;
+			ok = do_rebase(&w, s, c->k, op, undo, err);
+		}
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	c->done = ok;
+	return ok;
+}
+
+static bool recover_at(struct sim *s, const struct ctx *c, uint8_t boot, struct cv_err *err)
+{
+	struct sim_host later = c->host;
+	int root = sim_root(s);
+	struct cv_writing w;
+	size_t settled;
+	bool ok;
+
+	later.host.ctx = &later;
+	later.host.pid = 77;
+	memset(later.host.boot, boot, sizeof later.host.boot);
+	if (!sim_lookup(s, CV_STORE_NAME)) {
+		s->io.close(&s->io, root);
+		return true;
+	}
+	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
+	if (ok) {
+		ok = cv_recover_all(&w, false, &settled, err);
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	return ok;
+}
+
+static bool recover(struct sim *s, void *ctx, struct cv_err *err)
+{
+	return recover_at(s, ctx, 9, err);
+}
+
+/* Journals in a folder, and whether the last of them says that it was done. */
+static unsigned journals(struct sim *s, const struct ctx *c, const char *folder, unsigned *done)
+{
+	uint32_t inode = sim_lookup(s, folder);
+	int root = sim_root(s), ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
+	int dir = s->io.openat(&s->io, ours, strrchr(folder, '/') + 1, O_RDONLY | O_DIRECTORY, 0);
+	unsigned count = 0;
+
+	for (size_t i = 0; inode && i < s->now.len; i++) {
+		struct cv_journal_log log;
+		struct cv_err err = { .code = CV_OK };
+
+		if (s->now.at[i].dir != inode || !strstr(s->now.at[i].name, ".cvj"))
+			continue;
+		count++;
+		if (!cv_journal_read(&log, &s->io, &c->host.host, dir, s->now.at[i].name, &err))
+			continue;
+		*done += cv_journal_last(&log, CV_RECORD_DONE) != NULL;
+		cv_journal_log_fini(&log);
+	}
+	s->io.close(&s->io, dir);
+	s->io.close(&s->io, ours);
+	s->io.close(&s->io, root);
+	return count;
+}
+
+/* The same but for a byte that the guest writes. */
+static bool sector_like(const struct sim *s, const struct ctx *c, uint64_t i, uint32_t a, uint32_t b)
+{
+	const uint8_t *x = sim_bytes(s->pool, a), *y = sim_bytes(s->pool, b);
+
+	for (uint64_t k = 0; k < SIM_SECTOR; k++)
+		if (x[k] != y[k] && !(c->k->flag == i * SIM_SECTOR + k && x[k] == 1) &&
+		    !(c->k->data == i * SIM_SECTOR + k && x[k] == 0xa5))
+			return false;
+	return true;
+}
+
+/* Everything but the page that nobody looks at. */
+static bool is_like(struct sim *s, const struct ctx *c, const struct shot *shot)
+{
+	const struct sim_content *now = &s->inodes.at[sim_lookup(s, c->k->image)].now;
+	struct shot here = { now->sector, now->count, now->size, { 0 } };
+
+	if (now->size != shot->size)
+		return false;
+	for (uint64_t i = 0; i * SIM_SECTOR < now->size; i++) {
+		if (c->free_page && i * SIM_SECTOR / CV_RELINK_PAGE == c->free_page / CV_RELINK_PAGE)
+			continue;
+		if (sector_of(&here, i) != sector_of(shot, i) && !sector_like(s, c, i, sector_of(&here, i), sector_of(shot, i)))
+			return false;
+	}
+	return true;
+}
+
+/* What the guest did is still there. */
+static bool guest_is_kept(struct sim *s, const struct ctx *c, unsigned guest)
+{
+	uint64_t at = guest == DATA_GUEST ? c->k->data : c->k->flag;
+	const struct sim_content *now = &s->inodes.at[sim_lookup(s, c->k->image)].now;
+	uint32_t sector = at / SIM_SECTOR < now->count ? now->sector[at / SIM_SECTOR] : SIM_HOLE;
+
+	return sim_bytes(s->pool, sector)[at % SIM_SECTOR] == (guest == DATA_GUEST ? 0xa5 : 1);
+}
+
+/* The sectors that switch from one to the other are whole: the image must read right, recovered or not. */
+static bool is_switched(struct sim *s, const struct ctx *c, const struct shot *shot)
+{
+	const struct sim_content *now = &s->inodes.at[sim_lookup(s, c->k->image)].now;
+	struct shot here = { now->sector, now->count, now->size, { 0 } };
+	bool whole = true;
+
+	for (uint64_t i = 0; i < shot->count; i++)
+		if (c->before.sector[i] != c->after.sector[i] && i * SIM_SECTOR / CV_RELINK_PAGE != c->free_page / CV_RELINK_PAGE &&
+		    i * SIM_SECTOR != 128 * 1024 && i * SIM_SECTOR != 64 * 1024)
+			whole &= sector_of(&here, i) == sector_of(shot, i);
+	return whole;
+}
+
+static const char *look_before(struct sim *s, const struct ctx *c, const struct cv_text *says)
+{
+	if (c->done && !same_parent(says, &c->after.says))
+		return "what was promised to be done is not";
+	if (!c->k->always)
+		return NULL;
+	if (is_switched(s, c, &c->before) && !same_parent(says, &c->before.says))
+		return "the former parent cannot be told";
+	return is_switched(s, c, &c->after) && !same_parent(says, &c->after.says) ? "the new parent cannot be told" : NULL;
+}
+
+/* A guest only writes to what can be opened. Is set by guest() for the look that follows. */
+static bool guest_wrote;
+
+static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+	CV_AUTO(cv_text_fini) struct cv_text says = { 0 };
+	unsigned done = 0, pending;
+	bool is_new, wrote = guest && guest_wrote;
+
+	read_says(s, c->k->image, &says);
+	if (!recovered)
+		return look_before(s, c, &says);
+	pending = journals(s, c, CV_STORE_NAME "/journal", &done);
+	done = 0;
+	journals(s, c, CV_STORE_NAME "/done", &done);
+	is_new = !strcmp(cv_text_str(&says), cv_text_str(&c->after.says));
+	if (!is_new && strcmp(cv_text_str(&says), cv_text_str(&c->before.says)) != 0)
+		return "the image names neither parent";
+	if (!is_like(s, c, is_new ? &c->after : &c->before))
+		return "something else of the image has changed";
+	if (wrote && !guest_is_kept(s, c, guest))
+		return "what a guest wrote is gone";
+	if (c->done && !is_new)
+		return "what was promised to be done is not";
+	if (pending)
+		return "an operation is still pending";
+	return is_new != (done > (c->undo ? 1u : 0u)) ? "a journal does not say what is so" : NULL;
+}
+
+static void guest(struct sim *s, void *ctx, unsigned which)
+{
+	const struct ctx *c = ctx;
+	CV_AUTO(cv_text_fini) struct cv_text says = { 0 };
+	uint8_t byte = which == DATA_GUEST ? 0xa5 : 1;
+	uint64_t at = which == DATA_GUEST ? c->k->data : c->k->flag;
+	int root, fd;
+
+	read_says(s, c->k->image, &says);
+	guest_wrote = at && (same_parent(&says, &c->before.says) || same_parent(&says, &c->after.says));
+	if (!guest_wrote)
+		return;
+	root = sim_root(s);
+	fd = s->io.openat(&s->io, root, c->k->image, O_RDWR, 0);
+	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, at), 1);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* What the image is like before and after, without any trouble. */
+static void prepare(struct ctx *c, struct sim *start)
+{
+	struct ctx whole = *c;
+	struct sim *s = sim_copy(start);
+	struct cv_err err = { .code = CV_OK };
+
+	whole.undo = false;
+	if (!run(s, &whole, &err))
+		fail_msg("%s: %s", c->k->name, err.text);
+	c->before = shoot(start, c->k->image);
+	c->after = shoot(s, c->k->image);
+	sim_free(s);
+	assert_string_not_equal(cv_text_str(&c->before.says), cv_text_str(&c->after.says));
+	for (uint64_t i = 0; c->k->always && i < c->after.count; i++)
+		if (sector_of(&c->before, i) == SIM_HOLE && sector_of(&c->after, i) != SIM_HOLE && i >= CV_RELINK_SECTORS)
+			c->free_page = i * SIM_SECTOR;
+	if (!c->undo)
+		return;
+	s = sim_copy(start);
+	if (!run(s, c, &err))
+		fail_msg("%s: %s", c->k->name, err.text);
+	shot_fini(&c->before);
+	c->before = c->after;
+	c->after = shoot(s, c->k->image);
+	sim_free(s);
+}
+
+static struct crash_result enumerate(const struct kind *k, bool undo, uint64_t drop, unsigned inner, bool pages)
+{
+	struct ctx c = { .k = k, .undo = undo };
+	struct crash_scene scene = { k->name, run, recover, look, 2, guest, &c };
+	struct crash_options options = { .seed = 3, .random = 8, .inner = inner, .drop_barrier = drop, .pages = pages,
+					 .stop_at_first = drop != 0 };
+	struct crash_result r = { 0 };
+	struct sim *s = repository(k);
+
+	sim_host_init(&c.host, 5, 1, 1, 4711);
+	prepare(&c, s);
+	crash_enumerate(s, &scene, &options, &r);
+	sim_free(s);
+	shot_fini(&c.before);
+	shot_fini(&c.after);
+	return r;
+}
+
+static void all_is_sound(bool undo, bool pages)
+{
+	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
+		struct crash_result r = enumerate(&kinds[i], undo, 0, 20, pages);
+
+		if (r.failures)
+			fail_msg("%llu failures; %s", (unsigned long long)r.failures, r.first);
+		print_message("%s of %s%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, "
+			      "%llu of them cut short, too\n", undo ? "undo" : "rebase", kinds[i].name, pages ? ", whole pages torn" : "",
+			      (unsigned long long)r.barriers, (unsigned long long)r.names, (unsigned long long)r.states,
+			      (unsigned long long)r.distinct, (unsigned long long)r.recoveries, (unsigned long long)r.inner);
+		for (uint64_t k = 1; k <= r.barriers && !pages; k++)
+			if (!enumerate(&kinds[i], undo, k, 0, false).failures)
+				fail_msg("%s: nobody notices when barrier %llu of %llu is left out", kinds[i].name,
+					 (unsigned long long)k, (unsigned long long)r.barriers);
+	}
+}
+
+static void rebase_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(false, false);
+}
+
+static void undo_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(true, false);
+}
+
+static void both_survive_power_cuts_that_spoil_whole_pages(void **state)
+{
+	(void)state;
+	all_is_sound(false, true);
+	all_is_sound(true, true);
+}
+
+static void undo_gives_back_the_bytes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
+		struct ctx c = { .k = &kinds[i] }, back = { .k = &kinds[i], .undo = true };
+		struct sim *s = repository(c.k);
+
+		sim_host_init(&c.host, 5, 1, 1, 4711);
+		back.host = c.host;
+		prepare(&c, s);
+		prepare(&back, s);
+		assert_int_equal(back.after.count, c.before.count);
+		for (uint64_t k = 0; k < c.before.count; k++)
+			assert_int_equal(sector_of(&back.after, k), sector_of(&c.before, k));
+		sim_free(s);
+		shot_fini(&c.before);
+		shot_fini(&c.after);
+		shot_fini(&back.before);
+		shot_fini(&back.after);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(undo_gives_back_the_bytes),
+		cmocka_unit_test(rebase_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(undo_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(both_survive_power_cuts_that_spoil_whole_pages),
+	};
+
+	return cmocka_run_group_tests_name("rebase on a simulated disk", tests, NULL, NULL);
+}
