@@ -108,6 +108,24 @@ struct cv_gc_options {
 CV_API struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const struct cv_gc_options *options,
 				  struct cv_err *err);
 
+/* Another parent for an image, without copying data: both must read the same wherever the image has nothing of its own,
+ * which is found out while planning. Also for the parent that it has, when only the recorded path is wrong. */
+struct cv_rebase_options {
+	uint32_t image, onto;        /* in the graph */
+	uint64_t reserve;
+	/* While both are compared: done of total bytes of the disk; false stops (CV_ECANCELLED). May be NULL. */
+	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+CV_API struct cv_plan *cv_plan_rebase(const struct cv_graph *g, const struct cv_rebase_options *options, struct cv_err *err);
+
+/* The bytes that a finished rebase has changed, back to what they were. done: its entry; image and onto of the options are
+ * found. */
+struct cv_operation_entry;
+CV_API struct cv_plan *cv_plan_rebase_undo(const struct cv_graph *g, uint32_t repository,
+					   const struct cv_operation_entry *done, const struct cv_rebase_options *options,
+					   struct cv_err *err);
+
 /* How the space is told, on the command line and on screens: one row an amount, in the order of the arithmetic. */
 struct cv_plan_sum {
 	const char *label;           /* "free now" */

@@ -23,6 +23,7 @@ struct rebase {
 	struct cv_relink change;
 	int *readers;                        /* what is only read, held */
 	size_t reader_count;
+	uint8_t noted[CV_RELINK_PAGES_MOST]; /* pages that a recovery before this one found spoilt */
 };
 
 static void rebase_fini(struct rebase *b)
@@ -48,40 +49,57 @@ static bool barrier(const struct rebase *b, struct cv_err *err)
 	return b->out.io->fdatasync(b->out.io, b->out.fd) == 0 || cv_io_fail(err, "sync", b->out.name);
 }
 
-/* The sectors of one layer, as they were or as they will be. They are written whatever is there: what a failed barrier
- * left in memory may look right and never reach the disk. */
-static bool write_layer(const struct rebase *b, unsigned layer, bool new, struct cv_err *err)
+/* The present state of a page. */
+struct look {
+	uint8_t now[CV_RELINK_PAGE];
+	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
+	bool any_torn, all_new;
+	bool kept, changed;                  /* a sector that does not change is as it was; is not */
+	bool filled;                         /* all that do not change are of one byte: zeros, or ones */
+};
+
+/* Which sectors are written. Without looks all of them. */
+struct choice {
+	const struct look *looks;
+	bool new;                            /* as they will be, or as they were */
+	bool leave_torn;                     /* those are somebody else's */
+	bool anyway;                         /* also what looks right: after a barrier that failed it may only look so */
+};
+
+static bool is_chosen(const struct choice *c, size_t page, size_t sector, const uint8_t *bytes)
+{
+	const struct look *l = c->looks ? &c->looks[page] : NULL;
+
+	return !l || (l->torn[sector] ? !c->leave_torn
+				      : c->anyway || memcmp(l->now + sector * CV_RELINK_SECTOR, bytes, CV_RELINK_SECTOR) != 0);
+}
+
+static bool write_layer(const struct rebase *b, unsigned layer, const struct choice *c, struct cv_err *err)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < b->change.pages.len; i++) {
 		const struct cv_page *page = &b->change.pages.at[i];
-		const uint8_t *bytes = new ? page->new : page->old;
 
 		for (size_t k = 0; k < CV_RELINK_SECTORS; k++) {
+			const uint8_t *bytes = (c->new ? page->new : page->old) + k * CV_RELINK_SECTOR;
+
 			if (page->layer[k] != layer)
 				continue;
 			any = true;
-			if (!cv_out_write(&b->out, bytes + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR,
-					  page->off + k * CV_RELINK_SECTOR, err))
+			if (is_chosen(c, i, k, bytes) &&
+			    !cv_out_write(&b->out, bytes, CV_RELINK_SECTOR, page->off + k * CV_RELINK_SECTOR, err))
 				return false;
 		}
 	}
 	return !any || barrier(b, err);
 }
 
-static bool write_new(const struct rebase *b, struct cv_err *err)
+/* The way back is the other way round. */
+static bool write_layers(const struct rebase *b, const struct choice *c, struct cv_err *err)
 {
-	for (unsigned layer = 1; layer <= CV_RELINK_LAYERS; layer++)
-		if (!write_layer(b, layer, true, err))
-			return false;
-	return true;
-}
-
-static bool write_old(const struct rebase *b, struct cv_err *err)
-{
-	for (unsigned layer = CV_RELINK_LAYERS; layer > 0; layer--)
-		if (!write_layer(b, layer, false, err))
+	for (unsigned i = 1; i <= CV_RELINK_LAYERS; i++)
+		if (!write_layer(b, c->new ? i : CV_RELINK_LAYERS + 1 - i, c, err))
 			return false;
 	return true;
 }
@@ -212,83 +230,123 @@ static bool check_again(const struct rebase *b, struct cv_err *err)
 
 static bool rebase_run(struct cv_work *work, struct cv_err *err)
 {
+	const struct choice all = { .new = true };
 	CV_AUTO(rebase_fini) struct rebase b;
 
 	return rebase_begin(&b, work, work->claims[0], err) && hold_readers(&b, err) && make_change(&b, err) &&
-	       note(&b, err) && write_new(&b, err) && check_again(&b, err);
+	       note(&b, err) && write_layers(&b, &all, err) && check_again(&b, err);
 }
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
-/* The present state of a page. */
-struct look {
-	uint8_t now[CV_RELINK_PAGE];
-	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
-	bool any_torn, all_torn;
-	bool all_new;
-	bool kept;                           /* a sector that does not change, is not all of one byte, and is as it was */
-};
-
-static bool is_uniform(const uint8_t *at, size_t len)
+static void look_at_sector(const struct cv_page *page, size_t k, struct look *l, int *fill)
 {
-	return !memcmp(at, at + 1, len - 1);
+	const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
+	bool is_old = !memcmp(now, old, CV_RELINK_SECTOR);
+	bool is_new = !memcmp(now, page->new + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR);
+
+	if (!page->layer[k]) {
+		l->kept |= is_old;
+		l->changed |= !is_old;
+		*fill = *fill < 0 ? now[0] : *fill;
+		l->filled &= now[0] == *fill && !memcmp(now, now + 1, CV_RELINK_SECTOR - 1);
+		return;
+	}
+	l->torn[k] = !is_old && !is_new;
+	l->any_torn |= l->torn[k];
+	l->all_new &= is_new;
 }
 
 static bool look_at(const struct rebase *b, const struct cv_page *page, struct look *l, struct cv_err *err)
 {
-	*l = (struct look){ .all_torn = true, .all_new = true };
+	int fill = -1;
+
+	*l = (struct look){ .all_new = true, .filled = true };
 	if (!cv_out_read(&b->out, l->now, page->len, page->off, err))
 		return false;
-	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++) {
-		const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
-		bool is_old = !memcmp(now, old, CV_RELINK_SECTOR);
-		bool is_new = !memcmp(now, page->new + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR);
+	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++)
+		look_at_sector(page, k, l, &fill);
+	return true;
+}
 
-		if (!page->layer[k]) {
-			l->kept |= is_old && !is_uniform(old, CV_RELINK_SECTOR);
-			continue;
-		}
-		l->torn[k] = !is_old && !is_new;
-		l->any_torn |= l->torn[k];
-		l->all_torn &= l->torn[k];
-		l->all_new &= is_new;
+/*
+ * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was, if
+ * they are all of the same byte, or if a recovery before this one has noted so. Otherwise what is beside torn sectors is
+ * somebody's, who may have written to the image since.
+ */
+static bool is_spoilt(const struct rebase *b, size_t i, const struct look *l)
+{
+	return l->any_torn && l->changed && (b->noted[i] || !l->kept || l->filled);
+}
+
+static bool note_spoilt(struct rebase *b, const struct look *looks, bool *any, struct cv_err *err)
+{
+	uint8_t spoilt[CV_RELINK_PAGES_MOST] = { 0 };
+	bool more = false;
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		spoilt[i] = b->noted[i] || is_spoilt(b, i, &looks[i]);
+		more |= spoilt[i] && !b->noted[i];
+		*any |= is_spoilt(b, i, &looks[i]);
+	}
+	return !more || (cv_journal_add(&b->work->journal, CV_RECORD_PROGRESS, spoilt, sizeof spoilt, err) &&
+			 cv_journal_barrier(&b->work->journal, err));
+}
+
+/* What is beside those that change; they stay torn until all of it is as it was. */
+static bool mend_page(const struct rebase *b, const struct cv_page *page, const struct look *l, struct cv_err *err)
+{
+	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++) {
+		size_t at = k * CV_RELINK_SECTOR;
+
+		if (!page->layer[k] && memcmp(l->now + at, page->old + at, CV_RELINK_SECTOR) != 0 &&
+		    !cv_out_write(&b->out, page->old + at, CV_RELINK_SECTOR, page->off + at, err))
+			return false;
 	}
 	return true;
 }
 
-/* A power cut can take the sectors beside those that were being written with it. It did if nothing of the page is as it
- * was; otherwise what is beside them is somebody's. */
-static bool mend_page(const struct rebase *b, const struct cv_page *page, const struct look *l, struct cv_err *err)
+static bool mend(struct rebase *b, const struct look *looks, struct cv_err *err)
 {
-	return !l->all_torn || l->kept || cv_out_write(&b->out, page->old, page->len, page->off, err);
+	bool any = false;
+
+	if (!note_spoilt(b, looks, &any, err))
+		return false;
+	for (size_t i = 0; i < b->change.pages.len; i++)
+		if (is_spoilt(b, i, &looks[i]) && !mend_page(b, &b->change.pages.at[i], &looks[i], err))
+			return false;
+	return !any || barrier(b, err);
 }
 
-static bool put_back(const struct rebase *b, const struct look *looks, struct cv_err *err)
+/* As it was. */
+static bool put_back(struct rebase *b, const struct choice *c, struct cv_err *err)
 {
-	for (size_t i = 0; i < b->change.pages.len; i++)
-		if (!mend_page(b, &b->change.pages.at[i], &looks[i], err))
-			return false;
-	return write_old(b, err) &&
+	return mend(b, c->looks, err) && write_layers(b, c, err) &&
 	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not name its former parent after all"));
 }
 
 /* Sectors are neither old nor new. whole: it cannot be that they were written in part. */
-static bool settle_foreign(const struct rebase *b, const struct look *looks, bool whole, enum cv_record_type *end,
-			   struct cv_err *err)
+static bool settle_foreign(struct rebase *b, struct choice *c, bool whole, enum cv_record_type *end, struct cv_err *err)
 {
 	int now = says(b);
 
+	c->new = now > 0;
+	c->leave_torn = now != 0;
 	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
 	if (now)
-		return barrier(b, err);
+		return write_layers(b, c, err);
 	if (whole)
 		return cv_fail(err, CV_EREFUSED, "somebody else has changed what names the parent of the image: nothing is touched");
-	return put_back(b, looks, err);
+	return put_back(b, c, err);
 }
 
-static bool settle(const struct rebase *b, bool whole, enum cv_record_type *end, struct cv_err *err)
+/* How sure it is that what is read is what is on disk. */
+enum trust { OWN_ERROR, SAME_BOOT, AFTER_CUT };
+
+static bool settle(struct rebase *b, enum trust trust, enum cv_record_type *end, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) struct look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
+	struct choice c = { .looks = looks, .anyway = trust != AFTER_CUT };
 	bool foreign = false, all_new = true;
 
 	if (!looks)
@@ -300,9 +358,10 @@ static bool settle(const struct rebase *b, bool whole, enum cv_record_type *end,
 		all_new &= looks[i].all_new;
 	}
 	if (foreign)
-		return settle_foreign(b, looks, whole, end, err);
-	*end = all_new && says(b) == 1 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
-	return *end == CV_RECORD_DONE ? write_new(b, err) : put_back(b, looks, err);
+		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
+	c.new = all_new && says(b) == 1;
+	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	return c.new ? write_layers(b, &c, err) : put_back(b, &c, err);
 }
 
 /* The image, whatever it is like now: but it must be the same file, and nobody else's. */
@@ -326,16 +385,21 @@ static int claim_as_it_is(const struct cv_work *work, struct cv_err *err)
 	return cv_claim_item(w, &item, err);
 }
 
-/* Within one boot, and when nobody else could come near, there are no torn sectors but those of a write that failed. */
-static bool settle_image(struct cv_work *work, const struct cv_record *undo, enum cv_record_type *end, struct cv_err *err)
+/* Within one boot there are no torn sectors but those of a write that failed, which only who made it sees. */
+static bool settle_image(struct cv_work *work, const struct cv_journal_log *log, const struct cv_record *undo,
+			 enum cv_record_type *end, struct cv_err *err)
 {
 	int fd = work->claims ? work->claims[0] : claim_as_it_is(work, err);
 	CV_AUTO(rebase_fini) struct rebase b = { .work = work };
+	const struct cv_record *noted = cv_journal_last(log, CV_RECORD_PROGRESS);
 	uint8_t boot[16];
 	bool ok = fd >= 0 && rebase_begin(&b, work, fd, err) &&
-		  cv_relink_unpack(&b.change, undo->payload, undo->len, boot, err) &&
-		  settle(&b, !work->claims && !memcmp(boot, work->w->host.boot, sizeof boot), end, err);
+		  cv_relink_unpack(&b.change, undo->payload, undo->len, boot, err);
 
+	if (ok && noted && noted->len == sizeof b.noted)
+		memcpy(b.noted, noted->payload, sizeof b.noted);
+	ok = ok && settle(&b, work->claims ? OWN_ERROR : memcmp(boot, work->w->host.boot, sizeof boot) ? AFTER_CUT : SAME_BOOT,
+			  end, err);
 	if (fd >= 0 && !work->claims)
 		work->w->io->close(work->w->io, fd);
 	return ok;
@@ -355,7 +419,7 @@ static bool rebase_recover(struct cv_work *work, enum cv_record_type *end, struc
 		return false;
 	undo = cv_journal_last(&log, CV_RECORD_UNDO);
 	if (undo)
-		ok = settle_image(work, undo, end, err);
+		ok = settle_image(work, &log, undo, end, err);
 	cv_journal_log_fini(&log);
 	return ok;
 }

@@ -5,24 +5,6 @@
  */
 #include "repair/plan/make.h"
 
-static struct cv_plan_item item_of(const struct cv_graph *g, uint32_t i)
-{
-	const struct cv_image *m = &g->images[i];
-	struct cv_plan_item item = { .path = m->id, .device = m->file->device, .inode = m->file->inode,
-				     .size = m->file->size, .allocated = m->file->allocated, .mtime_ns = m->file->mtime_ns };
-
-	memcpy(item.uuid, m->facts->uuid, sizeof item.uuid);
-	if (m->parent != CV_NO_IMAGE && g->images[m->parent].repository == m->repository) {
-		const struct cv_image *p = &g->images[m->parent];
-
-		item.parent = p->id;
-		item.parent_inode = p->file->inode;
-		item.parent_size = p->file->size;
-		item.parent_mtime_ns = p->file->mtime_ns;
-	}
-	return item;
-}
-
 static bool is_wanted(const struct cv_image *m, const struct cv_gc_options *options)
 {
 	if (!m->deletable.possible || m->file->block_device)
@@ -46,7 +28,7 @@ static void take(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t i)
 {
 	const struct cv_image *image = &g->images[i];
 
-	cv_plan_item(m, item_of(g, i));
+	cv_plan_item(m, cv_plan_item_of(g, i));
 	cv_plan_step(m, "move", image->id, image->file->allocated,
 		     image->role == CV_ROLE_ORPHAN ? "hidden base copy without children" : "leaf that no reference names");
 }

@@ -37,6 +37,24 @@ void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item)
 	m->failed |= !cv_plan_items_push(&m->items, item);
 }
 
+struct cv_plan_item cv_plan_item_of(const struct cv_graph *g, uint32_t i)
+{
+	const struct cv_image *m = &g->images[i];
+	struct cv_plan_item item = { .path = m->id, .device = m->file->device, .inode = m->file->inode,
+				     .size = m->file->size, .allocated = m->file->allocated, .mtime_ns = m->file->mtime_ns };
+
+	memcpy(item.uuid, m->facts->uuid, sizeof item.uuid);
+	if (m->parent != CV_NO_IMAGE && g->images[m->parent].repository == m->repository) {
+		const struct cv_image *p = &g->images[m->parent];
+
+		item.parent = p->id;
+		item.parent_inode = p->file->inode;
+		item.parent_size = p->file->size;
+		item.parent_mtime_ns = p->file->mtime_ns;
+	}
+	return item;
+}
+
 static void add_source(struct cv_plan_maker *m, const struct cv_file *file)
 {
 	struct cv_plan_source source = { cv_plan_keep(m, file->path), file->device, file->inode, file->size, file->mtime_ns };
@@ -53,6 +71,19 @@ void cv_plan_source(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t 
 	add_source(m, read->file);
 	if (data)
 		add_source(m, data);
+}
+
+void cv_plan_link(struct cv_plan_maker *m, struct cv_plan_link link)
+{
+	struct cv_plan_link *copy = cv_arena_alloc(m->plan->arena, sizeof *copy);
+
+	link.folder = cv_plan_keep(m, link.folder);
+	link.path = cv_plan_keep(m, link.path);
+	link.former = cv_plan_keep(m, link.former);
+	m->failed |= !copy;
+	if (copy)
+		*copy = link;
+	m->plan->link = copy;
 }
 
 void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why)
@@ -109,6 +140,15 @@ static void pack_source(struct cv_pack *p, const struct cv_plan_source *s)
 	cv_pack_number(p, (uint64_t)s->mtime_ns);
 }
 
+static void pack_link(struct cv_pack *p, const struct cv_plan_link *l)
+{
+	cv_pack_number(p, l->format);
+	cv_pack_bytes(p, l->folder, strlen(l->folder));
+	cv_pack_bytes(p, l->path, strlen(l->path));
+	cv_pack_bytes(p, l->uuid, sizeof l->uuid);
+	cv_pack_number(p, (uint64_t)l->time);
+}
+
 /* What is carried out, and nothing that only explains it. */
 static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, uint8_t out[32])
 {
@@ -120,6 +160,8 @@ static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, ui
 	cv_pack_bytes(&p, plan->repository, strlen(plan->repository));
 	for (size_t i = 0; i < plan->source_count; i++)
 		pack_source(&p, &plan->sources[i]);
+	if (plan->link)
+		pack_link(&p, plan->link);
 	cv_pack_bytes(&p, carried->at, carried->len);
 	ok = !carried->failed && cv_items_pack(&p, "", plan->items, plan->item_count) &&
 	     EVP_Digest(p.at, p.len, out, &len, EVP_sha256(), NULL);
@@ -167,7 +209,8 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 {
 	struct cv_plan *plan = m->plan;
 	struct cv_plan_space *s = &plan->space;
-	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * 16 + (uint64_t)m->items.len * 512;
+	const struct cv_operation_row *row = cv_operation_row(plan->kind);
+	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * (16 + (row ? row->slots : 0)) + (uint64_t)m->items.len * 512;
 
 	gather(m);
 	if (__builtin_add_overflow(s->peak, journal, &s->peak))

@@ -29,6 +29,10 @@ struct cv_plan_maker {
 bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *repository, struct cv_err *err);
 /* Copies of the texts are kept. */
 void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item);
+/* An image of the graph as it is in the scan. */
+struct cv_plan_item cv_plan_item_of(const struct cv_graph *g, uint32_t image);
+/* What the image will say about its parent; copied. */
+void cv_plan_link(struct cv_plan_maker *m, struct cv_plan_link link);
 /* An image of the graph that is read (and its data file), as it is in the scan. */
 void cv_plan_source(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image);
 void cv_plan_step(struct cv_plan_maker *m, const char *kind, const char *target, uint64_t bytes, const char *why);
