@@ -147,16 +147,37 @@ static void apply_data(struct job *j, struct sim *to)
 	free(count);
 }
 
+/* One of the eight sectors of a page that holds what was meant for another page, as that is seen now. */
+static uint32_t stray_of(const struct sim *s, const struct sim_write *w, uint64_t sector)
+{
+	const struct sim_content *c = &s->inodes.at[w->inode].now;
+	uint64_t from = (w->sector & ~UINT64_C(7)) + sector % 8;
+
+	return from < c->count ? c->sector[from] : SIM_HOLE;
+}
+
+static void trash_page(struct job *j, struct sim *to, const struct unit *u)
+{
+	const struct sim_write *w = &j->at->writes.at[next_random(j) % j->at->writes.len];
+	uint64_t first = u->sector & ~UINT64_C(7);
+
+	for (uint64_t sector = first; sector < first + 8; sector++)
+		if (sector * SIM_SECTOR < to->inodes.at[u->inode].sure.size)
+			set_sure(to, u->inode, sector, u->choice == TRASH + 3 ? stray_of(j->at, w, sector)
+									      : trash_of(j, to, u->choice - TRASH));
+}
+
 static void apply_trash(struct job *j, struct sim *to)
 {
 	for (size_t k = 0; k < j->units.len; k++) {
 		const struct unit *u = &j->units.at[k];
-		uint64_t first = j->options->pages ? u->sector & ~UINT64_C(7) : u->sector;
-		uint64_t end = j->options->pages ? first + 8 : first + 1;
 
-		for (uint64_t sector = first; u->choice >= TRASH && sector < end; sector++)
-			if (sector * SIM_SECTOR < to->inodes.at[u->inode].sure.size)
-				set_sure(to, u->inode, sector, trash_of(j, to, u->choice - TRASH));
+		if (u->choice < TRASH)
+			continue;
+		if (j->options->pages)
+			trash_page(j, to, u);
+		else if (u->sector * SIM_SECTOR < to->inodes.at[u->inode].sure.size)
+			set_sure(to, u->inode, u->sector, trash_of(j, to, u->choice - TRASH));
 	}
 }
 

@@ -59,7 +59,7 @@ struct ctx {
 	struct sim_host host;
 	struct shot before, after;
 	bool done;                   /* the operation said that it was */
-	uint64_t free_page;          /* of the image, where the new name went that nobody looks at; 0: none */
+	uint64_t free, free_end;     /* sectors of the image that nobody looks at but through the new name */
 	char *text;
 };
 
@@ -136,12 +136,11 @@ static struct cv_plan_item item_of(struct sim *s, const struct kind *k)
 	return item;
 }
 
-static bool do_rebase(struct cv_writing *w, struct sim *s, const struct kind *k, const uint8_t from[16], uint8_t op[16],
-		      struct cv_err *err)
+static bool do_rebase(struct cv_writing *w, struct cv_plan_item item, const struct kind *k, const uint8_t from[16],
+		      uint8_t op[16], struct cv_err *err)
 {
 	char path[256];
 	struct cv_plan_link link = { .format = k->format, .folder = PLACE, .path = path, .former = NULL, .time = 1772431500 };
-	struct cv_plan_item item = item_of(s, k);
 	struct cv_plan plan = { .kind = CV_PLAN_REBASE, .items = &item, .item_count = 1, .link = &link };
 	struct cv_operation_result result;
 	bool ok;
@@ -176,6 +175,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct sim_host host = c->host;
 	int root = sim_root(s);
 	struct cv_writing w;
+	struct cv_plan_item item;
 	uint8_t op[16], undo[16];
 	void (*before)(struct sim *, void *, const char *) = s->before;
 	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
@@ -186,13 +186,14 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	s->before = NULL;
 	s->drop_barrier = s->fail_at = 0;
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
-	assert_true(!c->undo || do_rebase(&w, s, c->k, NULL, op, err));
+	assert_true(!c->undo || do_rebase(&w, item_of(s, c->k), c->k, NULL, op, err));
 	sim_settle(s);
+	item = item_of(s, c->k);
 	s->before = before;
 	s->drop_barrier = drop;
 	s->fail_at = fail_at;
 	s->barriers = s->calls = 0;
-	ok = do_rebase(&w, s, c->k, c->undo ? op : NULL, undo, err);
+	ok = do_rebase(&w, item, c->k, c->undo ? op : NULL, undo, err);
 	s->fail_at = 0;
 	cv_store_close(&w.store);
 	s->io.close(&s->io, root);
@@ -276,7 +277,7 @@ static bool is_like(struct sim *s, const struct ctx *c, const struct shot *shot,
 	if (now->size != shot->size)
 		return false;
 	for (uint64_t i = 0; i * SIM_SECTOR < now->size; i++) {
-		if (!strictly && c->free_page && i * SIM_SECTOR / CV_RELINK_PAGE == c->free_page / CV_RELINK_PAGE)
+		if (!strictly && i >= c->free && i < c->free_end)
 			continue;
 		if (sector_of(&here, i) != sector_of(shot, i) && !sector_like(s, c, i, sector_of(&here, i), sector_of(shot, i)))
 			return false;
@@ -302,7 +303,7 @@ static bool is_switched(struct sim *s, const struct ctx *c, const struct shot *s
 	bool whole = true;
 
 	for (uint64_t i = 0; i < shot->count; i++)
-		if (c->before.sector[i] != c->after.sector[i] && i * SIM_SECTOR / CV_RELINK_PAGE != c->free_page / CV_RELINK_PAGE &&
+		if (c->before.sector[i] != c->after.sector[i] && (i < c->free || i >= c->free_end) &&
 		    i * SIM_SECTOR != 128 * 1024 && i * SIM_SECTOR != 64 * 1024)
 			whole &= sector_of(&here, i) == sector_of(shot, i);
 	return whole;
@@ -333,6 +334,14 @@ static bool can_be_opened(struct sim *s, const struct ctx *c)
 	}
 	read_says(s, c->k->image, &says);
 	return (!c->k->always && (old || new)) || same_parent(&says, &c->before.says) || same_parent(&says, &c->after.says);
+}
+
+static bool is_as_before(struct sim *s, const struct ctx *c, uint64_t sector)
+{
+	const struct sim_content *now = &s->inodes.at[sim_lookup(s, c->k->image)].now;
+	struct shot here = { now->sector, now->count, now->size, { 0 } };
+
+	return sector_of(&here, sector) == sector_of(&c->before, sector);
 }
 
 /* A guest only writes to what can be opened. Is set by guest() for the look that follows. */
@@ -372,7 +381,9 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 	uint64_t at = which == DATA_GUEST ? c->k->data : c->k->flag;
 	int root, fd;
 
-	guest_wrote = at && can_be_opened(s, c);
+	/* Where the power cut took its tables nothing that it does can be right. */
+	guest_wrote = at && can_be_opened(s, c) && (c->k->always || (is_as_before(s, c, at / SIM_SECTOR) &&
+							     is_as_before(s, c, at / SIM_SECTOR - 1)));
 	if (!guest_wrote)
 		return;
 	root = sim_root(s);
@@ -396,9 +407,12 @@ static void prepare(struct ctx *c, struct sim *start)
 	c->after = shoot(s, c->k->image);
 	sim_free(s);
 	assert_string_not_equal(cv_text_str(&c->before.says), cv_text_str(&c->after.says));
-	for (uint64_t i = 0; c->k->always && i < c->after.count; i++)
-		if (sector_of(&c->before, i) == SIM_HOLE && sector_of(&c->after, i) != SIM_HOLE && i >= CV_RELINK_SECTORS)
-			c->free_page = i * SIM_SECTOR;
+	/* What was not used takes a page for itself, if it does not lie beside the header. */
+	for (uint64_t i = 1; c->k->always && i < c->after.count; i++)
+		if (sector_of(&c->before, i) == SIM_HOLE && sector_of(&c->after, i) != SIM_HOLE) {
+			c->free = i < CV_RELINK_SECTORS ? i : i - i % CV_RELINK_SECTORS;
+			c->free_end = i < CV_RELINK_SECTORS ? i + 1 : c->free + CV_RELINK_SECTORS;
+		}
 	if (!c->undo)
 		return;
 	s = sim_copy(start);

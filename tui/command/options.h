@@ -40,6 +40,8 @@ struct cv_write_settings {
 	bool adopt;                  /* recover */
 	bool has_keep;
 	uint64_t keep;               /* --trash-keep, seconds */
+	const char *onto;            /* rebase */
+	bool flatten;                /* rebase */
 };
 
 /* Of the command convert. */

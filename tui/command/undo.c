@@ -29,24 +29,66 @@ static const struct cv_operation_entry *find_operation(const struct cv_operation
 	return found;
 }
 
-static bool can_undo(const struct cv_operation_entry *e, struct cv_err *err)
+static struct cv_write_call undo_trash(struct cv_undo_call *undo)
 {
-	if (e->state == CV_OPERATION_PENDING || e->state == CV_OPERATION_DAMAGED)
-		return cv_fail(err, CV_EREFUSED, "it is %s: chainview recover comes first", cv_operation_state_name(e->state));
-	if (e->kind != CV_PLAN_TRASH)
-		return cv_fail(err, CV_EREFUSED, "a %s cannot be undone", cv_plan_kind_name(e->kind));
-	return true;
+	undo->trash = (struct cv_trash_call){ .path = undo->path, .operation = undo->id.s };
+	return cv_trash_call_of(&undo->trash);
 }
+
+/* The journals are read anew: what was shown may be gone by now. */
+static struct cv_plan *plan_rebase(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	const struct cv_undo_call *undo = ctx;
+	struct cv_rebase_options o = { .reserve = s->settings.reserve };
+	struct cv_operation_list *operations = cv_operation_list_read(undo->path, err);
+	const struct cv_operation_entry *e = operations ? find_operation(operations, undo->id.s, err) : NULL;
+	uint32_t repository = cv_flow_repository(s, undo->path);
+	struct cv_plan *made = NULL;
+
+	if (e && repository == UINT32_MAX)
+		cv_fail(err, CV_EUSAGE, "there is no such repository");
+	else if (e)
+		made = cv_plan_rebase_undo(s->graph, repository, e, &o, err);
+	cv_operation_list_free(operations);
+	return made;
+}
+
+static void tell_rebase(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_escape(out, cv_bytes_of(done->items[0].path));
+	cv_text_addf(out, " names its former parent again: operation %s\n", cv_uuid_str(result->id).s);
+}
+
+static struct cv_write_call undo_rebase(struct cv_undo_call *undo)
+{
+	return (struct cv_write_call){ plan_rebase, undo, true, "there is nothing to take back", tell_rebase };
+}
+
+static const struct {
+	enum cv_plan_kind kind;
+	bool aborted;                /* may have left something that can be taken back */
+	struct cv_write_call (*call)(struct cv_undo_call *undo);
+} rows[] = {
+	{ CV_PLAN_TRASH, true, undo_trash },
+	{ CV_PLAN_REBASE, false, undo_rebase },
+};
 
 bool cv_undo_call_of(const struct cv_operation_entry *e, char *repository, struct cv_undo_call *undo,
 		     struct cv_write_call *call, struct cv_err *err)
 {
-	if (!can_undo(e, err))
-		return false;
+	if (e->state == CV_OPERATION_PENDING || e->state == CV_OPERATION_DAMAGED)
+		return cv_fail(err, CV_EREFUSED, "it is %s: chainview recover comes first", cv_operation_state_name(e->state));
 	undo->id = cv_uuid_str(e->id);
-	undo->trash = (struct cv_trash_call){ .path = repository, .operation = undo->id.s };
-	*call = cv_trash_call_of(&undo->trash);
-	return true;
+	undo->path = repository;
+	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		if (rows[i].kind != e->kind)
+			continue;
+		if (e->state == CV_OPERATION_ABORTED && !rows[i].aborted)
+			return cv_fail(err, CV_EREFUSED, "it was put back when it was cut short: there is nothing to take back");
+		*call = rows[i].call(undo);
+		return true;
+	}
+	return cv_fail(err, CV_EREFUSED, "a %s cannot be undone", cv_plan_kind_name(e->kind));
 }
 
 static int run(struct cv_session *s, int argc, char **argv)
@@ -65,7 +107,10 @@ static int run(struct cv_session *s, int argc, char **argv)
 		operations = cv_operation_list_read(path, &err);
 	if (operations)
 		e = find_operation(operations, argv[1], &err);
-	status = e && cv_undo_call_of(e, path, &undo, &call, &err) ? cv_write_run(s, &call) : cv_command_fail(s, &err);
+	if (e && cv_undo_call_of(e, path, &undo, &call, &err) && (!call.scans || cv_session_add_all(s, NULL, 0, &err)))
+		status = cv_write_run(s, &call);
+	else
+		status = cv_command_fail(s, &err);
 	cv_operation_list_free(operations);
 	return status;
 }

@@ -8,6 +8,7 @@
 /* An operation as it can be taken back. */
 struct cv_undo_call {
 	struct cv_trash_call trash;
+	char *path;                  /* of the repository; borrowed */
 	struct cv_uuid_text id;
 };
 
