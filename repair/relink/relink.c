@@ -226,6 +226,22 @@ static bool foresee(struct cv_relink *r, struct cv_err *err)
 	return (!r->says_old.failed && !r->says_new.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+/* Pages that were looked at and stay as they are. */
+static void drop_unchanged(struct cv_relink *r)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->pages.len; i++) {
+		bool any = false;
+
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
+			any |= r->pages.at[i].layer[k] != 0;
+		if (any)
+			r->pages.at[kept++] = r->pages.at[i];
+	}
+	r->pages.len = kept;
+}
+
 bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err)
 {
 	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
@@ -240,6 +256,7 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 	r->facts = facts;
 	r->link = link;
 	ok = row->make(r, err) && foresee(r, err);
+	drop_unchanged(r);
 	r->facts = NULL;
 	return ok;
 }
