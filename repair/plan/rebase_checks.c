@@ -120,7 +120,9 @@ static const char *broken(const struct cv_graph *g, const struct cv_image *at)
 {
 	for (size_t n = 0; n <= g->image_count; n++) {
 		if (at->status != CV_PARENT_FOUND)
-			return at->status == CV_PARENT_NONE ? NULL : "its chain is not complete: a parent is missing, or is not the right one";
+			return at->status == CV_PARENT_NONE ? NULL : at->status == CV_PARENT_OUTSIDE
+				? "its chain leads outside the places that were searched: give --with DIR"
+				: "its chain is not complete: a parent is missing, or is not the right one";
 		at = &g->images[at->parent];
 	}
 	return "its chain is a circle";
@@ -133,8 +135,7 @@ static const char *against_chain(const struct checking *c)
 
 static const char *against_former(const struct checking *c)
 {
-	return broken(c->g, c->image) ? "its present chain is not complete, so nobody knows what it reads: nothing could be compared"
-				      : NULL;
+	return broken(c->g, c->image);
 }
 
 static const char *against_sizes(const struct checking *c)
