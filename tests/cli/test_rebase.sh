@@ -155,7 +155,8 @@ if needs qemu-img "QCOW2 images of QEMU" && needs qemu-io "QCOW2 images of QEMU"
 	has "and named" "same.raw is in use" "$work/.out"
 	exec 9>&-
 	coproc QEMU { qemu-io "$repo/leaf.qcow2" 2>&1; }
-	sleep 1
+	# Its locks are there once it has opened everything.
+	for _ in $(seq 100); do grep -q ":$(stat -c %i "$repo/child.qcow2") " /proc/locks && break; sleep 0.1; done
 	ends "an image below one that QEMU has open is refused" 4 rebase child.qcow2 bases/same.raw --yes
 	echo quit >&"${QEMU[1]}"
 	wait "$QEMU_PID" 2>/dev/null
