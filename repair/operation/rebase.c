@@ -21,16 +21,11 @@ struct rebase {
 	struct cv_file_out out;              /* the image */
 	struct cv_source *source;            /* over it */
 	struct cv_relink change;
-	int *readers;                        /* what is only read, held */
-	size_t reader_count;
 	uint8_t noted[CV_RELINK_PAGES_MOST]; /* pages that a recovery before this one found spoilt */
 };
 
 static void rebase_fini(struct rebase *b)
 {
-	for (size_t i = 0; i < b->reader_count; i++)
-		b->work->w->io->close(b->work->w->io, b->readers[i]);
-	free(b->readers);
 	cv_source_close(b->source);
 	cv_relink_fini(&b->change);
 }
@@ -105,49 +100,6 @@ static bool write_layers(const struct rebase *b, const struct choice *c, struct 
 }
 
 /* --- the operation --------------------------------------------------------------------------------------- */
-
-/* Nobody writes to it, and nobody has since the plan was made. */
-static int hold_reader(const struct cv_io *io, const struct cv_plan_source *s, struct cv_err *err)
-{
-	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	int fd = io->openat(io, AT_FDCWD, s->path, O_RDONLY | O_NONBLOCK, 0);
-	struct stat st;
-
-	cv_text_escape(&t, cv_bytes_of(s->path));
-	if (fd < 0) {
-		cv_io_fail(err, "open", s->path);
-		return -1;
-	}
-	if (io->lease(io, fd, F_RDLCK) != 0)
-		cv_fail(err, CV_EREFUSED, errno == EAGAIN ? "%s is in use: somebody has it open for writing"
-							  : "%s may be in use: the file system cannot say (no lease)",
-			cv_text_str(&t));
-	else if (io->fstat(io, fd, &st) != 0)
-		cv_io_fail(err, "look at", s->path);
-	else if (!S_ISREG(st.st_mode) || st.st_dev != s->device || st.st_ino != s->inode || (uint64_t)st.st_size != s->size ||
-		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != s->mtime_ns)
-		cv_fail(err, CV_EREFUSED, "%s was changed since the plan was made", cv_text_str(&t));
-	else
-		return fd;
-	io->close(io, fd);
-	return -1;
-}
-
-static bool hold_readers(struct rebase *b, struct cv_err *err)
-{
-	const struct cv_plan *plan = b->work->plan;
-
-	b->readers = calloc(plan->source_count + 1, sizeof *b->readers);
-	if (!b->readers)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	for (size_t i = 0; i < plan->source_count; i++) {
-		b->readers[i] = hold_reader(b->out.io, &plan->sources[i], err);
-		if (b->readers[i] < 0)
-			return false;
-		b->reader_count++;
-	}
-	return true;
-}
 
 /* One that was killed right after it had said that it was done has not moved to the others yet. */
 static bool read_journal(const struct cv_writing *w, const uint8_t op[16], struct cv_journal_log *log, struct cv_err *err)
@@ -245,7 +197,7 @@ static bool rebase_run(struct cv_work *work, struct cv_err *err)
 	const struct choice all = { .new = true };
 	CV_AUTO(rebase_fini) struct rebase b;
 
-	return rebase_begin(&b, work, work->claims[0], err) && hold_readers(&b, err) && make_change(&b, err) &&
+	return rebase_begin(&b, work, work->claims[0], err) && make_change(&b, err) &&
 	       note(&b, err) && write_layers(&b, &all, err) && check_again(&b, err);
 }
 
