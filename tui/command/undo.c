@@ -2,6 +2,8 @@
 /*
  * chainview undo: takes back what a finished operation did.
  */
+#include <chainview/convert.h>
+
 #include "tui/command/undo.h"
 #include "tui/command/write.h"
 
@@ -35,22 +37,58 @@ static struct cv_write_call undo_trash(struct cv_undo_call *undo)
 	return cv_trash_call_of(&undo->trash);
 }
 
+typedef struct cv_plan *plan_back(const struct cv_session *s, const struct cv_undo_call *undo,
+				  const struct cv_operation_entry *e, struct cv_err *err);
+
 /* The journals are read anew: what was shown may be gone by now. */
-static struct cv_plan *plan_rebase(struct cv_session *s, void *ctx, struct cv_err *err)
+static struct cv_plan *plan_anew(const struct cv_session *s, const struct cv_undo_call *undo, plan_back *plan,
+				 struct cv_err *err)
 {
-	const struct cv_undo_call *undo = ctx;
-	struct cv_rebase_options o = { .reserve = s->settings.reserve };
 	struct cv_operation_list *operations = cv_operation_list_read(undo->path, err);
 	const struct cv_operation_entry *e = operations ? find_operation(operations, undo->id.s, err) : NULL;
-	uint32_t repository = cv_flow_repository(s, undo->path);
-	struct cv_plan *made = NULL;
+	struct cv_plan *made = e ? plan(s, undo, e, err) : NULL;
 
-	if (e && repository == UINT32_MAX)
-		cv_fail(err, CV_EUSAGE, "there is no such repository");
-	else if (e)
-		made = cv_plan_rebase_undo(s->graph, repository, e, &o, err);
 	cv_operation_list_free(operations);
 	return made;
+}
+
+static struct cv_plan *rebase_back(const struct cv_session *s, const struct cv_undo_call *undo,
+				   const struct cv_operation_entry *e, struct cv_err *err)
+{
+	struct cv_rebase_options o = { .reserve = s->settings.reserve };
+	uint32_t repository = cv_flow_repository(s, undo->path);
+
+	if (repository != UINT32_MAX)
+		return cv_plan_rebase_undo(s->graph, repository, e, &o, err);
+	cv_fail(err, CV_EUSAGE, "there is no such repository");
+	return NULL;
+}
+
+static struct cv_plan *plan_rebase(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	return plan_anew(s, ctx, rebase_back, err);
+}
+
+static struct cv_plan *convert_back(const struct cv_session *s, const struct cv_undo_call *undo,
+				    const struct cv_operation_entry *e, struct cv_err *err)
+{
+	return cv_plan_undo_convert(s->graph, undo->path, e, err);
+}
+
+static struct cv_plan *plan_convert(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	return plan_anew(s, ctx, convert_back, err);
+}
+
+static void tell_convert(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_escape(out, cv_bytes_of(done->items[0].path));
+	cv_text_addf(out, " is in the trash: operation %s\n", cv_uuid_str(result->id).s);
+}
+
+static struct cv_write_call undo_convert(struct cv_undo_call *undo)
+{
+	return (struct cv_write_call){ plan_convert, undo, true, "there is nothing to take back", tell_convert };
 }
 
 static void tell_rebase(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
@@ -70,6 +108,7 @@ static const struct {
 	struct cv_write_call (*call)(struct cv_undo_call *undo);
 } rows[] = {
 	{ CV_PLAN_TRASH, true, undo_trash },
+	{ CV_PLAN_CONVERT, false, undo_convert },
 	{ CV_PLAN_REBASE, false, undo_rebase },
 };
 
