@@ -101,6 +101,22 @@ static bool write_layers(const struct rebase *b, const struct choice *c, struct 
 
 /* --- the operation --------------------------------------------------------------------------------------- */
 
+/* Nobody writes to what is read through either parent, and nobody has since the plan was made. */
+static bool hold_sources(struct cv_work *work, struct cv_err *err)
+{
+	const struct cv_io *io = work->w->io;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < work->source_count; i++) {
+		int fd = io->openat(io, AT_FDCWD, work->sources[i].path, O_RDONLY | O_NONBLOCK, 0);
+
+		ok = fd >= 0 ? cv_work_claim_reader(work, fd, i, err) : cv_io_fail(err, "open", work->sources[i].path);
+		if (fd >= 0)
+			io->close(io, fd);
+	}
+	return ok;
+}
+
 /* One that was killed right after it had said that it was done has not moved to the others yet. */
 static bool read_journal(const struct cv_writing *w, const uint8_t op[16], struct cv_journal_log *log, struct cv_err *err)
 {
@@ -197,7 +213,7 @@ static bool rebase_run(struct cv_work *work, struct cv_err *err)
 	const struct choice all = { .new = true };
 	CV_AUTO(rebase_fini) struct rebase b;
 
-	return rebase_begin(&b, work, work->claims[0], err) && make_change(&b, err) &&
+	return rebase_begin(&b, work, work->claims[0], err) && hold_sources(work, err) && make_change(&b, err) &&
 	       note(&b, err) && write_layers(&b, &all, err) && check_again(&b, err);
 }
 
