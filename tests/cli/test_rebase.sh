@@ -152,7 +152,7 @@ if needs qemu-img "QCOW2 images of QEMU" && needs qemu-io "QCOW2 images of QEMU"
 	exec 9<&-
 	exec 9<>"$repo/bases/same.raw"
 	ends "a parent that somebody may write to is refused" 4 rebase child.qcow2 bases/same.raw --yes
-	has "and named" "same.raw is in use" "$work/.out"
+	has "and named" "same.raw is open for writing by" "$work/.out"
 	exec 9>&-
 	coproc QEMU { qemu-io "$repo/leaf.qcow2" 2>&1; }
 	# Its locks are there once it has opened everything.
