@@ -41,7 +41,7 @@ ALL_CFLAGS   := -std=gnu11 -fPIC -fvisibility=hidden -fstack-protector-strong $(
 ALL_LDFLAGS  := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
 # The order of the three matters: one copy of libbfio then serves all of them.
 YAL_LIBS := -lvhdi -lqcow -lbfio
-LIBS      = $(YAL_LIBS) -ljson-c -lseccomp -lcap-ng -luuid -linih -lz -lzstd -lpng -lcrypto
+LIBS      = $(YAL_LIBS) -ljson-c -lseccomp -lcap-ng -luuid -linih -lz -lzstd -lpng -lcrypto -lblkid
 TUI_LIBS := -lncursesw -ltinfo
 
 Q := $(if $(V),,@)

@@ -27,6 +27,11 @@ struct cv_convert_options {
  */
 CV_API struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const char *repository, const char *dest,
 				       const struct cv_convert_options *options, struct cv_err *err);
+/* The same onto a block device (absolute path, no link), as a raw disk from its first byte on. What was there is lost from
+ * the beginning of the operation on; a device on which something is found is refused. repository: the source's. */
+CV_API struct cv_plan *cv_plan_convert_device(const struct cv_graph *g, uint32_t image, const char *repository,
+					      const char *device, const struct cv_convert_options *options,
+					      struct cv_err *err);
 /* Takes a finished conversion back: the new image goes to the trash, unless it was written to or something stands on it. The
  * graph is of the repository as it is now. */
 CV_API struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,

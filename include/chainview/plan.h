@@ -17,6 +17,7 @@ extern "C" {
 /* The numbers are in journals: they never change. */
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
+	CV_PLAN_CONVERT_DEVICE = 6,
 	CV_PLAN_KIND_COUNT
 };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */

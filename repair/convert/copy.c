@@ -30,7 +30,7 @@ static bool settle_one(struct copy *c, struct cv_err *err)
 	cv_crew_wait(c->crew, &p->job);
 	if (p->err.code)
 		return cv_fail(err, p->err.code, "%s", p->err.text);
-	if (!(c->packer.buf ? cv_piece_pack(p, &c->packer, err) : cv_piece_place(p, c->target, c->options->keep_zeros, err)))
+	if (!(c->packer.buf ? cv_piece_pack(p, &c->packer, err) : cv_piece_place(p, c->target, c->options->keep_zeros || c->options->overwrite, err)))
 		return false;
 	c->copied->zeros += p->guest.len - p->to_write;
 	c->copied->written += p->to_write;
@@ -212,13 +212,42 @@ static bool is_inside(const struct copy *c, const struct cv_extent *e, struct cv
 	return true;
 }
 
+/* Where the file system or device can be told to; else they are written. */
+static bool write_zeros(struct copy *c, uint64_t host, uint64_t len, struct cv_err *err)
+{
+	static const uint8_t zeros[1 << 20];
+	const struct cv_file_out *out = c->target->out;
+
+	if (out->io->fallocate(out->io, out->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, host, len) == 0)
+		return true;
+	if (!is_not_possible(errno))
+		return cv_io_fail(err, "write zeros to", out->name);
+	for (uint64_t at = 0; at < len; at += sizeof zeros)
+		if (!cv_out_write(out, zeros, len - at < sizeof zeros ? (size_t)(len - at) : sizeof zeros, host + at, err))
+			return false;
+	return true;
+}
+
+static bool make_zero(struct copy *c, const struct cv_extent *e, struct cv_err *err)
+{
+	for (uint64_t at = 0, run; at < e->at.len; at += run) {
+		uint64_t left = e->at.len - at, host;
+		struct cv_range part = { e->at.off + at, left < SHARE_BYTES ? left : SHARE_BYTES };
+
+		if (!c->target->format->place(c->target, part, &host, &run, err) || !write_zeros(c, host, run, err) ||
+		    !c->watch->batch(c->watch->ctx, c->copied->done, err))
+			return false;
+	}
+	return true;
+}
+
 static bool copy_extent(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 {
 	if (e->kind == CV_EXTENT_BAD)
 		return cv_fail(err, CV_EFORMAT, "guest offset %" PRIu64 ": its table entry is damaged, %" PRIu64 " B cannot be read",
 			       e->at.off, e->at.len);
 	if (e->kind != CV_EXTENT_DATA)
-		return true;
+		return !c->options->overwrite || make_zero(c, e, err);
 	if (e->compressed)
 		return inflate_pieces(c, e, err);
 	return is_inside(c, e, err) && share_or_read(c, e, err);

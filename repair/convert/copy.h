@@ -14,6 +14,7 @@ struct cv_copy_options {
 	unsigned threads;            /* 0: one thing after the other */
 	bool keep_zeros;             /* zeros that are there are copied, not looked for; the kernel may copy then */
 	bool no_sharing;
+	bool overwrite;              /* the target is no new file: what is not data is made zero, too */
 };
 
 struct cv_copied {

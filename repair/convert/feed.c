@@ -175,7 +175,7 @@ static bool hear_compared(struct cv_task *task, const struct cv_feed_watch *watc
 	}
 }
 
-bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, enum cv_format_id format,
+bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t length, enum cv_format_id format,
 		     const struct cv_feed_watch *watch, struct cv_err *err)
 {
 	struct cv_task_options options = { .memory_bytes = (uint64_t)512 << 20, .stall_seconds = STALL_SECONDS };
@@ -183,18 +183,16 @@ bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, enum cv_f
 	struct cv_task_image *images;
 	struct cv_task *task = NULL;
 	uint32_t first;
-	struct stat st;
 	bool ok;
 
-	if (fstat(fd, &st) != 0)
-		return cv_io_fail(err, "look at", "what was written");
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	ok = open_whole(g, image, &files, err);
 	images = ok ? calloc(files.count + 1, sizeof *images) : NULL;
 	if (images) {
 		first = (uint32_t)files.count;
 		memcpy(images, files.images, files.count * sizeof *images);
 		images[first] = (struct cv_task_image){
-			cv_io_real.dup(&cv_io_real, fd), -1, 0, (uint64_t)st.st_size, format,
+			cv_io_real.dup(&cv_io_real, fd), -1, 0, length, format,
 		};
 		task = cv_task_start(images, first + 1, cv_compare_task, &first, sizeof first, &options, err);
 		cv_chain_files_taken(&files);

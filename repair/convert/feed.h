@@ -34,13 +34,14 @@ struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv
 /* NULL is fine. */
 void cv_feed_close(struct cv_feed *f);
 
-/* Whether a guest reads the same from the chain behind the feed and from an image that lies in fd (borrowed), told by a
- * confined process that reads both. tick: now and then, with the bytes compared so far; false ends it. */
+/* Whether a guest reads the same from the chain behind the feed and from an image in the first length bytes of fd
+ * (borrowed), told by a confined process that reads both; from the disk, not from memory, where the system can be asked
+ * for that. tick: now and then, with the bytes compared so far; false ends it. */
 struct cv_feed_watch {
 	bool (*tick)(void *ctx, uint64_t done, struct cv_err *err);
 	void *ctx;
 };
-bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, enum cv_format_id format,
+bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t length, enum cv_format_id format,
 		     const struct cv_feed_watch *watch, struct cv_err *err);
 
 #endif

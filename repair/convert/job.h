@@ -18,6 +18,13 @@ struct cv_convert_job {
 	uint32_t image;
 };
 
+struct cv_work;
+/* operation/convert.c: what conversions into files and onto devices share. Claims the source, and copies it into out. */
+bool cv_convert_fill(struct cv_work *work, const struct cv_convert_job *job, const struct cv_file_out *out,
+		     struct cv_err *err);
+/* Reads it back; fd as cv_convert_job.verify. */
+bool cv_convert_verify(struct cv_work *work, const struct cv_convert_job *job, int fd, struct cv_err *err);
+
 /* options.c: sets what the options say; CV_EUSAGE names the one that is wrong. */
 bool cv_convert_options_read(const struct cv_convert_options *options, struct cv_target_options *target, struct cv_err *err);
 

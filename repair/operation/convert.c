@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * Writing a new image. It grows in the repository's own folder (.chainview/stage, which no scan enters), is made sure, read
- * back and compared, and only then gets its name. Until the journal says that it may (PUBLISH, with its inode), a crash ends it: the file goes. After that
- * recovery finishes it.
+ * back and compared, and only then gets its name. Until the journal says that it may (PUBLISH, with its inode), a crash
+ * ends it: the file goes. After that recovery finishes it.
  */
 #include "repair/convert/job.h"
 #include "repair/operation/work.h"
@@ -36,18 +36,17 @@ struct making {
 	struct stat made;            /* what it is, once it is sure */
 };
 
-static bool copy_batch(void *ctx, uint64_t done, struct cv_err *err)
+struct watched {
+	struct cv_work *work;
+	const char *what;
+	uint64_t total;
+};
+
+static bool batch(void *ctx, uint64_t done, struct cv_err *err)
 {
-	struct making *m = ctx;
+	const struct watched *w = ctx;
 
-	return cv_work_batch(m->work, "copying", done, m->job->data, err);
-}
-
-static bool verify_batch(void *ctx, uint64_t done, struct cv_err *err)
-{
-	struct making *m = ctx;
-
-	return cv_work_batch(m->work, "verifying", done, m->job->target.size, err);
+	return cv_work_batch(w->work, w->what, done, w->total, err);
 }
 
 static bool identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err)
@@ -67,34 +66,47 @@ static uint32_t since_ms(const struct cv_work *work, uint64_t began_ns)
 }
 
 /* Until it was read back the source stays as it is, or we hear of it. */
-static bool claim(struct making *m, const struct cv_feed *feed, struct cv_err *err)
+static bool claim(struct cv_work *work, const struct cv_convert_job *job, const struct cv_feed *feed, struct cv_err *err)
 {
-	for (size_t i = 0; i < m->work->source_count; i++)
+	for (size_t i = 0; i < work->source_count; i++)
 		if (i >= feed->claimable_count ? !cv_fail(err, CV_EREFUSED, "its chain is another than when the plan was made")
-					       : !cv_work_claim_reader(m->work, feed->claimable[i], i, err))
+					       : !cv_work_claim_reader(work, feed->claimable[i], i, err))
 			return false;
-	return cv_work_batch(m->work, "copying", 0, m->job->data, err);
+	return cv_work_batch(work, "copying", 0, job->data, err);
 }
 
-static bool fill(struct making *m, struct cv_err *err)
+bool cv_convert_fill(struct cv_work *work, const struct cv_convert_job *job, const struct cv_file_out *out,
+		     struct cv_err *err)
 {
-	struct cv_target_options options = m->job->target;
-	struct cv_copy_watch watch = { copy_batch, m };
+	struct cv_target_options options = job->target;
+	struct watched watched = { work, "copying", job->data };
+	struct cv_copy_watch watch = { batch, &watched };
 	struct cv_target target = { .format = NULL };
 	struct cv_copied copied = { 0 };
 	struct cv_feed *feed;
 	bool ok;
 
-	if (!identify(m->work, &options, err))
+	if (!identify(work, &options, err))
 		return false;
-	feed = m->job->open(m->job, err);
-	ok = feed && claim(m, feed, err) && cv_target_begin(&target, m->job->to, &options, &m->out, err) &&
-	     cv_copy(feed, &target, &m->job->copy, &watch, &copied, err) && cv_target_end(&target, err);
+	feed = job->open(job, err);
+	ok = feed && claim(work, job, feed, err) && cv_target_begin(&target, job->to, &options, out, err) &&
+	     cv_copy(feed, &target, &job->copy, &watch, &copied, err) && cv_target_end(&target, err);
 	cv_target_fini(&target);
 	cv_feed_close(feed);
-	m->work->result->written = copied.written;
-	m->work->result->shared = copied.shared;
+	work->result->written = copied.written;
+	work->result->shared = copied.shared;
 	return ok;
+}
+
+bool cv_convert_verify(struct cv_work *work, const struct cv_convert_job *job, int fd, struct cv_err *err)
+{
+	struct watched watched = { work, "verifying", job->target.size };
+	struct cv_feed_watch watch = { batch, &watched };
+	uint64_t began = work->w->host.now_ns(&work->w->host);
+	bool ok = job->verify(job, fd, &watch, err);
+
+	work->result->verify_ms = since_ms(work, began);
+	return ok || cv_wrap(err, "reading it back");
 }
 
 static bool make_sure(struct making *m, struct cv_err *err)
@@ -107,19 +119,15 @@ static bool make_sure(struct making *m, struct cv_err *err)
 /* By another way than it was written: the file is opened anew, and its tables are read from it. */
 static bool verify(struct making *m, struct cv_err *err)
 {
-	struct cv_feed_watch watch = { verify_batch, m };
-	const struct cv_host *host = &m->work->w->host;
-	uint64_t began = host->now_ns(host);
 	const struct cv_io *io = m->out.io;
 	int fd = io->openat(io, m->stage, m->part.s, O_RDONLY, 0);
 	bool ok;
 
 	if (fd < 0)
 		return cv_io_fail(err, "open", m->part.s);
-	ok = m->job->verify(m->job, fd, &watch, err);
+	ok = cv_convert_verify(m->work, m->job, fd, err);
 	io->close(io, fd);
-	m->work->result->verify_ms = since_ms(m->work, began);
-	return ok || cv_wrap(err, "reading the new image back");
+	return ok;
 }
 
 static bool announce(struct making *m, struct cv_err *err)
@@ -156,7 +164,7 @@ static bool make(struct making *m, struct cv_err *err)
 	bool ok = cv_out_create(&m->out, work->w->io, m->stage, m->part.s, err);
 
 	if (ok) {
-		ok = fill(m, err) && make_sure(m, err);
+		ok = cv_convert_fill(m->work, m->job, &m->out, err) && make_sure(m, err);
 		ok = cv_out_close(&m->out, ok, err);
 	}
 	work->result->copy_ms = since_ms(work, began);

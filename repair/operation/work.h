@@ -78,7 +78,7 @@ struct cv_operation_row {
 	bool (*recover)(struct cv_work *work, enum cv_record_type *end, struct cv_err *err);
 	uint32_t slots;              /* of the journal, for its records between PREPARE and the end */
 };
-extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert,
+extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
 	cv_operation_rebase;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);

@@ -3,6 +3,7 @@
 #include "inspect/repository/reopen.h"
 #include "repair/convert/job.h"
 #include "repair/operation/work.h"
+#include "repair/plan/convert.h"
 #include "repair/plan/make.h"
 #include <chainview/map.h>
 
@@ -69,7 +70,12 @@ static struct cv_feed *open_feed(const struct cv_convert_job *job, struct cv_err
 
 static bool verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
 {
-	return cv_feed_compare(job->g, job->image, fd, job->to, watch, err);
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return cv_io_fail(err, "look at", "what was written");
+	return cv_feed_compare(job->g, job->image, fd, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : job->target.size, job->to,
+			       watch, err);
 }
 
 static void check_source(struct cv_plan_maker *m, const struct survey *s)
@@ -82,38 +88,6 @@ static void check_source(struct cv_plan_maker *m, const struct survey *s)
 			      s->bad.len, s->bad.off);
 	else
 		cv_plan_check(m, "source-readable", true, "every table entry of the chain leads to data");
-}
-
-/* Whether a name that an image gives for its parent leads to the new file. */
-static bool names(const struct cv_image *child, const char *path)
-{
-	for (uint32_t k = 0; k < child->facts->name_count; k++) {
-		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
-		const struct cv_name *n = &child->facts->names[k];
-		const char *slash = strrchr(child->file->path, '/');
-
-		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
-		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
-		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
-			return true;
-	}
-	return false;
-}
-
-/* No image may take the file of this name for its parent. way: what to do if one does. */
-static void check_unnamed(struct cv_plan_maker *m, const struct cv_graph *g, const char *dest, const char *way)
-{
-	CV_AUTO(cv_text_fini) struct cv_text path = { 0 }, who = { 0 };
-
-	cv_text_addf(&path, "%s/%s", m->plan->repository, dest);
-	for (uint32_t i = 0; i < g->image_count; i++) {
-		if (!names(&g->images[i], cv_text_str(&path)))
-			continue;
-		cv_text_escape(&who, cv_bytes_of(g->images[i].file->path));
-		cv_plan_check(m, "not-a-parent", false, "%s names it as its parent: %s", cv_text_str(&who), way);
-		return;
-	}
-	cv_plan_check(m, "not-a-parent", true, "no image names it as its parent");
 }
 
 static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_writing *w, const char *dest)
@@ -138,7 +112,7 @@ static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const 
 		cv_plan_check(m, "destination-free", errno == ENOENT, "nothing is called %s", cv_text_str(&name));
 	if (dir >= 0)
 		w->io->close(w->io, dir);
-	check_unnamed(m, g, dest, "give another name");
+	cv_plan_check_unnamed(m, g, dest, "give another name");
 }
 
 /* At most so many bytes will the new file take. */
@@ -180,14 +154,14 @@ static void add_sources(struct cv_plan_maker *m, const struct cv_graph *g, uint3
 	free(chain);
 }
 
-static void add_steps(struct cv_plan_maker *m, const char *dest, const struct survey *s, const struct cv_target *t)
+static void add_steps(struct cv_plan_maker *m, const char *dest, const struct survey *s, const struct cv_target *t,
+		      const char *how)
 {
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
 
-	cv_text_addf(&why, "as %s, under another name until it is complete", t->format->name);
+	cv_text_addf(&why, "as %s; %s", t->format->name, how);
 	cv_plan_step(m, "write", dest, s->data, cv_text_str(&why));
 	cv_plan_step(m, "verify", dest, t->options.size, "read back and compared with the source, byte by byte");
-	cv_plan_step(m, "publish", dest, 0, "gets its name");
 }
 
 /* Options, source and name: another plan if one of them is another. */
@@ -232,27 +206,40 @@ static bool begin(struct cv_target *t, const struct cv_convert_job *job, struct 
 	return false;
 }
 
-static bool fill(struct cv_plan_maker *m, const struct cv_writing *w, struct cv_convert_job *job, const char *dest,
-		 const struct cv_convert_options *o, struct cv_err *err)
+/* What both kinds of destination have in common; bytes: what the new image takes at most. */
+static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, const char *dest, const char *how,
+			uint64_t *bytes, struct cv_err *err)
 {
 	struct cv_target target;
 	struct survey s = { .whole = false };
-	bool ok = begin(&target, job, err) &&
-		  survey(&s, job->g, job->image, target.unit, err) && plan_space(m, w, o, needed(&target, &s), err);
+	bool ok = begin(&target, job, err) && survey(&s, job->g, job->image, target.unit, err);
 
 	if (ok) {
+		*bytes = needed(&target, &s);
 		job->data = s.data;
 		m->plan->convert = job;
-		cv_plan_item(m, (struct cv_plan_item){ .path = dest });
 		add_sources(m, job->g, job->image);
-		add_steps(m, dest, &s, &target);
+		add_steps(m, dest, &s, &target, how);
 		check_source(m, &s);
-		check_dest(m, job->g, w, dest);
 		carry(m, job);
 	}
 	cv_target_fini(&target);
 	cv_text_fini(&s.why);
 	return ok;
+}
+
+static bool plan_file(struct cv_plan_maker *m, const struct cv_writing *w, struct cv_convert_job *job, const char *dest,
+		      const struct cv_convert_options *o, struct cv_err *err)
+{
+	uint64_t bytes = 0;
+
+	if (!plan_source(m, job, dest, "under another name until it is complete", &bytes, err) ||
+	    !plan_space(m, w, o, bytes, err))
+		return false;
+	cv_plan_item(m, (struct cv_plan_item){ .path = dest });
+	cv_plan_step(m, "publish", dest, 0, "gets its name");
+	check_dest(m, job->g, w, dest);
+	return true;
 }
 
 struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const char *repository, const char *dest,
@@ -267,55 +254,47 @@ struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image, const 
 	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_CONVERT, repository, err))
 		return NULL;
 	job = new_job(&m, g, image, options, err);
-	if (job && fill(&m, &w, job, dest, options, err))
+	if (job && plan_file(&m, &w, job, dest, options, err))
 		return cv_plan_end(&m, err);
 	cv_plan_drop(&m);
 	return NULL;
 }
 
-static void check_made(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_plan_item *made)
+/* Of the disk, and of what the journal needs, which is on another file system. */
+static bool plan_device(struct cv_plan_maker *m, const struct cv_writing *w, struct cv_convert_job *job, const char *device,
+			const struct cv_convert_options *o, struct cv_err *err)
 {
-	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
-	struct cv_err err = { .code = CV_OK };
-	struct stat st = { .st_ino = 0 };
-	const char *base;
-	int dir = cv_place_open(w, made->path, &base, &err);
-	bool there = dir >= 0 && w->io->fstatat(w->io, dir, base, &st) == 0;
+	struct cv_device_look look;
+	uint64_t bytes = 0;
 
-	cv_text_escape(&name, cv_bytes_of(made->path));
-	if (!there || st.st_ino != made->inode || st.st_dev != made->device)
-		cv_plan_check(m, "made-file-there", false, "%s is not there any more", cv_text_str(&name));
-	else if ((uint64_t)st.st_size != made->size ||
-		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != made->mtime_ns)
-		cv_plan_check(m, "made-file-there", false, "%s was written to since: what is new in it is nowhere else",
-			      cv_text_str(&name));
-	else
-		cv_plan_check(m, "made-file-there", true, "%s is as it was made", cv_text_str(&name));
-	if (dir >= 0)
-		w->io->close(w->io, dir);
+	if (job->to != CV_FORMAT_RAW)
+		return cv_fail(err, CV_EUSAGE, "onto a block device a disk is written as it is: --to raw");
+	job->target.device = job->copy.overwrite = true;
+	if (!cv_device_look(device, &look, err) ||
+	    !plan_source(m, job, device, "what was on the device is lost from then on", &bytes, err) ||
+	    !plan_space(m, w, o, 0, err))
+		return false;
+	cv_plan_item(m, (struct cv_plan_item){ .path = device + 1, .device = look.number, .size = look.size });
+	cv_plan_check(m, "device-free", look.free, "%s", look.why);
+	cv_plan_check(m, "device-large-enough", look.size >= job->target.size,
+		      "the device has %" PRIu64 " B, the disk %" PRIu64 " B", look.size, job->target.size);
+	return true;
 }
 
-struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,
-				     const struct cv_operation_entry *operation, struct cv_err *err)
+struct cv_plan *cv_plan_convert_device(const struct cv_graph *g, uint32_t image, const char *repository,
+				       const char *device, const struct cv_convert_options *options, struct cv_err *err)
 {
 	struct cv_writing w = { .io = &cv_io_real };
 	CV_AUTO(cv_auto_close) int root = cv_repository_open(repository, err);
+	struct cv_convert_job *job;
 	struct cv_plan_maker m;
-	struct statvfs vfs;
 
 	w.root = root;
-	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_TRASH, repository, err))
+	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_CONVERT_DEVICE, repository, err))
 		return NULL;
-	for (size_t i = 0; i < operation->item_count; i++) {
-		const struct cv_plan_item *made = &operation->items[i];
-
-		cv_plan_item(&m, *made);
-		cv_plan_step(&m, "move", made->path, made->allocated, "the image that the conversion made");
-		check_made(&m, &w, made);
-		check_unnamed(&m, g, made->path, "it is needed");
-	}
-	cv_plan_check_search(&m, g);
-	if (w.io->fstatvfs(w.io, root, &vfs) == 0)
-		m.plan->space.free_now = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	return cv_plan_end(&m, err);
+	job = new_job(&m, g, image, options, err);
+	if (job && plan_device(&m, &w, job, device, options, err))
+		return cv_plan_end(&m, err);
+	cv_plan_drop(&m);
+	return NULL;
 }

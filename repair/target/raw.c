@@ -6,6 +6,8 @@ enum { UNIT = 4096 };
 
 static bool raw_begin(struct cv_target *t, struct cv_err *err)
 {
+	if (t->options.device && t->options.preallocation)
+		return cv_fail(err, CV_EUSAGE, "a block device has all its space: no preallocation");
 	if (t->options.preallocation == CV_PREALLOCATE_METADATA)
 		return cv_fail(err, CV_EUSAGE, "a raw disk has no metadata: preallocation is off, falloc or full");
 	if (t->options.size > INT64_MAX)
@@ -25,7 +27,7 @@ static bool raw_place(struct cv_target *t, struct cv_range range, uint64_t *host
 
 static bool raw_end(struct cv_target *t, struct cv_err *err)
 {
-	return cv_out_resize(t->out, t->options.size, err) && cv_target_preallocate(t, t->options.size, err);
+	return t->options.device || (cv_out_resize(t->out, t->options.size, err) && cv_target_preallocate(t, t->options.size, err));
 }
 
 static void raw_fini(struct cv_target *t)

@@ -19,6 +19,7 @@ enum cv_preallocation { CV_PREALLOCATE_OFF, CV_PREALLOCATE_METADATA, CV_PREALLOC
 /* Zero where nothing was asked for: the format's own default. */
 struct cv_target_options {
 	uint64_t size;               /* of the disk, bytes; a multiple of 512, but for raw disks */
+	bool device;                 /* raw: onto a block device, whose length is what it is */
 	bool fixed;                  /* VHD, VHDX: subformat=fixed */
 	uint32_t block_size;         /* QCOW2: cluster_size; VHD, VHDX: block_size */
 	uint32_t log_size;           /* VHDX */

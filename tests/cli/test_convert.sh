@@ -106,6 +106,31 @@ op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')
 echo x >>out/json.raw
 ends "what was written to since is not undone" 4 "$CHAINVIEW" undo out "$op" --yes
 
+# Onto a block device that holds other bytes.
+if [ "$(id -u)" -eq 0 ] && truncate -s 16M dev.img && device=$(losetup -f --show dev.img 2>/dev/null); then
+	yes | head -c 16777216 >"$device"
+	ends "onto a device it is a dry run, too" 0 convert src/top.qcow2 "$device" --to raw
+	ends "onto a device" 0 convert src/top.qcow2 "$device" --to raw --yes
+	dd if="$device" of=copied.raw bs=64k count=80 status=none
+	must "it is equal by qemu-img, with zeros where there was something else" qemu-img compare -q -F raw src/top.qcow2 copied.raw
+	verdict "what lies behind it is untouched" "$([ "$(dd if="$device" bs=1M skip=5 count=1 status=none | tr -d 'y\n' | wc -c)" = 0 ]; echo $?)"
+	has "the journal is where the source is" " convert +done" <("$CHAINVIEW" journal src)
+	ends "another format is wrong usage" 16 convert src/top.qcow2 "$device" --to qcow2 --yes
+	ends "a disk that is too large is refused" 4 convert src/huge.qcow2 "$device" --to raw --yes
+	mkfs.ext4 -q -F "$device"
+	ends "a device on which something is found is refused" 4 convert src/top.qcow2 "$device" --to raw --yes
+	has "it is said what" "ext4" .out
+	mkdir mounted
+	if mount "$device" mounted 2>/dev/null; then
+		ends "one that is mounted is refused" 4 convert src/top.qcow2 "$device" --to raw --yes
+		has "for that reason" "in use" .out
+		umount mounted
+	fi
+	losetup -d "$device"
+else
+	skip "convert onto a block device" "not root, or no loop devices"
+fi
+
 # On every file system that can be mounted here: shared, full, killed.
 shares()
 {

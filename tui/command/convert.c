@@ -58,8 +58,14 @@ struct call {
 	struct cv_target source;
 	char *repository;            /* of the new image: absolute */
 	const char *dest;            /* its path there */
-	char *path;                  /* of both together */
+	char *path;                  /* of both together; of a device */
+	bool device;                 /* then the repository is the source's */
 };
+
+static const char *repository_of(const struct cv_session *s, uint32_t image)
+{
+	return cv_scan_repository(s->scan, s->graph->images[image].repository)->path;
+}
 
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
@@ -72,6 +78,8 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 
 	if (!cv_target_find(&c->source, s, &image, err))
 		return NULL;
+	if (c->device)
+		return cv_plan_convert_device(s->graph, image, repository_of(s, image), c->path, &o, err);
 	return cv_plan_convert(s->graph, image, c->repository, c->dest, &o, err);
 }
 
@@ -83,7 +91,7 @@ static void add_seconds(struct cv_text *out, uint32_t ms)
 
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
-	cv_text_add(out, "made ");
+	cv_text_add(out, done->kind == CV_PLAN_CONVERT_DEVICE ? "filled /" : "made ");
 	cv_text_escape(out, cv_bytes_of(done->items[0].path));
 	cv_text_addf(out, ": %s written", cv_size_short(result->written).s);
 	if (result->shared)
@@ -93,6 +101,16 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_text_add(out, ", read back in ");
 	add_seconds(out, result->verify_ms);
 	cv_text_addf(out, " and equal to its source: operation %s\n", cv_uuid_str(result->id).s);
+}
+
+/* A device is known by what it is, whatever links lead to it. */
+static bool is_device(struct call *c, const char *word)
+{
+	struct stat st;
+
+	c->device = stat(word, &st) == 0 && S_ISBLK(st.st_mode);
+	c->path = c->device ? realpath(word, NULL) : NULL;
+	return c->path != NULL;
 }
 
 /* The new file's folder, and the configured repository around it if there is one. */
@@ -130,7 +148,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give an image and the name of the new one");
 	if (s->settings.convert.to == CV_FORMAT_NONE)
 		return cv_command_usage(s, "--to says which format: one of " FORMATS);
-	if (cv_targets_add(s, argv, 1, &c.source, &err) && find_place(s, &c, argv[1], &err))
+	if (cv_targets_add(s, argv, 1, &c.source, &err) && (is_device(&c, argv[1]) || find_place(s, &c, argv[1], &err)))
 		status = cv_write_run(s, &call);
 	else
 		status = cv_command_fail(s, &err);

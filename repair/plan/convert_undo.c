@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Taking conversions back: what they made goes to the trash. */
+#include "repair/operation/work.h"
+#include "repair/plan/convert.h"
+#include <chainview/convert.h>
+
+/* Whether a name that an image gives for its parent leads to the new file. */
+static bool names(const struct cv_image *child, const char *path)
+{
+	for (uint32_t k = 0; k < child->facts->name_count; k++) {
+		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
+		const struct cv_name *n = &child->facts->names[k];
+		const char *slash = strrchr(child->file->path, '/');
+
+		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
+		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
+		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
+			return true;
+	}
+	return false;
+}
+
+void cv_plan_check_unnamed(struct cv_plan_maker *m, const struct cv_graph *g, const char *dest, const char *way)
+{
+	CV_AUTO(cv_text_fini) struct cv_text path = { 0 }, who = { 0 };
+
+	cv_text_addf(&path, "%s/%s", m->plan->repository, dest);
+	for (uint32_t i = 0; i < g->image_count; i++) {
+		if (!names(&g->images[i], cv_text_str(&path)))
+			continue;
+		cv_text_escape(&who, cv_bytes_of(g->images[i].file->path));
+		cv_plan_check(m, "not-a-parent", false, "%s names it as its parent: %s", cv_text_str(&who), way);
+		return;
+	}
+	cv_plan_check(m, "not-a-parent", true, "no image names it as its parent");
+}
+
+static void check_made(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_plan_item *made)
+{
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+	struct cv_err err = { .code = CV_OK };
+	struct stat st = { .st_ino = 0 };
+	const char *base;
+	int dir = cv_place_open(w, made->path, &base, &err);
+	bool there = dir >= 0 && w->io->fstatat(w->io, dir, base, &st) == 0;
+
+	cv_text_escape(&name, cv_bytes_of(made->path));
+	if (!there || st.st_ino != made->inode || st.st_dev != made->device)
+		cv_plan_check(m, "made-file-there", false, "%s is not there any more", cv_text_str(&name));
+	else if ((uint64_t)st.st_size != made->size ||
+		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != made->mtime_ns)
+		cv_plan_check(m, "made-file-there", false, "%s was written to since: what is new in it is nowhere else",
+			      cv_text_str(&name));
+	else
+		cv_plan_check(m, "made-file-there", true, "%s is as it was made", cv_text_str(&name));
+	if (dir >= 0)
+		w->io->close(w->io, dir);
+}
+
+struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,
+				     const struct cv_operation_entry *operation, struct cv_err *err)
+{
+	struct cv_writing w = { .io = &cv_io_real };
+	CV_AUTO(cv_auto_close) int root = cv_repository_open(repository, err);
+	struct cv_plan_maker m;
+	struct statvfs vfs;
+
+	w.root = root;
+	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_TRASH, repository, err))
+		return NULL;
+	for (size_t i = 0; i < operation->item_count; i++) {
+		const struct cv_plan_item *made = &operation->items[i];
+
+		cv_plan_item(&m, *made);
+		cv_plan_step(&m, "move", made->path, made->allocated, "the image that the conversion made");
+		check_made(&m, &w, made);
+		cv_plan_check_unnamed(&m, g, made->path, "it is needed");
+	}
+	cv_plan_check_search(&m, g);
+	if (w.io->fstatvfs(w.io, root, &vfs) == 0)
+		m.plan->space.free_now = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	return cv_plan_end(&m, err);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* Whether a block device may be written over: nobody has it, and libblkid, which knows what file systems, volume managers
+ * and partition tables look like, finds nothing on it. */
+#include "repair/io/io.h"
+#include "repair/plan/convert.h"
+#include <blkid/blkid.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *found_on(blkid_probe probe)
+{
+	const char *what = NULL;
+
+	if (blkid_probe_lookup_value(probe, "TYPE", &what, NULL) != 0)
+		blkid_probe_lookup_value(probe, "PTTYPE", &what, NULL);
+	return what ? what : "something";
+}
+
+static void look_inside(int fd, const char *path, struct cv_device_look *look)
+{
+	CV_AUTO(cv_text_fini) struct cv_text what = { 0 }, name = { 0 };
+	blkid_probe probe = blkid_new_probe();
+	int found = probe ? blkid_probe_set_device(probe, fd, 0, 0) : -1;
+
+	cv_text_escape(&name, cv_bytes_of(path));
+	if (found == 0) {
+		blkid_probe_enable_partitions(probe, 1);
+		found = blkid_do_safeprobe(probe);
+		look->size = (uint64_t)blkid_probe_get_size(probe);
+	}
+	look->free = found == 1;
+	if (found == 0)
+		cv_text_escape(&what, cv_bytes_of(found_on(probe)));
+	if (look->free)
+		snprintf(look->why, sizeof look->why, "nobody has it, and nothing is found on it");
+	else
+		snprintf(look->why, sizeof look->why, found == -1 ? "it cannot be looked at%.0s%.0s"
+				: "it holds %s: if that is not needed, wipefs -a %s first",
+			 what.len ? cv_text_str(&what) : "more than one thing", cv_text_str(&name));
+	blkid_free_probe(probe);
+}
+
+bool cv_device_look(const char *path, struct cv_device_look *look, struct cv_err *err)
+{
+	const struct cv_io *io = &cv_io_real;
+	CV_AUTO(cv_auto_close) int fd = io->openat(io, AT_FDCWD, path, O_RDONLY | O_EXCL | O_NONBLOCK, 0);
+	bool busy = fd < 0 && errno == EBUSY;
+	struct stat st;
+
+	*look = (struct cv_device_look){ .free = false };
+	if (busy)
+		fd = io->openat(io, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return cv_io_fail(err, "open", path);
+	if (io->fstat(io, fd, &st) != 0)
+		return cv_io_fail(err, "look at", path);
+	if (!S_ISBLK(st.st_mode))
+		return cv_fail(err, CV_EUSAGE, "it is no block device");
+	look->number = st.st_rdev;
+	look_inside(fd, path, look);
+	if (busy) {
+		look->free = false;
+		snprintf(look->why, sizeof look->why, "it is in use: mounted, or part of something");
+	}
+	return true;
+}
