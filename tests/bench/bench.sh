@@ -4,12 +4,13 @@
 #
 # trees: a repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names); large: one of
 # 100,000; blocks: map and verify on a fragmented chain of 30 images; huge: memory on very large disks; qcow2: the
-# check of 8 million clusters; vhd: that of the largest VHDs. ONLY="blocks" runs some; QUICK=1 leaves out large.
+# check of 8 million clusters; vhd: that of the largest VHDs; convert: copies, also where extents can be shared.
+# ONLY="blocks" runs some; QUICK=1 leaves out large.
 set -eu
 build=${BUILD:-build}
 chainview=$build/chainview
 work=$(mktemp -d "${TMPDIR:-/tmp}/chainview-bench-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'umount "$work"/xfs "$work"/btrfs 2>/dev/null; rm -rf "$work"' EXIT
 gcc -O2 -D_GNU_SOURCE -o "$work/measure" "$(dirname "$0")/measure.c"
 
 field() { echo "$1" | cut -d' ' -f"$2"; }
@@ -216,6 +217,85 @@ bench_vhd()
 	rm -r "$work/full" "$work/marked"
 }
 
-for part in ${ONLY:-trees blocks huge qcow2 vhd $([ -n "${QUICK:-}" ] || echo large)}; do
+# --- convert ---------------------------------------------------------------------------------------------------
+
+# Both with the new image on disk when the time ends; what was written before is on disk when it begins.
+our_copy()
+{
+	rm -f "$where/ours.qcow2"
+	sync
+	"$chainview" convert --refs=none --yes --to qcow2 "$where/source.qcow2" "$where/ours.qcow2" | tail -1 >"$work/said"
+	# "made ours.qcow2: 1.9G written in 6.1 s, read back in 2.2 s and equal ..."
+	sed -n 's/.* in \([0-9.]*\) s, read back in \([0-9.]*\) s.*/\1 \2/p' "$work/said"
+}
+their_copy()
+{
+	rm -f "$where/theirs.qcow2"
+	sync
+	"$work/measure" sh -c 'qemu-img convert -W -m 16 -O qcow2 "$0" "$1" && sync "$1"' "$where/source.qcow2" "$where/theirs.qcow2"
+}
+their_compare()
+{
+	"$work/measure" qemu-img compare -q "$where/source.qcow2" "$where/theirs.qcow2"
+}
+# The middle one of the numbers on standard input.
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# folder, MiB of data: five times in turns
+convert_in()
+{
+	local i
+	where=$1
+	: >"$work/ours" && : >"$work/theirs" && : >"$work/back" && : >"$work/compare"
+	for i in 1 2 3 4 5; do
+		their_copy | cut -d' ' -f1 >>"$work/theirs"
+		our_copy | tee -a "$work/both" | cut -d' ' -f1 >>"$work/ours"
+		tail -1 "$work/both" | cut -d' ' -f2 >>"$work/back"
+		their_compare | cut -d' ' -f1 >>"$work/compare"
+	done
+	ours=$(median <"$work/ours") theirs=$(median <"$work/theirs")
+}
+
+make_source()
+{
+	qemu-img create -q -f qcow2 "$1/source.qcow2" "$(($2 * 2))M"
+	head -c 64M /dev/urandom >"$work/random"
+	for ((i = 0; i < $2; i += 64)); do echo "write -q -s $work/random $((i * 2))M 64M"; done | qemu-io "$1/source.qcow2" >/dev/null
+	sync
+}
+
+# A file system of its own, if that is possible: name, options of mkfs...
+mounted()
+{
+	mkdir -p "$work/$1"
+	truncate -s 6G "$work/$1.img"
+	"mkfs.$1" -q "$work/$1.img" >/dev/null 2>&1 && mount -o loop "$work/$1.img" "$work/$1" 2>/dev/null
+}
+written_to() { sync; awk '{ print $7 * 512 }' "/sys/block/$(basename "$(findmnt -no SOURCE "$1")")/stat"; }
+
+bench_convert()
+{
+	local fs before ours_bytes theirs_bytes
+	echo "preparing 1.5 GiB of data"
+	make_source "$work" 1536
+	convert_in "$work"
+	echo "convert, copy phase:                $ours s, qemu-img convert -W -m 16 and sync $theirs s (medians of 5)"
+	awk -v o="$ours" -v t="$theirs" 'BEGIN { printf "ratio:                              %.2f of its time\n", o / t }'
+	echo "read back and compared:             $(median <"$work/back") s from the disk; qemu-img compare $(median <"$work/compare") s"
+	rm -f "$work"/*.qcow2
+	for fs in xfs btrfs; do
+		if ! mounted "$fs"; then echo "convert on $fs:                     cannot be mounted here"; continue; fi
+		make_source "$work/$fs" 1024
+		convert_in "$work/$fs"
+		before=$(written_to "$work/$fs") && our_copy >/dev/null && ours_bytes=$(($(written_to "$work/$fs") - before))
+		before=$(written_to "$work/$fs") && their_copy >/dev/null && theirs_bytes=$(($(written_to "$work/$fs") - before))
+		echo "convert on $fs, copy phase:         $ours s, qemu-img $theirs s (medians of 5)"
+		awk -v o="$ours" -v t="$theirs" -v b="$ours_bytes" -v q="$theirs_bytes" \
+			'BEGIN { printf "ratio:                              %.1f times faster, %.1f %% of the bytes written\n", t / (o > 0 ? o : 0.05), 100 * b / q }'
+		umount "$work/$fs" && rm -f "$work/$fs.img"
+	done
+}
+
+for part in ${ONLY:-trees blocks huge qcow2 vhd convert $([ -n "${QUICK:-}" ] || echo large)}; do
 	"bench_$part"
 done
