@@ -18,6 +18,7 @@ struct cv_convert_options {
 	bool compress;               /* QCOW2 */
 	bool keep_zeros;             /* zeros are copied and not looked for: qemu-img's -S 0 */
 	bool no_sharing;             /* extents are not shared with the source */
+	bool full_verify;            /* also by libvhdi or libqcow, where they read the new format */
 	uint64_t reserve;            /* bytes that must stay free */
 };
 

@@ -23,6 +23,7 @@ struct cv_operation_result {
 	 * (until it was sure) and to read back. */
 	uint64_t written, shared;
 	uint32_t copy_ms, verify_ms;
+	uint64_t second_compared;    /* bytes that a second reader was heard on */
 };
 
 /*

@@ -205,3 +205,73 @@ bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t 
 	free(images);
 	return ok;
 }
+
+struct second {
+	struct cv_checked_record checked;
+	bool answered;
+	char trouble[256];
+};
+
+static bool hear_second(struct second *s, const struct cv_task_record *r, uint64_t *done, struct cv_err *err)
+{
+	struct cv_progress_record progress;
+	struct cv_difference_record difference;
+
+	if (r->kind == CV_VERIFY_PROGRESS && r->len == sizeof progress) {
+		memcpy(&progress, r->bytes, sizeof progress);
+		*done = progress.done;
+	} else if (r->kind == CV_VERIFY_DIFFERENCE && r->len == sizeof difference) {
+		memcpy(&difference, r->bytes, sizeof difference);
+		return cv_fail(err, CV_EIO, "a second reader reads something else at offset %" PRIu64, difference.at.off);
+	} else if (r->kind == CV_VERIFY_CHECKED && r->len == sizeof s->checked) {
+		memcpy(&s->checked, r->bytes, sizeof s->checked);
+		s->answered = true;
+	} else if (r->kind == CV_VERIFY_TROUBLE && !s->trouble[0]) {
+		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+		cv_text_escape(&t, (struct cv_bytes){ (const char *)r->bytes, r->len });
+		snprintf(s->trouble, sizeof s->trouble, "%s", cv_text_str(&t));
+	}
+	return true;
+}
+
+static bool judge_second(const struct second *s, uint64_t *compared, struct cv_err *err)
+{
+	uint64_t gated = 0;
+
+	for (size_t i = 0; i < CV_COUNT(s->checked.gated); i++)
+		gated += s->checked.gated[i];
+	*compared = s->checked.compared;
+	if (s->answered && s->checked.differing)
+		return cv_fail(err, CV_EIO, "a second reader reads %" PRIu64 " B differently", s->checked.differing);
+	if (s->answered && s->checked.compared + gated == s->checked.size && !s->trouble[0])
+		return true;
+	return cv_fail(err, CV_EIO, "the second reader did not get through%s%s", s->trouble[0] ? ": " : "", s->trouble);
+}
+
+bool cv_feed_second(int fd, uint64_t length, enum cv_format_id format, const struct cv_feed_watch *watch,
+		    uint64_t *compared, struct cv_err *err)
+{
+	struct cv_task_options options = { .memory_bytes = (uint64_t)1 << 30, .libraries = true };
+	struct cv_task_image image = { .data_fd = -1, .length = length, .format = format };
+	enum cv_task_state state = CV_TASK_WAIT;
+	struct second s = { .answered = false };
+	struct cv_task_record r;
+	struct cv_task *task;
+	uint64_t done = 0;
+
+	*compared = 0;
+	if (format == CV_FORMAT_RAW)
+		return true;
+	image.fd = cv_io_real.dup(&cv_io_real, fd);
+	task = cv_task_start(&image, 1, cv_check_task, NULL, 0, &options, err);
+	while (task && state != CV_TASK_DONE && !err->code) {
+		state = cv_task_next(task, STEP_MS, &r, err);
+		if (state == CV_TASK_RECORD && !hear_second(&s, &r, &done, err))
+			break;
+		if (state != CV_TASK_FAILED)
+			watch->tick(watch->ctx, done, err);
+	}
+	cv_task_free(task);
+	return !err->code && judge_second(&s, compared, err);
+}

@@ -14,6 +14,9 @@ struct cv_convert_job {
 	/* Where it comes from, and whether what was written is that; replaced by tests. fd: of the new file, for reading. */
 	struct cv_feed *(*open)(const struct cv_convert_job *job, struct cv_err *err);
 	bool (*verify)(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err);
+	/* Another reader's word on it; NULL: not asked for. */
+	bool (*second)(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, uint64_t *compared,
+		       struct cv_err *err);
 	const struct cv_graph *g;
 	uint32_t image;
 };

@@ -103,7 +103,8 @@ bool cv_convert_verify(struct cv_work *work, const struct cv_convert_job *job, i
 	struct watched watched = { work, "verifying", job->target.size };
 	struct cv_feed_watch watch = { batch, &watched };
 	uint64_t began = work->w->host.now_ns(&work->w->host);
-	bool ok = job->verify(job, fd, &watch, err);
+	bool ok = job->verify(job, fd, &watch, err) &&
+		  (!job->second || job->second(job, fd, &watch, &work->result->second_compared, err));
 
 	work->result->verify_ms = since_ms(work, began);
 	return ok || cv_wrap(err, "reading it back");

@@ -68,14 +68,30 @@ static struct cv_feed *open_feed(const struct cv_convert_job *job, struct cv_err
 	return cv_feed_open(job->g, job->image, err);
 }
 
-static bool verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+/* A device may be longer than what was written to it. */
+static bool length_of(const struct cv_convert_job *job, int fd, uint64_t *length, struct cv_err *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
 		return cv_io_fail(err, "look at", "what was written");
-	return cv_feed_compare(job->g, job->image, fd, S_ISREG(st.st_mode) ? (uint64_t)st.st_size : job->target.size, job->to,
-			       watch, err);
+	*length = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : job->target.size;
+	return true;
+}
+
+static bool verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	uint64_t length;
+
+	return length_of(job, fd, &length, err) && cv_feed_compare(job->g, job->image, fd, length, job->to, watch, err);
+}
+
+static bool verify_again(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, uint64_t *compared,
+			 struct cv_err *err)
+{
+	uint64_t length;
+
+	return length_of(job, fd, &length, err) && cv_feed_second(fd, length, job->to, watch, compared, err);
 }
 
 static void check_source(struct cv_plan_maker *m, const struct survey *s)
@@ -177,7 +193,8 @@ static void carry(struct cv_plan_maker *m, const struct cv_convert_job *job)
 	cv_pack_number(&m->carried, (uint64_t)o->preallocation);
 	cv_pack_number(&m->carried, (uint64_t)o->fixed | (uint64_t)o->compat_v2 << 1 | (uint64_t)o->lazy_refcounts << 2 |
 					    (uint64_t)o->compress << 3 | (uint64_t)o->zstd << 4 |
-					    (uint64_t)job->copy.keep_zeros << 5 | (uint64_t)job->copy.no_sharing << 6);
+					    (uint64_t)job->copy.keep_zeros << 5 | (uint64_t)job->copy.no_sharing << 6 |
+					    (uint64_t)(job->second != NULL) << 7);
 }
 
 static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image,
@@ -190,7 +207,8 @@ static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_g
 		cv_fail(err, CV_ENOMEM, "out of memory");
 		return NULL;
 	}
-	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = open_feed, .verify = verify };
+	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = open_feed, .verify = verify,
+					.second = o->full_verify ? verify_again : NULL };
 	job->target.size = o->to == CV_FORMAT_RAW ? size : (size + 511) / 512 * 512;
 	job->copy = (struct cv_copy_options){ .threads = 2, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
 	return cv_convert_options_read(o, &job->target, err) ? job : NULL;

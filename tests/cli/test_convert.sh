@@ -52,6 +52,10 @@ for from in top.qcow2 packed.qcow2; do
 	into "$from to vhdx" vhdx vhdx "$from"
 	into "$from to vhdx, fixed" vhdx vhdx "$from" -o subformat=fixed,block_size=1M
 done
+for to in qcow2 vhd vhdx; do
+	ends "$to, verified in full" 0 convert src/top.qcow2 "out/full.$to" --to "$to" --verify=full --yes
+	has "$to: all of it by a second reader, too" "5M of it by a second reader, too" .out
+done
 into "preallocated in full" raw raw top.qcow2 -o preallocation=full
 verdict "all of it is there" "$([ "$(($(stat -c %b "$new") * 512))" -ge 5242880 ]; echo $?)"
 sha256sum src/* >after

@@ -36,6 +36,12 @@ static bool set_reflink(struct cv_settings *s, const char *value, struct cv_err 
 	return s->convert.no_sharing || !strcmp(value, "auto") || cv_fail(err, CV_EUSAGE, "--reflink takes auto or never");
 }
 
+static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	s->convert.full_verify = !strcmp(value, "full");
+	return s->convert.full_verify || !strcmp(value, "own") || cv_fail(err, CV_EUSAGE, "--verify takes own or full");
+}
+
 static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
 	return cv_size_parse(value, &settings->reserve) ||
@@ -48,6 +54,7 @@ static const struct cv_option_row options[] = {
 	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
+	{ "verify", 0, "HOW", "own full", "full: also by libvhdi or libqcow", set_verify, 0 },
 	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
@@ -73,7 +80,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	const struct cv_convert_settings *set = &s->settings.convert;
 	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
 					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
-					.reserve = s->settings.reserve };
+					.full_verify = set->full_verify, .reserve = s->settings.reserve };
 	uint32_t image;
 
 	if (!cv_target_find(&c->source, s, &image, err))
@@ -100,7 +107,10 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
 	add_seconds(out, result->verify_ms);
-	cv_text_addf(out, " and equal to its source: operation %s\n", cv_uuid_str(result->id).s);
+	cv_text_add(out, " and equal to its source");
+	if (result->second_compared)
+		cv_text_addf(out, ", %s of it by a second reader, too", cv_size_short(result->second_compared).s);
+	cv_text_addf(out, ": operation %s\n", cv_uuid_str(result->id).s);
 }
 
 /* A device is known by what it is, whatever links lead to it. */
