@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# The demonstration: a sample repository, then the console on it; without a terminal the trees and the findings.
+# The demonstration: a sample repository, then the console on it; without a terminal the trees, the findings
+# and the plan of one operation, which is not carried out.
 set -eu
 build=$1
 rm -rf "$build/demo"
@@ -16,3 +17,5 @@ status=0
 echo
 echo "check ended with $status (4 = errors, 64 = warnings: the sample is damaged on purpose)"
 [ "$status" -eq 68 ]
+echo
+"$build/chainview" convert --dry-run --refs=none --to vhdx "$build/demo/libvirt/images/mirror-snap2.qcow2" "$build/demo/converted.vhdx"
