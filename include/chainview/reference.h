@@ -52,10 +52,16 @@ struct cv_references {
  * and an empty list, do (CV_EUSAGE). The scan must be done or cancelled: its files are what is looked for.
  *
  * Who has images open is looked at whatever spec says, "none" included: what is found in an image that somebody
- * writes is advisory, and nothing that is open may be changed.
+ * writes is advisory. For what is needed only the sources that were asked for count.
  */
 CV_API struct cv_references *cv_references_read(const char *spec, const struct cv_scan *scan, struct cv_err *err);
 CV_API void cv_references_free(struct cv_references *refs);
+
+/* Only seen to be in use: no source that was asked for says so. */
+static inline bool cv_claim_watched(const struct cv_references *refs, const struct cv_claim *claim)
+{
+	return refs->watched_count && claim->source >= refs->source_count;
+}
 
 /* Of a claim, also one that was only watched; NULL if it is of none. */
 static inline const struct cv_claim_source *cv_claim_source_of(const struct cv_references *refs, const struct cv_claim *claim)

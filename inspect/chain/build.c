@@ -127,7 +127,7 @@ static void mark_advisory(struct cv_build *b)
 		struct cv_finding *f = &b->findings.at[i];
 
 		f->advisory = f->image != CV_NO_IMAGE && f->id != CV_GEN_IMAGE_IN_USE &&
-			      b->notes[f->image].busy == f->image;
+			      (b->notes[f->image].busy == f->image || b->notes[f->image].users);
 	}
 }
 

@@ -74,6 +74,7 @@ struct cv_note {
 	const struct cv_name *perhaps_name;
 	uint32_t data_of;           /* an image whose guest data it holds, or CV_NO_IMAGE */
 	uint32_t busy;              /* an image that is in use: itself or one that stands on it; or CV_NO_IMAGE */
+	uint32_t users;             /* findings of who has it open, where no source that was asked for says so */
 	bool garbage;               /* hidden without children, or all that stands on it is */
 	bool foreign;               /* another tool's unfinished work concerns it */
 	bool changed;               /* its parent no longer holds what it was made on */

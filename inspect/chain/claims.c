@@ -176,9 +176,12 @@ static uint32_t missed_in(const struct matcher *m, const struct cv_claim *claim)
 	return in != UINT32_MAX ? in : m->home;
 }
 
+/* Of a reference; what is only watched is none. */
 static uint32_t image_of(const struct cv_build *b, size_t match)
 {
-	return b->nodes[b->matches.at[match].node].image;
+	const struct cv_match *m = &b->matches.at[match];
+
+	return cv_claim_watched(b->refs, m->claim) ? CV_NO_IMAGE : b->nodes[m->node].image;
 }
 
 /* The order of the claims is kept. */

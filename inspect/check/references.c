@@ -42,6 +42,19 @@ static void in_use(struct cv_build *b, uint32_t i)
 	}
 }
 
+/* The same for images that nobody asked a source about. */
+static void in_use_besides(struct cv_build *b, const struct cv_match *match)
+{
+	uint32_t i = b->nodes[match->node].image;
+	struct cv_finding f = cv_finding_of(CV_GEN_IMAGE_IN_USE);
+
+	if (i == CV_NO_IMAGE || !cv_claim_watched(b->refs, match->claim) || b->notes[i].users == SHOWN_USERS)
+		return;
+	b->notes[i].users++;
+	f.arg[0] = who(b->refs, match->claim);
+	cv_found(b, i, f);
+}
+
 /* A file that was deleted while a process has it open is no reference to anything. */
 static void target_missing(struct cv_build *b, size_t i)
 {
@@ -86,4 +99,6 @@ void cv_check_references(struct cv_build *b)
 		target_missing(b, i);
 	for (uint32_t i = 0; i < b->g->image_count; i++)
 		in_use(b, i);
+	for (size_t i = 0; i < b->matches.len; i++)
+		in_use_besides(b, &b->matches.at[i]);
 }

@@ -76,38 +76,6 @@ static void check_references(struct cv_plan_maker *m, const struct cv_graph *g)
 						 : "no source knows every reference: give one that does (--refs=list:FILE)");
 }
 
-/* Who has it open, if anybody has. */
-static const struct cv_claim *user_of(const struct cv_graph *g, const struct cv_image *image)
-{
-	for (uint32_t i = 0; i < image->reference_count; i++) {
-		const struct cv_claim *claim = g->references[image->first_reference + i].claim;
-
-		if (claim->in_use)
-			return claim;
-	}
-	return NULL;
-}
-
-/* An orphan that is open is not left out in silence: somebody needs what is called garbage, and the rest may be needed
- * for the same reason. */
-static void check_use(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t repository)
-{
-	for (uint32_t i = 0; i < g->image_count; i++) {
-		const struct cv_image *image = &g->images[i];
-		const struct cv_claim *user = image->repository == repository && image->role == CV_ROLE_ORPHAN
-						      ? user_of(g, image) : NULL;
-		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-
-		if (!user)
-			continue;
-		cv_text_escape(&t, cv_bytes_of(image->id));
-		cv_text_add(&t, " is in use by ");
-		cv_text_escape(&t, user->who);
-		cv_plan_check(m, "not-in-use", false, "%s", cv_text_str(&t));
-		return;
-	}
-}
-
 static void check_device(struct cv_plan_maker *m, const struct cv_repository *r)
 {
 	size_t elsewhere = 0;
@@ -139,7 +107,6 @@ struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const 
 	}
 	check_all_there(&m, g, repository, options);
 	check_references(&m, g);
-	check_use(&m, g, repository);
 	cv_plan_check_search(&m, g);
 	check_device(&m, r);
 	m.plan->space = (struct cv_plan_space){ .free_now = r->free_bytes, .reserve = options->reserve };
