@@ -65,6 +65,7 @@ struct cv_operation_entry {
 	enum cv_plan_kind kind;      /* NONE: not known to this version */
 	uint64_t created_ns;         /* since 1970 */
 	bool own;                    /* sealed by this host */
+	bool archived;               /* its journal was put aside: there is nothing to settle */
 	bool running;                /* its process is there */
 	uint32_t pid;
 	const char *command;         /* escaped */

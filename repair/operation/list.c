@@ -50,7 +50,7 @@ static bool read_entry(struct reading *r, int dir, const char *name, struct cv_o
 	struct cv_err why = { .code = CV_OK };
 	const char *command = "";
 
-	*e = (struct cv_operation_entry){ .state = CV_OPERATION_DAMAGED };
+	*e = (struct cv_operation_entry){ .state = CV_OPERATION_DAMAGED, .archived = dir == r->store.done };
 	if (!cv_journal_read(&log, r->store.io, &r->host, dir, name, &why)) {
 		e->trouble = kept(r->arena, cv_bytes_of(why.text));
 		e->command = kept(r->arena, cv_bytes_of(name));

@@ -15,7 +15,7 @@ static const struct cv_option_row options[] = {
 
 bool cv_recover_concerns(const struct cv_operation_entry *e)
 {
-	return e->state == CV_OPERATION_PENDING || e->state == CV_OPERATION_DAMAGED;
+	return e->state == CV_OPERATION_PENDING || e->state == CV_OPERATION_DAMAGED || !e->archived;
 }
 
 /* What recovery would look at. */
