@@ -110,6 +110,33 @@ op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')
 echo x >>out/json.raw
 ends "what was written to since is not undone" 4 "$CHAINVIEW" undo out "$op" --yes
 
+# Watched from elsewhere.
+ends "nothing is at work" 16 "$CHAINVIEW" attach 0000
+qemu-img create -q -f qcow2 src/slow.qcow2 16M
+qemu-io -c 'write -P 9 0 16M' src/slow.qcow2 >/dev/null
+slow() { "$CHAINVIEW" convert --refs=none src/slow.qcow2 out/slow.raw --to raw --reflink=never --rate=4M --yes >slow.out 2>&1 & pid=$!; op=
+	for _ in $(seq 100); do
+		op=$("$CHAINVIEW" journal out 2>/dev/null | awk '/ running /{ print $1 }')
+		[ -z "$op" ] || break
+		sleep 0.05
+	done
+	sleep 0.3; }
+slow
+ends "an operation at work is watched to its end" 0 "$CHAINVIEW" attach "$op" --progress=always
+has "with how far it is" "copying: .* of 16M" .out
+has "and how it ended" "operation $op: done" .out
+wait "$pid"
+verdict "which is what it says itself" $?
+rm -f out/slow.raw
+slow
+(sleep 0.5; kill -TERM "$pid") &
+ends "one that is cancelled ends so for who watches" 32 "$CHAINVIEW" attach "$op"
+wait "$pid"
+slow
+ends "leaving does nothing to it" 32 timeout --preserve-status -s INT 0.5 "$CHAINVIEW" attach "$op"
+wait "$pid"
+verdict "it goes on to its end" $?
+
 # Onto a block device that holds other bytes.
 if [ "$(id -u)" -eq 0 ] && truncate -s 16M dev.img && device=$(losetup -f --show dev.img 2>/dev/null); then
 	yes | head -c 16777216 >"$device"

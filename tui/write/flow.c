@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* See flow.h. */
 #include "tui/write/flow.h"
+#include "tui/write/beacon.h"
 
 uint32_t cv_flow_repository(const struct cv_session *s, const char *path)
 {
@@ -56,8 +57,12 @@ bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv
 	stage(f, "lock the repository");
 	repository = cv_writing_begin((*plan)->repository, err);
 	if (repository && plan_again(f, plan, err)) {
+		struct cv_beacon beacon;
+
 		stage(f, "same plan");
-		ok = cv_operation_run(repository, *plan, f->command, f->monitor, result, err);
+		cv_beacon_begin(&beacon, f->monitor, result);
+		ok = cv_operation_run(repository, *plan, f->command, &beacon.monitor, result, err);
+		cv_beacon_end(&beacon, err);
 	} else {
 		ok = false;
 		*result = (struct cv_operation_result){ .state = cv_flow_state_of(err) };
