@@ -99,11 +99,17 @@ verdict "takes what is in it" "$([ "$(stat -c %b out/huge.qcow2)" -lt 8192 ]; ec
 ends "is too large for VHD" 4 convert src/huge.qcow2 out/huge.vhd --to vhd --yes
 has "and the limit is said" "2040 GiB|2 TiB" .out
 
+# The configured reserve counts, unless another is given.
+printf '[defaults]\nreserve = 100000G\n' >conf
+CHAINVIEW_CONFIG=$work/conf ends "what the configuration keeps free is not used" 4 convert src/top.qcow2 out/kept.raw --to raw --yes
+has "and that is said" "reserve" .out
+CHAINVIEW_CONFIG=$work/conf ends "--reserve goes before it" 0 convert src/top.qcow2 out/kept.raw --to raw --reserve=0 --yes
+
 # The journal, and back.
 op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')
 must "the journal knows it" test -n "$op"
 ends "undo" 0 "$CHAINVIEW" undo out "$op" --yes
-verdict "takes the new image away" "$([ ! -e out/huge.qcow2 ]; echo $?)"
+verdict "takes the new image away" "$([ ! -e out/kept.raw ]; echo $?)"
 flat convert --refs=none src/top.qcow2 out/json.raw --to raw --yes >json
 has "JSON has plan and result" '"plan":\{"operation":"convert".*"result":\{"state":"done"' json
 op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')

@@ -42,12 +42,6 @@ static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *
 	return s->convert.full_verify || !strcmp(value, "own") || cv_fail(err, CV_EUSAGE, "--verify takes own or full");
 }
 
-static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
-{
-	return cv_size_parse(value, &settings->reserve) ||
-	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
-}
-
 static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
 	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image, named as qemu-img names them", set_options, 0 },
@@ -55,7 +49,7 @@ static const struct cv_option_row options[] = {
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
 	{ "verify", 0, "HOW", "own full", "full: also by libvhdi or libqcow", set_verify, 0 },
-	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
+	CV_RESERVE_OPTION,
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
@@ -80,7 +74,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	const struct cv_convert_settings *set = &s->settings.convert;
 	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
 					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
-					.full_verify = set->full_verify, .reserve = s->settings.reserve };
+					.full_verify = set->full_verify, .reserve = cv_session_reserve(s) };
 	uint32_t image;
 
 	if (!cv_target_find(&c->source, s, &image, err))

@@ -5,16 +5,10 @@
 #include "tui/command/gc.h"
 #include "tui/command/write.h"
 
-static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
-{
-	return cv_size_parse(value, &settings->reserve) ||
-	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
-}
-
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	{ "unreferenced", 0, NULL, NULL, "also leaves that no reference names", CV_ON(write.unreferenced) },
-	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
+	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -23,7 +17,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	const struct cv_gc_call *c = ctx;
 	uint32_t repository = cv_flow_repository(s, c->repository);
 	struct cv_gc_options gc = { .unreferenced = s->settings.write.unreferenced || c->only_count,
-				    .reserve = s->settings.reserve, .only = c->only, .only_count = c->only_count };
+				    .reserve = cv_session_reserve(s), .only = c->only, .only_count = c->only_count };
 
 	if (repository != UINT32_MAX)
 		return cv_plan_gc(s->graph, repository, &gc, err);

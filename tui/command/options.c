@@ -26,6 +26,13 @@ static bool set_verbose(struct cv_settings *s, const char *value, struct cv_err 
 	return true;
 }
 
+bool cv_set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
+{
+	settings->has_reserve = true;
+	return cv_size_parse(value, &settings->reserve) ||
+	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
+}
+
 bool cv_when_parse(enum cv_when *when, const char *option, const char *value, struct cv_err *err)
 {
 	static const char *const words[] = {

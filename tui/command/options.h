@@ -97,7 +97,8 @@ struct cv_settings {
 	bool deletable;              /* info */
 	bool own_reader;             /* verify */
 	bool deep;                   /* space */
-	uint64_t reserve;            /* space, bytes */
+	bool has_reserve;
+	uint64_t reserve;            /* --reserve, bytes */
 	bool list;                   /* sample */
 	const char *recipe;          /* sample */
 	struct cv_map_settings map;
@@ -116,6 +117,9 @@ struct cv_option_row {
 	bool (*set)(struct cv_settings *settings, const char *value, struct cv_err *err);
 	size_t on;
 };
+/* --reserve, for commands that plan; what is in force is cv_session_reserve(). */
+bool cv_set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err);
+#define CV_RESERVE_OPTION { "reserve", 0, "SIZE", NULL, "space that must stay free", cv_set_reserve, 0 }
 #define CV_ON(flag) NULL, offsetof(struct cv_settings, flag)
 
 /* Rows that every command takes; ended by a row without a flag. */

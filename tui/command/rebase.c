@@ -15,17 +15,11 @@ static bool set_onto(struct cv_settings *settings, const char *value, struct cv_
 	return true;
 }
 
-static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
-{
-	return cv_size_parse(value, &settings->reserve) ||
-	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
-}
-
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	{ "onto", 0, "PARENT", NULL, "the new parent; the present one, to record anew where it is", set_onto, 0 },
 	{ "flatten", 0, NULL, NULL, "no parent at all (not available)", CV_ON(write.flatten) },
-	{ "reserve", 0, "SIZE", NULL, "space that must stay free", set_reserve, 0 },
+	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -49,7 +43,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	const struct cv_target *targets = ctx;
 	struct cv_progress_line line = cv_progress_begin(&s->settings);
-	struct cv_rebase_options o = { .reserve = s->settings.reserve, .tick = tick, .ctx = &line };
+	struct cv_rebase_options o = { .reserve = cv_session_reserve(s), .tick = tick, .ctx = &line };
 	struct cv_plan *made = NULL;
 
 	if (cv_target_find(&targets[IMAGE], s, &o.image, err) && cv_target_find(&targets[ONTO], s, &o.onto, err))

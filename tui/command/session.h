@@ -77,6 +77,12 @@ bool cv_session_holds(const struct cv_session *s, const char *path);
 /* Once more, from the beginning: what the first run found is gone. */
 bool cv_session_again(struct cv_session *s, struct cv_err *err);
 
+/* Bytes that plans leave free: from the command line, else from the configuration. */
+static inline uint64_t cv_session_reserve(const struct cv_session *s)
+{
+	return s->settings.has_reserve ? s->settings.reserve : s->config.reserve;
+}
+
 /* The value for --refs: from the command line, the configuration, or NULL for the library's choice. */
 const char *cv_session_refs(const struct cv_session *s);
 

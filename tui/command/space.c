@@ -9,15 +9,9 @@
 #include "tui/command/command.h"
 #include "tui/command/survey.h"
 
-static bool set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err)
-{
-	return cv_size_parse(value, &settings->reserve) ||
-	       cv_fail(err, CV_EUSAGE, "--reserve takes a size, such as 10GiB");
-}
-
 static const struct cv_option_row options[] = {
 	{ "deep", 0, NULL, NULL, "read the data too, to find pages of zeros", CV_ON(deep) },
-	{ "reserve", 0, "SIZE", NULL, "leave so much of the file system free", set_reserve, 0 },
+	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -47,7 +41,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 {
 	const struct cv_space_options how = {
 		.deep = s->settings.deep, .processes = s->settings.workers,
-		.reserve = s->settings.reserve ? s->settings.reserve : s->config.reserve,
+		.reserve = cv_session_reserve(s),
 	};
 	struct cv_err err = { .code = CV_OK };
 	struct cv_space *space;

@@ -55,7 +55,7 @@ static struct cv_plan *plan_anew(const struct cv_session *s, const struct cv_und
 static struct cv_plan *rebase_back(const struct cv_session *s, const struct cv_undo_call *undo,
 				   const struct cv_operation_entry *e, struct cv_err *err)
 {
-	struct cv_rebase_options o = { .reserve = s->settings.reserve };
+	struct cv_rebase_options o = { .reserve = cv_session_reserve(s) };
 	uint32_t repository = cv_flow_repository(s, undo->path);
 
 	if (repository != UINT32_MAX)
