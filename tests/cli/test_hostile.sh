@@ -55,12 +55,13 @@ read_folder()
 read_one()
 {
 	local name=$1 repo=$2 image=$3 bad=0 n=0 command
-	local commands=(map verify)
-	# Eight exbibytes take their time to read.
-	case $image in *-size/*) commands=(map) ;; esac
+	local commands=(map verify) size
 	ones=$((ones + 1))
 	[ $((ones % 5)) -ne 0 ] || commands=(info "info --json" "map --json" "map --at 0" "verify --json")
+	# The checksum of a disk takes as long as it is large, whatever its tables say: up to eight exbibytes.
+	size=$("$CHAINVIEW" info --json --repo "$repo" -- "$image" 2>/dev/null | grep -o '"virtual_size_bytes":[0-9]*' | head -1)
 	for command in "${commands[@]}"; do
+		case $command in verify*) if [ "${#size}" -gt 29 ]; then continue; fi ;; esac
 		n=$((n + 1))
 		# shellcheck disable=SC2086 # words
 		measured "$name.one.$n" 1 "$CHAINVIEW" $command --repo "$repo" -- "$image" || bad=1
