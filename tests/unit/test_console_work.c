@@ -194,6 +194,7 @@ static struct cv_operation_list *operations(void)
 			.id = { (uint8_t)(0xa0 + i), 0x44 }, .state = states[i], .kind = kinds[i], .own = i != 3, .pid = 1200 + (unsigned)i,
 			.created_ns = (1764150000 + i * 3600) * (uint64_t)1000000000, .command = "chainview gc --yes /srv/images/sr-ssd",
 			.items = items, .item_count = i == 2 ? 0 : 2, .running = i == 4,
+			.archived = i < 3,
 			.trouble = i == 2 ? "records follow behind one that is not valid" : NULL,
 		};
 	list = (struct cv_operation_list){ .entries = on_heap(entries, sizeof entries), .count = CV_COUNT(entries) };
