@@ -22,7 +22,8 @@ export TEST_SECONDS=2400
 step "build" "$make" -s $jobs W=1 BUILD="$build" all "$build/libtui.a"
 step "unit tests" "$make" -s $jobs BUILD="$build" unit
 step "tests of the program" "$make" -s BUILD="$build" cli
-step "the read-only program" "$make" -s BUILD="$build" T='test_[rsn]*' readonly-cli
+# names, readonly, space, states
+step "the read-only program" "$make" -s BUILD="$build" T='test_[rsn][eapt][am]*' readonly-cli
 step "audits" "$make" -s $jobs BUILD="$build" audit
 step "build with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" all "$build/san/libtui.a"
 step "unit tests with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" unit
