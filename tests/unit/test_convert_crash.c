@@ -264,7 +264,7 @@ static void all_survives_every_power_cut_and_needs_every_barrier(void **state)
 			      cell->name, i % 2 ? "shared" : "copied", (unsigned long long)r.barriers,
 			      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
 			      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
-		for (uint64_t k = 1; k <= r.barriers; k++)
+		for (uint64_t k = 1; CRASH_MUTANTS && k <= r.barriers; k++)
 			if (!enumerate(&c, i % 2, k, 0).failures)
 				fail_msg("%s: nobody notices when barrier %llu of %llu is left out", cell->name,
 					 (unsigned long long)k, (unsigned long long)r.barriers);
