@@ -16,13 +16,16 @@ static bool is_granularity(unsigned bits)
 	return bits >= QCOW2_MIN_GRANULARITY_BITS && bits <= QCOW2_MAX_GRANULARITY_BITS;
 }
 
-/* Whether the table has a bit for each piece of the disk. One that is in use is to be thrown away in any case. */
+/* Whether the table has a bit for each piece of the disk. One that is in use is to be thrown away in any case; where the
+ * size of clusters cannot be, that is said elsewhere. */
 static bool covers(const struct cv_qcow2_reading *r, const struct cv_qcow2_bitmap_disk *d)
 {
-	uint64_t pieces = (r->h.size >> d->granularity_bits) + 1, bits;
+	uint64_t pieces, bits;
 
-	if (cv_be32_get(d->flags) & QCOW2_BITMAP_IN_USE || !is_granularity(d->granularity_bits))
+	if (cv_be32_get(d->flags) & QCOW2_BITMAP_IN_USE || !is_granularity(d->granularity_bits) ||
+	    r->h.cluster_bits > QCOW2_MAX_CLUSTER_BITS)
 		return true;
+	pieces = (r->h.size >> d->granularity_bits) + 1;
 	bits = (uint64_t)cv_be32_get(d->table_entries) << r->h.cluster_bits << 3;
 	return pieces - !(r->h.size & ((UINT64_C(1) << d->granularity_bits) - 1)) <= bits;
 }
