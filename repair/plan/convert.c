@@ -239,6 +239,8 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 		add_sources(m, job->g, job->image);
 		add_steps(m, dest, &s, &target, how);
 		check_source(m, &s);
+		for (size_t i = 0; i < cv_scan_repository_count(job->g->scan); i++)
+			cv_plan_searched(m, cv_scan_repository(job->g->scan, i)->path);
 		carry(m, job);
 	}
 	cv_target_fini(&target);

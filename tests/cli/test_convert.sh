@@ -139,6 +139,11 @@ slow
 ends "one that is cancelled ends so for who watches" 32 "$CHAINVIEW" attach "$op"
 wait "$pid"
 slow
+kill -KILL "$(pgrep -f "slow.raw --to raw" | head -1)"
+wait "$pid" 2>/dev/null
+ends "one that was killed is settled by the next that writes there" 0 convert src/top.qcow2 out/next.raw --to raw --yes
+verdict "nothing of it is left" "$([ -z "$(ls -A out/.chainview/stage)" ] && ! "$CHAINVIEW" journal out | grep -q ' pending '; echo $?)"
+slow
 ends "leaving does nothing to it" 32 timeout --preserve-status -s INT 0.5 "$CHAINVIEW" attach "$op"
 wait "$pid"
 verdict "it goes on to its end" $?

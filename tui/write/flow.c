@@ -41,6 +41,15 @@ static bool plan_again(const struct cv_flow *f, struct cv_plan **plan, struct cv
 	       cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
 }
 
+/* What a crash left comes first: a plan on top of something half done would be about neither. */
+static bool settle_first(const struct cv_flow *f, struct cv_writing *repository, struct cv_err *err)
+{
+	struct cv_recover_options how = { .monitor = f->monitor };
+	size_t settled;
+
+	return cv_recover(repository, &how, &settled, err) || cv_wrap(err, "what is unfinished here has to be settled first");
+}
+
 enum cv_result_state cv_flow_state_of(const struct cv_err *err)
 {
 	return err->code == CV_EREFUSED     ? CV_RESULT_REFUSED
@@ -56,7 +65,7 @@ bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv
 
 	stage(f, "lock the repository");
 	repository = cv_writing_begin((*plan)->repository, err);
-	if (repository && plan_again(f, plan, err)) {
+	if (repository && settle_first(f, repository, err) && plan_again(f, plan, err)) {
 		struct cv_beacon beacon;
 
 		stage(f, "same plan");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * From a plan that was shown and consented to, to its result: the repository locked, scanned again, the same plan found
- * again, and only then carried out. The command line and the console go this way, and there is no other.
+ * From a plan that was shown and consented to, to its result: the repository locked, what a crash left there settled,
+ * scanned again, the same plan found again, and only then carried out. The command line and the console go this way, and there is no other.
  */
 #ifndef TUI_WRITE_FLOW_H
 #define TUI_WRITE_FLOW_H
