@@ -217,29 +217,17 @@ killed()
 	echo "# $fs: killed $left times"
 	verdict "$fs: killed at any barrier, rename or write, it is whole or not there" "$([ "$left" -ge 8 ]; echo $?)"
 }
+everything()
+{
+	case $1 in xfs | btrfs) shares "$@" ;; esac
+	case $1 in this*) ;; *) fills_up "$@" ;; esac
+	killed "$@"
+}
 if [[ $CHAINVIEW == */san/* ]]; then
 	skip "on other file systems, and killed" "done with the ordinary build"
 elif ! command -v strace >/dev/null; then
 	skip "killed at every barrier" "no strace"
 else
-	mkdir here
-	killed "this file system" "$work/here"
-	for fs in ext4 xfs btrfs; do
-		if [ "$(id -u)" -ne 0 ] || ! command -v "mkfs.$fs" >/dev/null; then
-			skip "convert on $fs" "not root, or no mkfs.$fs"
-			continue
-		fi
-		mkdir "$fs"
-		truncate -s 400M "$fs.img"
-		"mkfs.$fs" -q "$fs.img" && mount -o loop "$fs.img" "$fs" 2>/dev/null || {
-			skip "convert on $fs" "cannot be mounted here"
-			continue
-		}
-		[ "$fs" = ext4 ] || shares "$fs" "$work/$fs"
-		fills_up "$fs" "$work/$fs"
-		killed "$fs" "$work/$fs"
-		umount "$fs"
-		rm -f "$fs.img"
-	done
+	on_file_systems "convert" everything
 fi
 finish

@@ -228,22 +228,6 @@ if [[ $CHAINVIEW == */san/* ]]; then
 elif ! command -v strace >/dev/null || ! command -v qemu-img >/dev/null; then
 	skip "killed at every barrier" "no strace or no qemu-img"
 else
-	mkdir -p "$work/here"
-	killed_on "this file system" "$work/here"
-	for fs in ext4 xfs btrfs; do
-		if [ "$(id -u)" -ne 0 ] || ! command -v "mkfs.$fs" >/dev/null; then
-			skip "killed at every barrier on $fs" "not root, or no mkfs.$fs"
-			continue
-		fi
-		mkdir -p "$work/$fs"
-		truncate -s 400M "$work/$fs.img"
-		"mkfs.$fs" -q "$work/$fs.img" && mount -o loop "$work/$fs.img" "$work/$fs" 2>/dev/null || {
-			skip "killed at every barrier on $fs" "cannot be mounted here"
-			continue
-		}
-		killed_on "$fs" "$work/$fs"
-		umount "$work/$fs"
-		rm -f "$work/$fs.img"
-	done
+	on_file_systems "killed at every barrier" killed_on
 fi
 finish

@@ -51,6 +51,29 @@ flat()
 	"$CHAINVIEW" "$@" --json 2>/dev/null | tr -d '\n\t ' || true
 }
 
+# on_file_systems WHAT FUNCTION: FUNCTION NAME FOLDER in a folder here, then on a new ext4, XFS and btrfs of 400 MiB each.
+on_file_systems()
+{
+	local what=$1 function=$2 fs
+	mkdir -p "$work/here"
+	"$function" "this file system" "$work/here"
+	for fs in ext4 xfs btrfs; do
+		if [ "$(id -u)" -ne 0 ] || ! command -v "mkfs.$fs" >/dev/null; then
+			skip "$what on $fs" "not root, or no mkfs.$fs"
+			continue
+		fi
+		mkdir -p "$work/$fs"
+		truncate -s 400M "$work/$fs.img"
+		"mkfs.$fs" -q "$work/$fs.img" && mount -o loop "$work/$fs.img" "$work/$fs" 2>/dev/null || {
+			skip "$what on $fs" "cannot be mounted here"
+			continue
+		}
+		"$function" "$fs" "$work/$fs"
+		umount "$work/$fs"
+		rm -f "$work/$fs.img"
+	done
+}
+
 skip()
 {
 	echo "skipped - $1: $2"

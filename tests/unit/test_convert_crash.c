@@ -13,6 +13,7 @@
 #include "repair/convert/job.h"
 #include "repair/operation/work.h"
 #include "tests/support/crash.h"
+#include "tests/support/crash_faults.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/simdisk.h"
@@ -271,52 +272,31 @@ static void all_survives_every_power_cut_and_needs_every_barrier(void **state)
 	}
 }
 
-static uint64_t with_fault(const struct cell *cell, bool reflink, uint64_t at, int error, bool persistent, bool shortened)
+static void reset(void *ctx)
 {
-	struct ctx c = { .to = cell->to, .target = cell->target };
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = repository(reflink);
-	const char *wrong;
-	uint64_t calls;
-	bool ok;
+	struct ctx *c = ctx;
 
-	sim_host_init(&c.host, 5, 1, 1, 4711);
-	s->fail_at = at;
-	s->fail_errno = error;
-	s->fail_persistent = persistent;
-	s->fail_short = shortened;
-	ok = run(s, &c, &err);
-	calls = s->failed ? 0 : s->calls;
-	assert_true(ok || (err.code != CV_OK && err.text[0]));
-	for (size_t i = 0; i < s->fds.len; i++)
-		assert_int_equal(s->fds.at[i].inode, 0);
-	s->fail_at = 0;
-	wrong = look(s, &c, false, 0);
-	cv_err_clear(&err);
-	if (!wrong && !recover(s, &c, &err))
-		wrong = err.text;
-	if (!wrong)
-		wrong = look(s, &c, true, 0);
-	if (wrong)
-		fail_msg("%s: call %llu fails with %d%s: %s", cell->name, (unsigned long long)at, error,
-			 persistent ? " and all after it" : "", wrong);
-	sim_free(s);
-	return calls;
+	c->done = false;
+	sim_host_init(&c->host, 5, 1, 1, 4711);
 }
 
 static void every_call_may_fail(void **state)
 {
 	static const int errors[] = { EIO, ENOSPC };
-	uint64_t runs = 0;
+	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors), .reset = reset };
 
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++)
-		for (unsigned way = 0; way < 2 * CV_COUNT(errors) + 1; way++)
-			for (uint64_t at = 1, end = 0; !end; at++, runs++)
-				end = with_fault(&cells[i / 2], i % 2, at, errors[way / 2 % CV_COUNT(errors)], way % 2,
-						 way == 2 * CV_COUNT(errors)) || at > 2000;
-	print_message("%llu runs with a call that failed\n", (unsigned long long)runs);
-	assert_true(runs > 500);
+	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++) {
+		struct ctx c = { .to = cells[i / 2].to, .target = cells[i / 2].target };
+		struct crash_scene scene = { cells[i / 2].name, run, recover, look, 0, NULL, &c };
+		struct sim *s = repository(i % 2);
+
+		if (!crash_fail_each(s, &scene, &faults))
+			fail_msg("%s", faults.first);
+		sim_free(s);
+	}
+	print_message("%llu runs with a call that failed\n", (unsigned long long)faults.runs);
+	assert_true(faults.runs > 500);
 }
 
 int main(void)

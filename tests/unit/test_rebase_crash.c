@@ -15,6 +15,7 @@
 #include "repair/relink/relink.h"
 #include "repair/sample/maker.h"
 #include "tests/support/crash.h"
+#include "tests/support/crash_faults.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
@@ -518,63 +519,34 @@ static void undo_gives_back_the_bytes(void **state)
 	}
 }
 
-/* One call fails, once or from there on: the image is as it was, or as it was to become and said to be; what is left is
- * settled by the next who comes, in the same boot. */
-static uint64_t with_fault(struct ctx *c, const struct sim *start, uint64_t at, int error, bool persistent, bool shortened)
+/* What is left is settled by the next who comes, in the same boot. */
+static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
 {
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = sim_copy(start);
-	const char *wrong = NULL;
-	uint64_t calls;
-	bool ok;
-
-	s->fail_at = at;
-	s->fail_errno = error;
-	s->fail_persistent = persistent;
-	s->fail_short = shortened;
-	ok = run(s, c, &err);
-	calls = s->failed ? 0 : s->calls;
-	if (!ok && !err.text[0])
-		wrong = "it failed without a word";
-	for (size_t i = 0; i < s->fds.len; i++)
-		if (s->fds.at[i].inode)
-			wrong = "a descriptor is left open";
-	s->fail_at = 0;
-	cv_err_clear(&err);
-	if (!wrong && !recover_at(s, c, 1, &err))
-		wrong = err.text;
-	if (!wrong)
-		wrong = look(s, c, true, 0);
-	if (wrong)
-		fail_msg("%s of %s: call %llu fails with %d%s: %s", c->undo ? "undo" : "rebase", c->k->name, (unsigned long long)at,
-			 error, persistent ? " and all after it" : "", wrong);
-	sim_free(s);
-	return calls;
+	return recover_at(s, ctx, 1, err);
 }
 
 static void every_call_may_fail(void **state)
 {
 	static const int errors[] = { EIO, ENOSPC, EDQUOT, ESTALE };
-	uint64_t runs = 0;
+	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors) };
 
 	(void)state;
 	for (size_t i = 0; i < 2 * CV_COUNT(kinds); i++) {
 		struct ctx c = { .k = &kinds[i / 2], .undo = i % 2 };
+		struct crash_scene scene = { c.undo ? "undo" : "rebase", run, recover_in_this_boot, look, 0, NULL, &c };
 		struct sim *s = repository(c.k);
 
 		sim_host_init(&c.host, 5, 1, 1, 4711);
 		make_store(s, &c.host);
 		prepare(&c, s);
-		for (unsigned way = 0; way < 2 * CV_COUNT(errors) + 1; way++)
-			for (uint64_t at = 1, end = 0; !end; at++, runs++)
-				end = with_fault(&c, s, at, errors[way / 2 % CV_COUNT(errors)], way % 2,
-						 way == 2 * CV_COUNT(errors)) || at > 2000;
+		if (!crash_fail_each(s, &scene, &faults))
+			fail_msg("%s of %s", faults.first, c.k->name);
 		sim_free(s);
 		shot_fini(&c.before);
 		shot_fini(&c.after);
 	}
-	print_message("%llu runs with a call that failed\n", (unsigned long long)runs);
-	assert_true(runs > 1000);
+	print_message("%llu runs with a call that failed\n", (unsigned long long)faults.runs);
+	assert_true(faults.runs > 1000);
 }
 
 int main(void)

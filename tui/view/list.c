@@ -46,3 +46,14 @@ size_t cv_list_now(const struct cv_console *c)
 {
 	return c->view[cv_top(c)].list.cursor;
 }
+
+void cv_list_mark(struct cv_console *c, struct cv_ident_set *marks, struct cv_ident id)
+{
+	size_t row = cv_state(c)->list.cursor;
+
+	if (cv_ident_set_has(marks, id))
+		cv_ident_set_remove(marks, id);
+	else if (!cv_ident_set_add(marks, id))
+		cv_console_say(c, "not enough memory for marks");
+	cv_list_go(c, row + 1);
+}

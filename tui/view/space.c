@@ -90,16 +90,9 @@ static void neighbour(struct cv_console *c, int direction)
 static void mark(struct cv_console *c)
 {
 	size_t row = c->view[CV_VIEW_SPACE].list.cursor;
-	struct cv_ident id;
 
-	if (row >= c->space.count)
-		return;
-	id = ident(c, row);
-	if (cv_ident_set_has(&c->space.marked, id))
-		cv_ident_set_remove(&c->space.marked, id);
-	else if (!cv_ident_set_add(&c->space.marked, id))
-		cv_console_say(c, "not enough memory for marks");
-	cv_list_go(c, row + 1);
+	if (row < c->space.count)
+		cv_list_mark(c, &c->space.marked, ident(c, row));
 }
 
 /* What the remedies of all marked rows would free, one after the other. */

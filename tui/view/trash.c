@@ -42,16 +42,9 @@ static int64_t age(const struct cv_console *c, const struct cv_trash_entry *e)
 static void mark(struct cv_console *c)
 {
 	size_t row = c->view[CV_VIEW_TRASH].list.cursor;
-	struct cv_ident id;
 
-	if (!cv_records_trashed(c, row))
-		return;
-	id = ident(c, row);
-	if (cv_ident_set_has(&c->records.marked, id))
-		cv_ident_set_remove(&c->records.marked, id);
-	else if (!cv_ident_set_add(&c->records.marked, id))
-		cv_console_say(c, "not enough memory for marks");
-	cv_list_go(c, row + 1);
+	if (cv_records_trashed(c, row))
+		cv_list_mark(c, &c->records.marked, ident(c, row));
 }
 
 static void marks(const struct cv_console *c, struct cv_text *out)
