@@ -32,6 +32,18 @@ int cv_place_open(const struct cv_writing *w, const char *path, const char **bas
 	return dir;
 }
 
+bool cv_place_stat(const struct cv_writing *w, const char *path, struct stat *st)
+{
+	struct cv_err err = { .code = CV_OK };
+	const char *base;
+	int dir = cv_place_open(w, path, &base, &err);
+	bool there = dir >= 0 && w->io->fstatat(w->io, dir, base, st) == 0;
+
+	if (dir >= 0)
+		w->io->close(w->io, dir);
+	return there;
+}
+
 int cv_place_trash(const struct cv_writing *w, const uint8_t op[16], bool make, struct cv_err *err)
 {
 	return cv_store_folder(w->io, w->store.trash, cv_uuid_str(op).s, make, err);

@@ -103,6 +103,8 @@ bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
 /* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
  * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
 int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
+/* What is under a relative path; false if nothing is, or it cannot be looked at. */
+bool cv_place_stat(const struct cv_writing *w, const char *path, struct stat *st);
 /* The folder of an operation in the trash. */
 int cv_place_trash(const struct cv_writing *w, const uint8_t op[16], bool make, struct cv_err *err);
 struct cv_trash_name { char s[256]; };

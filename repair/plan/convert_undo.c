@@ -4,29 +4,13 @@
 #include "repair/plan/convert.h"
 #include <chainview/convert.h>
 
-/* Whether a name that an image gives for its parent leads to the new file. */
-static bool names(const struct cv_image *child, const char *path)
-{
-	for (uint32_t k = 0; k < child->facts->name_count; k++) {
-		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
-		const struct cv_name *n = &child->facts->names[k];
-		const char *slash = strrchr(child->file->path, '/');
-
-		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
-		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
-		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
-			return true;
-	}
-	return false;
-}
-
 void cv_plan_check_unnamed(struct cv_plan_maker *m, const struct cv_graph *g, const char *dest, const char *way)
 {
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 }, who = { 0 };
 
 	cv_text_addf(&path, "%s/%s", m->plan->repository, dest);
 	for (uint32_t i = 0; i < g->image_count; i++) {
-		if (!names(&g->images[i], cv_text_str(&path)))
+		if (!cv_plan_names(&g->images[i], cv_text_str(&path)))
 			continue;
 		cv_text_escape(&who, cv_bytes_of(g->images[i].file->path));
 		cv_plan_check(m, "not-a-parent", false, "%s names it as its parent: %s", cv_text_str(&who), way);
@@ -38,14 +22,10 @@ void cv_plan_check_unnamed(struct cv_plan_maker *m, const struct cv_graph *g, co
 static void check_made(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_plan_item *made)
 {
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
-	struct cv_err err = { .code = CV_OK };
-	struct stat st = { .st_ino = 0 };
-	const char *base;
-	int dir = cv_place_open(w, made->path, &base, &err);
-	bool there = dir >= 0 && w->io->fstatat(w->io, dir, base, &st) == 0;
+	struct stat st;
 
 	cv_text_escape(&name, cv_bytes_of(made->path));
-	if (!there || st.st_ino != made->inode || st.st_dev != made->device)
+	if (!cv_place_stat(w, made->path, &st) || st.st_ino != made->inode || st.st_dev != made->device)
 		cv_plan_check(m, "made-file-there", false, "%s is not there any more", cv_text_str(&name));
 	else if ((uint64_t)st.st_size != made->size ||
 		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != made->mtime_ns)
@@ -53,8 +33,6 @@ static void check_made(struct cv_plan_maker *m, const struct cv_writing *w, cons
 			      cv_text_str(&name));
 	else
 		cv_plan_check(m, "made-file-there", true, "%s is as it was made", cv_text_str(&name));
-	if (dir >= 0)
-		w->io->close(w->io, dir);
 }
 
 struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,

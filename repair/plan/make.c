@@ -181,6 +181,22 @@ static const char *consent(struct cv_plan_maker *m)
 	return cv_plan_keep(m, cv_text_str(&t));
 }
 
+bool cv_plan_names(const struct cv_image *child, const char *path)
+{
+	const char *slash = strrchr(child->file->path, '/');
+
+	for (uint32_t k = 0; k < child->facts->name_count; k++) {
+		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
+		const struct cv_name *n = &child->facts->names[k];
+
+		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
+		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
+		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
+			return true;
+	}
+	return false;
+}
+
 static void gather(struct cv_plan_maker *m)
 {
 	struct cv_plan *plan = m->plan;

@@ -41,6 +41,8 @@ void cv_plan_check(struct cv_plan_maker *m, const char *name, bool ok, const cha
 void cv_plan_searched(struct cv_plan_maker *m, const char *path);
 /* The checks that every plan on a graph has: what was searched, and that all of it could be looked at. */
 void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
+/* Whether one of the names that an image gives for its parent leads to this path (absolute). */
+bool cv_plan_names(const struct cv_image *child, const char *path);
 /* Settles space, consent and digest. NULL with err set if memory ran short. */
 struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err);
 /* Instead of it, when there is no plan. */

@@ -21,18 +21,6 @@ static bool is_taken(const struct cv_plan_maker *m, const char *path)
 	return false;
 }
 
-static bool stat_home(const struct cv_writing *w, const char *path, struct stat *st)
-{
-	struct cv_err err = { .code = CV_OK };
-	const char *base;
-	int dir = cv_place_open(w, path, &base, &err);
-	bool there = dir >= 0 && w->io->fstatat(w->io, dir, base, st) == 0;
-
-	if (dir >= 0)
-		w->io->close(w->io, dir);
-	return there;
-}
-
 /* Its parent must be the file that it stood on, not written to since: else it would read other bytes. */
 static void check_parent(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_plan_item *item)
 {
@@ -42,7 +30,7 @@ static void check_parent(struct cv_plan_maker *m, const struct cv_writing *w, co
 	if (!item->parent || is_taken(m, item->parent))
 		return;
 	cv_text_escape(&t, cv_bytes_of(item->parent));
-	if (!stat_home(w, item->parent, &st))
+	if (!cv_place_stat(w, item->parent, &st))
 		cv_plan_check(m, "parent-as-before", false, "parent %s is not there: it would be unreadable", cv_text_str(&t));
 	else if (st.st_ino != item->parent_inode || (uint64_t)st.st_size != item->parent_size ||
 		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != item->parent_mtime_ns)
@@ -57,7 +45,7 @@ static void check_home(struct cv_plan_maker *m, const struct cv_writing *w, cons
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 	struct stat st;
 
-	if (!stat_home(w, item->path, &st))
+	if (!cv_place_stat(w, item->path, &st))
 		return;
 	cv_text_escape(&t, cv_bytes_of(item->path));
 	cv_plan_check(m, "name-free", false, "another file is called %s now", cv_text_str(&t));
@@ -88,7 +76,7 @@ struct cv_plan *cv_plan_restore(const char *repository, const struct cv_trash *t
 /* Whether an image says that this one is its parent and has no other. */
 static bool stands_on(const struct cv_image *child, const struct cv_plan_item *item, const char *repository)
 {
-	CV_AUTO(cv_text_fini) struct cv_text home = { 0 }, named = { 0 };
+	CV_AUTO(cv_text_fini) struct cv_text home = { 0 };
 	const struct cv_facts *f = child->facts;
 
 	if (child->status == CV_PARENT_FOUND || child->status == CV_PARENT_NONE)
@@ -96,18 +84,7 @@ static bool stands_on(const struct cv_image *child, const struct cv_plan_item *i
 	if (!cv_uuid_is_null(item->uuid) && f->flags & CV_FACT_PARENT_UUID && !memcmp(f->parent_uuid, item->uuid, 16))
 		return true;
 	cv_text_addf(&home, "%s/%s", repository, item->path);
-	for (uint32_t k = 0; k < f->name_count; k++) {
-		const struct cv_name *n = &f->names[k];
-		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 };
-		const char *slash = strrchr(child->file->path, '/');
-
-		cv_text_clear(&named);
-		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
-		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
-		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), cv_text_str(&home)))
-			return true;
-	}
-	return false;
+	return cv_plan_names(child, cv_text_str(&home));
 }
 
 static void check_unneeded(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_plan_item *item)

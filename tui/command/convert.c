@@ -56,7 +56,7 @@ static const struct cv_option_row options[] = {
 };
 
 struct call {
-	struct cv_target source;
+	struct cv_image_word source;
 	char *repository;            /* of the new image: absolute */
 	const char *dest;            /* its path there */
 	char *path;                  /* of both together; of a device */
@@ -77,7 +77,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 					.full_verify = set->full_verify, .reserve = cv_session_reserve(s) };
 	uint32_t image;
 
-	if (!cv_target_find(&c->source, s, &image, err))
+	if (!cv_image_word_find(&c->source, s, &image, err))
 		return NULL;
 	if (c->device)
 		return cv_plan_convert_device(s->graph, image, repository_of(s, image), c->path, &o, err);
@@ -152,7 +152,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give an image and the name of the new one");
 	if (s->settings.convert.to == CV_FORMAT_NONE)
 		return cv_command_usage(s, "--to says which format: one of " FORMATS);
-	if (cv_targets_add(s, argv, 1, &c.source, &err) && (is_device(&c, argv[1]) || find_place(s, &c, argv[1], &err)))
+	if (cv_image_words_add(s, argv, 1, &c.source, &err) && (is_device(&c, argv[1]) || find_place(s, &c, argv[1], &err)))
 		status = cv_write_run(s, &call);
 	else
 		status = cv_command_fail(s, &err);

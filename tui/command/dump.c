@@ -95,7 +95,7 @@ CV_VEC(image_vec, uint32_t);
 
 struct job {
 	struct cv_session *s;
-	struct cv_target *targets; /* of the words that are images */
+	struct cv_image_word *targets; /* of the words that are images */
 	size_t target_count;
 	struct stat *folders; /* of those that are repositories */
 	size_t folder_count;
@@ -132,7 +132,7 @@ static bool sort_words(struct job *j, int argc, char **argv, struct cv_err *err)
 			images[j->target_count++] = argv[i];
 		}
 	}
-	return cv_targets_add(j->s, images, j->target_count, j->targets, err);
+	return cv_image_words_add(j->s, images, j->target_count, j->targets, err);
 }
 
 static bool is_asked_for(const struct job *j, uint32_t repository)
@@ -184,7 +184,7 @@ static bool choose_images(struct job *j, struct cv_err *err)
 	for (size_t i = 0; i < j->target_count; i++) {
 		uint32_t image;
 
-		if (!cv_target_find(&j->targets[i], j->s, &image, err) || !add_image(j, image, err))
+		if (!cv_image_word_find(&j->targets[i], j->s, &image, err) || !add_image(j, image, err))
 			return false;
 	}
 	return true;

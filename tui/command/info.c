@@ -71,10 +71,10 @@ static bool write_json(const struct cv_sink *sink, void *ctx)
 	return cv_report_json(f->s->graph, &head, f->images, f->count, sink);
 }
 
-static bool find_images(struct info *f, const struct cv_target *targets, size_t count, struct cv_err *err)
+static bool find_images(struct info *f, const struct cv_image_word *targets, size_t count, struct cv_err *err)
 {
 	for (f->count = 0; f->count < count; f->count++)
-		if (!cv_target_find(&targets[f->count], f->s, &f->images[f->count], err))
+		if (!cv_image_word_find(&targets[f->count], f->s, &f->images[f->count], err))
 			return false;
 	return true;
 }
@@ -90,7 +90,7 @@ static int report(struct info *f)
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	size_t count = (size_t)argc;
-	CV_AUTO(cv_auto_free) struct cv_target *targets = calloc(count + 1, sizeof *targets);
+	CV_AUTO(cv_auto_free) struct cv_image_word *targets = calloc(count + 1, sizeof *targets);
 	CV_AUTO(cv_auto_free) uint32_t *images = calloc(count + 1, sizeof *images);
 	struct info f = { .s = s, .images = images };
 	struct cv_err err = { .code = CV_OK };
@@ -100,7 +100,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give at least one image");
 	if (!targets || !images)
 		cv_fail(&err, CV_ENOMEM, "out of memory");
-	else if (cv_targets_add(s, argv, count, targets, &err) && cv_session_run(s, &err) &&
+	else if (cv_image_words_add(s, argv, count, targets, &err) && cv_session_run(s, &err) &&
 		 !find_images(&f, targets, count, &err) && s->cancelled)
 		err.code = CV_ECANCELLED;        /* it may be there: not everything was looked at */
 	status = err.code ? cv_command_fail(s, &err) | (s->cancelled ? CV_EXIT_CANCELLED : 0) : report(&f);

@@ -315,7 +315,7 @@ static int to_stdout(const struct cv_session *s)
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	struct run r = { .s = s };
-	struct cv_target target;
+	struct cv_image_word target;
 	int status;
 
 	if (argc != 1)
@@ -325,8 +325,8 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "--at goes with none of --range, --plan-coalesce, --svg and --png");
 	if (to_stdout(s) > 1)
 		return cv_command_usage(s, "only one of JSON, --svg and --png can go to standard output");
-	if (cv_targets_add(s, argv, 1, &target, &r.err) && cv_session_run(s, &r.err) &&
-	    cv_target_find(&target, s, &r.image, &r.err) && (s->settings.map.has_at ? look_at(&r) : walk(&r)))
+	if (cv_image_words_add(s, argv, 1, &target, &r.err) && cv_session_run(s, &r.err) &&
+	    cv_image_word_find(&target, s, &r.image, &r.err) && (s->settings.map.has_at ? look_at(&r) : walk(&r)))
 		status = report(&r);
 	else
 		status = cv_command_fail(s, &r.err) | (s->cancelled ? CV_EXIT_CANCELLED : 0);

@@ -41,12 +41,12 @@ static bool tick(void *ctx, uint64_t done, uint64_t total)
 
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
-	const struct cv_target *targets = ctx;
+	const struct cv_image_word *targets = ctx;
 	struct cv_progress_line line = cv_progress_begin(&s->settings);
 	struct cv_rebase_options o = { .reserve = cv_session_reserve(s), .tick = tick, .ctx = &line };
 	struct cv_plan *made = NULL;
 
-	if (cv_target_find(&targets[IMAGE], s, &o.image, err) && cv_target_find(&targets[ONTO], s, &o.onto, err))
+	if (cv_image_word_find(&targets[IMAGE], s, &o.image, err) && cv_image_word_find(&targets[ONTO], s, &o.onto, err))
 		made = cv_plan_rebase(s->graph, &o, err);
 	cv_progress_end(&line);
 	return made;
@@ -63,7 +63,7 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_target targets[WORDS];
+	struct cv_image_word targets[WORDS];
 	struct cv_write_call call = { plan, targets, true, "the image names this parent already: there is nothing to do", tell };
 	struct cv_err err = { .code = CV_OK };
 	char *words[WORDS];
@@ -78,7 +78,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_fail(s, &err);
 	words[IMAGE] = argv[0];
 	words[ONTO] = (char *)(uintptr_t)s->settings.write.onto;
-	if (!cv_targets_add(s, words, WORDS, targets, &err))
+	if (!cv_image_words_add(s, words, WORDS, targets, &err))
 		return cv_command_fail(s, &err);
 	return cv_write_run(s, &call);
 }

@@ -44,7 +44,7 @@ static bool add_folder_of(struct cv_session *s, const char *path, struct cv_err 
 }
 
 /* The word means a path that is there. */
-static bool add_path(struct cv_session *s, struct cv_target *t, const char *path, const struct stat *st,
+static bool add_path(struct cv_session *s, struct cv_image_word *t, const char *path, const struct stat *st,
 		     struct cv_err *err)
 {
 	if (S_ISDIR(st->st_mode))
@@ -63,7 +63,7 @@ static bool add_path(struct cv_session *s, struct cv_target *t, const char *path
 }
 
 /* "NAME/rest" with the name of a configured repository. */
-static bool add_named(struct cv_session *s, struct cv_target *t, bool *done, struct cv_err *err)
+static bool add_named(struct cv_session *s, struct cv_image_word *t, bool *done, struct cv_err *err)
 {
 	const char *slash = strchr(t->word, '/');
 	CV_AUTO(cv_auto_free) char *name = slash ? strndup(t->word, (size_t)(slash - t->word)) : NULL;
@@ -76,7 +76,7 @@ static bool add_named(struct cv_session *s, struct cv_target *t, bool *done, str
 	return cv_session_add(s, named->path, false, err);
 }
 
-static bool add_word(struct cv_session *s, struct cv_target *t, bool *everywhere, struct cv_err *err)
+static bool add_word(struct cv_session *s, struct cv_image_word *t, bool *everywhere, struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text unescaped = { 0 };
 	const char *path;
@@ -102,7 +102,7 @@ static bool add_word(struct cv_session *s, struct cv_target *t, bool *everywhere
 	return fail_word(err, CV_EIO, "cannot open ", t->word, ": there is no such file");
 }
 
-bool cv_targets_add(struct cv_session *s, char *const *words, size_t count, struct cv_target *targets,
+bool cv_image_words_add(struct cv_session *s, char *const *words, size_t count, struct cv_image_word *targets,
 		    struct cv_err *err)
 {
 	bool everywhere = false;
@@ -110,7 +110,7 @@ bool cv_targets_add(struct cv_session *s, char *const *words, size_t count, stru
 	if (s->settings.repo && !cv_session_add(s, s->settings.repo, false, err))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		targets[i] = (struct cv_target){ .word = words[i] };
+		targets[i] = (struct cv_image_word){ .word = words[i] };
 		if (!add_word(s, &targets[i], &everywhere, err))
 			return false;
 	}
@@ -123,7 +123,7 @@ bool cv_targets_add(struct cv_session *s, char *const *words, size_t count, stru
 	return cv_session_add_all(s, NULL, 0, err);
 }
 
-bool cv_target_find(const struct cv_target *target, const struct cv_session *s, uint32_t *image, struct cv_err *err)
+bool cv_image_word_find(const struct cv_image_word *target, const struct cv_session *s, uint32_t *image, struct cv_err *err)
 {
 	size_t file = target->by_inode ? cv_scan_by_inode(s->scan, target->device, target->inode) : SIZE_MAX;
 

@@ -7,16 +7,16 @@
 
 #include "tui/command/session.h"
 
-struct cv_target {
+struct cv_image_word {
 	const char *word;            /* what is left to look up; borrowed from argv */
 	bool by_inode;
 	uint64_t device, inode;
 };
 
 /* Adds the places where the images are to be looked for, and everything else that may matter to them. */
-bool cv_targets_add(struct cv_session *s, char *const *words, size_t count, struct cv_target *targets,
+bool cv_image_words_add(struct cv_session *s, char *const *words, size_t count, struct cv_image_word *targets,
 		    struct cv_err *err);
 /* The image, after the scan. */
-bool cv_target_find(const struct cv_target *target, const struct cv_session *s, uint32_t *image, struct cv_err *err);
+bool cv_image_word_find(const struct cv_image_word *target, const struct cv_session *s, uint32_t *image, struct cv_err *err);
 
 #endif

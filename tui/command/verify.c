@@ -90,19 +90,19 @@ static int verify(struct cv_session *s, const uint32_t *images, size_t count, st
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_target targets[2];
+	struct cv_image_word targets[2];
 	uint32_t images[2];
 	size_t count = (size_t)argc;
 	struct cv_err err = { .code = CV_OK };
 
 	if (!count || count > CV_COUNT(targets))
 		return cv_command_usage(s, "give one image, or two to compare");
-	if (!cv_targets_add(s, argv, count, targets, &err) || !cv_session_run(s, &err))
+	if (!cv_image_words_add(s, argv, count, targets, &err) || !cv_session_run(s, &err))
 		return cv_command_fail(s, &err);
 	if (s->cancelled)
 		cv_fail(&err, CV_ECANCELLED, "cancelled");
 	for (size_t i = 0; !err.code && i < count; i++)
-		cv_target_find(&targets[i], s, &images[i], &err);
+		cv_image_word_find(&targets[i], s, &images[i], &err);
 	return err.code ? cv_command_fail(s, &err) : verify(s, images, count, &err);
 }
 
