@@ -59,6 +59,15 @@ static void *next_slot(struct cv_facts *f, void *list, uint32_t count, size_t el
 	return grown;
 }
 
+/* Where an entry of an image points may be so far out that the end is no number: then it ends at the last one. Whoever gets
+ * the facts from another process takes no range that wraps, and nothing that comes with it. */
+static struct cv_range place(struct cv_range r)
+{
+	uint64_t room = UINT64_MAX - r.off;
+
+	return (struct cv_range){ r.off, r.len < room ? r.len : room };
+}
+
 bool cv_facts_name(struct cv_facts *f, struct cv_name name)
 {
 	struct cv_name *grown = next_slot(f, f->names, f->name_count, sizeof name);
@@ -66,6 +75,7 @@ bool cv_facts_name(struct cv_facts *f, struct cv_name name)
 	if (!grown || !cv_facts_bytes(f, name.text.at, name.text.len, &name.text) ||
 	    !cv_facts_bytes(f, name.path.at, name.path.len, &name.path))
 		return false;
+	name.where = place(name.where);
 	f->names = grown;
 	f->names[f->name_count++] = name;
 	return true;
@@ -81,6 +91,7 @@ bool cv_facts_find(struct cv_facts *f, struct cv_finding finding)
 		if (finding.arg[i].kind == CV_ARG_TEXT &&
 		    !cv_facts_bytes(f, finding.arg[i].text.at, finding.arg[i].text.len, &finding.arg[i].text))
 			return false;
+	finding.where = place(finding.where);
 	f->findings = grown;
 	f->findings[f->finding_count++] = finding;
 	return true;
@@ -92,6 +103,7 @@ static bool add_attr(struct cv_facts *f, struct cv_attr attr)
 
 	if (!grown)
 		return false;
+	attr.where = place(attr.where);
 	f->attrs = grown;
 	f->attrs[f->attr_count++] = attr;
 	return true;

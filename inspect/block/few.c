@@ -5,13 +5,10 @@
 
 void cv_few_add(struct cv_few *few, struct cv_finding finding)
 {
-	uint64_t room = UINT64_MAX - finding.where.off, n;
+	uint64_t n;
 
 	if (cv_few_counts(few, finding.bytes))
 		return;
-	/* What an entry points to may end where no number is: then at the last one. */
-	if (finding.where.len > room)
-		finding.where.len = room;
 	n = few->count++;
 	for (size_t i = 0; i + 1 < CV_FINDING_ARGS; i++) {
 		struct cv_bytes t = finding.arg[i].text;

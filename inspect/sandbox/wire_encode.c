@@ -44,14 +44,10 @@ static void put_text(struct writer *w, struct cv_bytes text)
 	put(w, text.at, text.len);
 }
 
-/* Where an entry of an image points may be so far out that the end cannot be told: then it is the last byte there is. A
- * range that wraps would cost the whole answer. */
 static void put_range(struct writer *w, struct cv_range r)
 {
-	uint64_t room = UINT64_MAX - r.off;
-
 	put64(w, r.off);
-	put64(w, r.len < room ? r.len : room);
+	put64(w, r.len);
 }
 
 static void put_name(struct writer *w, const struct cv_name *name)
