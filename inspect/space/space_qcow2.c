@@ -259,21 +259,35 @@ bool cv_space_qcow2_refcount(struct cv_space_host *h, uint64_t cluster, uint64_t
 	return true;
 }
 
+/* The cluster behind n from which on the refcount may be another than that of n: where no block holds them they are all
+ * zero. */
+static uint64_t next_counted(const struct cv_space_qcow2 *q, uint64_t n)
+{
+	uint64_t covers = cv_space_qcow2_covers(q), block = n / covers;
+
+	if (q->block_at)
+		return n + 1;
+	if (block >= q->h.refcount_clusters * q->map->cluster / 8)
+		return UINT64_MAX;
+	return (block + 1) * covers;
+}
+
 /* A cluster with a count that nobody holds is lost; without one it will be used again. */
 static bool lost(struct cv_space_host *h, struct cv_range *gap, bool *is_lost, struct cv_err *err)
 {
-	uint64_t cluster = state_of(h)->map->cluster, n = gap->off / cluster, count, end = gap->off + gap->len;
+	const struct cv_space_qcow2 *q = state_of(h);
+	uint64_t cluster = q->map->cluster, n = gap->off / cluster, count, end = (gap->off + gap->len - 1) / cluster + 1;
 
 	if (!cv_space_qcow2_refcount(h, n, &count, err))
 		return false;
 	*is_lost = count != 0;
-	while (++n * cluster < end) {
+	while ((n = next_counted(q, n)) < end) {
 		if (!cv_space_qcow2_refcount(h, n, &count, err))
 			return false;
 		if ((count != 0) != *is_lost)
 			break;
 	}
-	if (n * cluster < end)
+	if (n < end)
 		gap->len = n * cluster - gap->off;
 	return true;
 }

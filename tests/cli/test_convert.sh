@@ -76,17 +76,13 @@ has "it is named" "cluster_size" .out
 ends "a wrong value is wrong usage" 16 convert src/top.qcow2 out/x --to qcow2 -o cluster_size=3000
 ends "compression of raw is wrong usage" 16 convert src/top.qcow2 out/x --to raw -c
 ends "a folder that is not there" 8 convert src/top.qcow2 nowhere/x --to raw --yes
-coproc QEMU { qemu-io src/top.qcow2 2>&1; }
-sleep 1
+qemu_holds src/top.qcow2 src/top.qcow2
 ends "a source that QEMU writes to is refused" 4 convert src/top.qcow2 out/x --to raw --yes
 has "and who has it is said" "qemu-io" .out
-echo quit >&"${QEMU[1]}"
-wait "$QEMU_PID" 2>/dev/null
-coproc QEMU { qemu-io -r src/top.qcow2 2>&1; }
-sleep 1
+qemu_leaves
+qemu_holds src/top.qcow2 -r src/top.qcow2
 ends "one that is only read is not" 0 convert src/top.qcow2 out/x --to raw --yes
-echo quit >&"${QEMU[1]}"
-wait "$QEMU_PID" 2>/dev/null
+qemu_leaves
 
 # Odd disks.
 head -c 1000 /dev/urandom >src/odd.raw

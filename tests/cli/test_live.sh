@@ -24,7 +24,7 @@ check --refs=none
 has "an image that nobody has open has plain findings" 'CV-SPC-0003 leaked-clusters: .* @0x[0-9a-f]+$' "$out"
 lacks "and is not in use" 'image-in-use|advisory' "$out"
 
-coproc QEMU { qemu-io -f qcow2 "$repo/live.qcow2" 2>&1; }
+qemu_holds "$repo/live.qcow2" -f qcow2 "$repo/live.qcow2"
 for ((i = 0; i < 100; i++)); do
 	if "$CHAINVIEW" info --refs=proc "$repo/live.qcow2" 2>/dev/null | grep -q 'qemu-io, pid [0-9]*, writing'; then break; fi
 	sleep 0.1
@@ -51,8 +51,7 @@ for form in json text; do
 done
 lacks "what is needed is said by the source that was asked for" '"source":"proc"' \
 	<("$CHAINVIEW" tree --json --refs="list:$work/list" "$repo")
-echo quit >&"${QEMU[1]}"
-wait "$QEMU_PID" 2>/dev/null
+qemu_leaves
 check --refs=none
 lacks "nothing of that is left when it is closed" 'image-in-use|advisory' "$out"
 finish

@@ -154,12 +154,9 @@ if needs qemu-img "QCOW2 images of QEMU" && needs qemu-io "QCOW2 images of QEMU"
 	ends "a parent that somebody may write to is refused" 4 rebase child.qcow2 bases/same.raw --yes
 	has "and named" "same.raw is open for writing by" "$work/.out"
 	exec 9>&-
-	coproc QEMU { qemu-io "$repo/leaf.qcow2" 2>&1; }
-	# Its locks are there once it has opened everything.
-	for _ in $(seq 100); do grep -q ":$(stat -c %i "$repo/child.qcow2") " /proc/locks && break; sleep 0.1; done
+	qemu_holds "$repo/child.qcow2" "$repo/leaf.qcow2"
 	ends "an image below one that QEMU has open is refused" 4 rebase child.qcow2 bases/same.raw --yes
-	echo quit >&"${QEMU[1]}"
-	wait "$QEMU_PID" 2>/dev/null
+	qemu_leaves
 	ln "$repo/child.qcow2" "$repo/bases/again.qcow2"
 	ends "a hard link is refused" 4 rebase child.qcow2 bases/same.raw --yes
 	rm "$repo/bases/again.qcow2"

@@ -31,11 +31,9 @@ ends "an image that somebody has open is refused" 4 gc --yes
 has "and the image is named" "orphan.vhd is in use" "$work/.out"
 exec 9<&-
 if command -v qemu-io >/dev/null; then
-	coproc QEMU { qemu-io -f vpc "$repo/sub/alone.vhd" 2>&1; }
-	sleep 1
+	qemu_holds "$repo/sub/alone.vhd" -f vpc "$repo/sub/alone.vhd"
 	ends "an image that QEMU has open is refused" 4 gc --yes
-	echo quit >&"${QEMU[1]}"
-	wait "$QEMU_PID" 2>/dev/null
+	qemu_leaves
 fi
 chmod o+w "$repo"
 ends "a repository that everybody may write to is refused" 4 gc --yes

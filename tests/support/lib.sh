@@ -91,3 +91,22 @@ finish()
 {
 	exit "$bad"
 }
+
+# qemu_holds FILE ARGUMENTS...: a qemu-io that has opened an image (and FILE with it), until qemu_leaves. What the shell
+# itself keeps about it is forgotten as soon as it ends.
+qemu_holds()
+{
+	local file=$1
+	shift
+	coproc QEMU { exec qemu-io "$@" 2>&1; }
+	qemu_pid=$QEMU_PID qemu_input=${QEMU[1]}
+	for ((i = 0; i < 100; i++)); do
+		if grep -q ":$(stat -L -c %i "$file") " /proc/locks; then return; fi
+		sleep 0.1
+	done
+}
+qemu_leaves()
+{
+	echo quit >&"$qemu_input"
+	wait "$qemu_pid" 2>/dev/null
+}
