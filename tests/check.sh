@@ -4,9 +4,9 @@
 set -u
 make=$1 build=$2
 jobs=-j$(nproc)
-TALLY=$(mktemp)
+TALLY=$(mktemp) cells=$(mktemp)
 export TALLY
-trap 'rm -f "$TALLY"' EXIT
+trap 'rm -f "$TALLY" "$cells"' EXIT
 failed=0
 
 step()
@@ -20,7 +20,8 @@ san=address,undefined
 # The kept inputs of the fuzz targets take their time under sanitizers.
 export TEST_SECONDS=2400
 step "build" "$make" -s $jobs W=1 BUILD="$build" all "$build/libtui.a"
-step "unit tests" "$make" -s $jobs BUILD="$build" unit
+CELLS=$cells step "unit tests" "$make" -s $jobs BUILD="$build" unit
+step "what was proved about crashes" tests/cells.sh "$cells"
 step "tests of the program" "$make" -s BUILD="$build" cli
 # names, readonly, space, states
 step "the read-only program" "$make" -s BUILD="$build" T='test_[rsn][eapt][am]*' readonly-cli

@@ -51,6 +51,7 @@ for program in "$@"; do
 		echo "----"
 	fi
 	[ "$s" -eq 0 ] || grep -iE '^skipped - |^\[  SKIPPED \] [^0-9]|skipped:' "$log"
+	if [ -n "${CELLS:-}" ]; then grep $'^cell\t' "$log" >>"$CELLS"; fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 if [ -n "${TALLY:-}" ]; then echo "$passed $failed $skipped" >>"$TALLY"; fi

@@ -435,7 +435,7 @@ static void at_point(struct sim *s, void *ctx, const char *what)
 {
 	struct job *j = ctx;
 
-	if (j->stop)
+	if (j->stop || (!j->depth && s->barriers < j->options->before))
 		return;
 	j->at = s;
 	j->what = what;

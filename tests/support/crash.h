@@ -35,6 +35,7 @@ struct crash_options {
 	unsigned random;             /* random states at each point where not all are made; 0: 32 */
 	unsigned inner;              /* one of so many states is also cut inside of recovery; 0: none */
 	bool pages;                  /* a trashed sector takes its 4 KiB with it */
+	uint64_t before;             /* barriers that come before those of the operation: not looked at */
 	uint64_t drop_barrier;       /* for mutants: this one is not carried out */
 	bool stop_at_first;          /* failure: for mutants, one is enough */
 };

@@ -41,6 +41,52 @@ bool sim_store_has_journal(const struct sim *s, const char *folder, const char *
 	return false;
 }
 
+struct sim_journals sim_store_journals(struct sim *s, const struct sim_host *host, const char *folder)
+{
+	int root = sim_root(s), ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
+	int dir = s->io.openat(&s->io, ours, folder, O_RDONLY | O_DIRECTORY, 0);
+	struct sim_journals all = { .sound = true };
+	bool finished = !strcmp(folder, "done");
+	char path[64];
+	uint32_t inode;
+
+	snprintf(path, sizeof path, "%s/%s", CV_STORE_NAME, folder);
+	inode = sim_lookup(s, path);
+	for (size_t i = 0; inode && i < s->now.len; i++) {
+		struct cv_err err = { .code = CV_OK };
+		struct cv_journal_log log;
+
+		if (s->now.at[i].dir != inode || !strstr(s->now.at[i].name, ".cvj"))
+			continue;
+		all.count++;
+		if (!cv_journal_read(&log, &s->io, &host->host, dir, s->now.at[i].name, &err)) {
+			all.sound = false;
+			continue;
+		}
+		all.done += cv_journal_last(&log, CV_RECORD_DONE) != NULL;
+		all.sound &= log.own && !log.damaged &&
+			     (!finished || cv_journal_last(&log, CV_RECORD_DONE) || cv_journal_last(&log, CV_RECORD_ABORTED));
+		cv_journal_log_fini(&log);
+	}
+	s->io.close(&s->io, dir);
+	s->io.close(&s->io, ours);
+	s->io.close(&s->io, root);
+	return all;
+}
+
+void sim_store_make(struct sim *s, struct sim_host *host)
+{
+	int root = sim_root(s);
+	struct cv_err err = { .code = CV_OK };
+	struct cv_writing w;
+
+	if (!cv_writing_open(&w, &s->io, &host->host, root, &err))
+		abort();
+	cv_store_close(&w.store);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+}
+
 uint8_t *sim_store_bytes(const struct sim *s, const char *path, uint64_t *size)
 {
 	uint32_t inode = sim_lookup(s, path);

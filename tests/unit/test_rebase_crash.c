@@ -14,9 +14,9 @@
 #include "repair/operation/work.h"
 #include "repair/relink/relink.h"
 #include "repair/sample/maker.h"
-#include "tests/support/crash.h"
+#include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
-#include "tests/support/sim_host.h"
+#include "tests/support/sim_store.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 
@@ -60,8 +60,6 @@ struct ctx {
 	struct sim_host host;
 	struct shot before, after;
 	bool done;                   /* the operation said that it was */
-	void (*hook)(struct sim *s, void *ctx, const char *what);
-	void *hook_ctx;
 	uint64_t free, free_end;     /* sectors of the image that nobody looks at but through the new name */
 	char *text;
 };
@@ -158,29 +156,8 @@ static bool do_rebase(struct cv_writing *w, struct cv_plan_item item, const stru
 	return ok;
 }
 
-/* Without that every run would begin with the folders that the tests of trash are about. */
-static void make_store(struct sim *s, struct sim_host *host)
-{
-	int root = sim_root(s);
-	struct cv_err err = { .code = CV_OK };
-	struct cv_writing w;
-
-	assert_true(cv_writing_open(&w, &s->io, &host->host, root, &err));
-	cv_store_close(&w.store);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-}
-
 /* How journals come into being is shown by the tests of trash. */
 enum { BARRIERS_OF_BIRTH = 2 };
-
-static void after_birth(struct sim *s, void *ctx, const char *what)
-{
-	struct ctx *c = ctx;
-
-	if (s->barriers >= BARRIERS_OF_BIRTH)
-		c->hook(s, c->hook_ctx, what);
-}
 
 /* What is not looked at is sure: that the repository is opened, and before an undo the rebase. */
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
@@ -191,21 +168,19 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct cv_writing w;
 	struct cv_plan_item item;
 	uint8_t op[16], undo[16];
+	void (*before)(struct sim *, void *, const char *) = s->before;
 	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	c->hook = s->before;
-	c->hook_ctx = s->before_ctx;
 	s->before = NULL;
 	s->drop_barrier = s->fail_at = 0;
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	assert_true(!c->undo || do_rebase(&w, item_of(s, c->k), c->k, NULL, op, err));
 	sim_settle(s);
 	item = item_of(s, c->k);
-	s->before = c->hook ? after_birth : NULL;
-	s->before_ctx = c;
+	s->before = before;
 	s->drop_barrier = drop;
 	s->fail_at = fail_at;
 	s->barriers = s->calls = 0;
@@ -244,32 +219,6 @@ static bool recover_at(struct sim *s, const struct ctx *c, uint8_t boot, struct 
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
 	return recover_at(s, ctx, 9, err);
-}
-
-/* Journals in a folder, and whether the last of them says that it was done. */
-static unsigned journals(struct sim *s, const struct ctx *c, const char *folder, unsigned *done)
-{
-	uint32_t inode = sim_lookup(s, folder);
-	int root = sim_root(s), ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
-	int dir = s->io.openat(&s->io, ours, strrchr(folder, '/') + 1, O_RDONLY | O_DIRECTORY, 0);
-	unsigned count = 0;
-
-	for (size_t i = 0; inode && i < s->now.len; i++) {
-		struct cv_journal_log log;
-		struct cv_err err = { .code = CV_OK };
-
-		if (s->now.at[i].dir != inode || !strstr(s->now.at[i].name, ".cvj"))
-			continue;
-		count++;
-		if (!cv_journal_read(&log, &s->io, &c->host.host, dir, s->now.at[i].name, &err))
-			continue;
-		*done += cv_journal_last(&log, CV_RECORD_DONE) != NULL;
-		cv_journal_log_fini(&log);
-	}
-	s->io.close(&s->io, dir);
-	s->io.close(&s->io, ours);
-	s->io.close(&s->io, root);
-	return count;
 }
 
 /* The same but for a byte that the guest writes. */
@@ -367,15 +316,13 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 {
 	const struct ctx *c = ctx;
 	CV_AUTO(cv_text_fini) struct cv_text says = { 0 };
-	unsigned done = 0, pending;
+	struct sim_journals pending = sim_store_journals(s, &c->host, "journal"), done;
 	bool is_new, wrote = guest && guest_wrote;
 
 	read_says(s, c->k->image, &says);
-	pending = journals(s, c, CV_STORE_NAME "/journal", &done);
 	if (!recovered)
-		return c->done && pending ? "an operation that is done is still pending" : look_before(s, c, &says);
-	done = 0;
-	journals(s, c, CV_STORE_NAME "/done", &done);
+		return c->done && pending.count ? "an operation that is done is still pending" : look_before(s, c, &says);
+	done = sim_store_journals(s, &c->host, "done");
 	is_new = !strcmp(cv_text_str(&says), cv_text_str(&c->after.says));
 	if (!is_new && strcmp(cv_text_str(&says), cv_text_str(&c->before.says)) != 0)
 		return "the image names neither parent";
@@ -385,9 +332,9 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 		return "what a guest wrote is gone";
 	if (c->done && !is_new)
 		return "what was promised to be done is not";
-	if (pending)
+	if (pending.count)
 		return "an operation is still pending";
-	return is_new != (done > (c->undo ? 1u : 0u)) ? "a journal does not say what is so" : NULL;
+	return is_new != (done.done > (c->undo ? 1u : 0u)) ? "a journal does not say what is so" : NULL;
 }
 
 static void guest(struct sim *s, void *ctx, unsigned which)
@@ -440,19 +387,17 @@ static void prepare(struct ctx *c, struct sim *start)
 	sim_free(s);
 }
 
-static struct crash_result enumerate(const struct kind *k, bool undo, uint64_t drop, unsigned inner, bool pages)
+static struct crash_result enumerate(const void *ctx, const struct crash_options *options)
 {
-	struct ctx c = { .k = k, .undo = undo };
-	struct crash_scene scene = { k->name, run, recover, look, 2, guest, &c };
-	struct crash_options options = { .seed = 3, .random = 4, .inner = inner, .drop_barrier = drop, .pages = pages,
-					 .stop_at_first = drop != 0 };
+	struct ctx c = *(const struct ctx *)ctx;
+	struct crash_scene scene = { c.k->name, run, recover, look, 2, guest, &c };
 	struct crash_result r = { 0 };
-	struct sim *s = repository(k);
+	struct sim *s = repository(c.k);
 
 	sim_host_init(&c.host, 5, 1, 1, 4711);
-	make_store(s, &c.host);
+	sim_store_make(s, &c.host);
 	prepare(&c, s);
-	crash_enumerate(s, &scene, &options, &r);
+	crash_enumerate(s, &scene, options, &r);
 	sim_free(s);
 	shot_fini(&c.before);
 	shot_fini(&c.after);
@@ -462,18 +407,12 @@ static struct crash_result enumerate(const struct kind *k, bool undo, uint64_t d
 static void all_is_sound(bool undo, bool pages)
 {
 	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
-		struct crash_result r = enumerate(&kinds[i], undo, 0, 40, pages);
+		struct ctx c = { .k = &kinds[i], .undo = undo };
 
-		if (r.failures)
-			fail_msg("%llu failures; %s", (unsigned long long)r.failures, r.first);
-		print_message("%s of %s%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, "
-			      "%llu of them cut short, too\n", undo ? "undo" : "rebase", kinds[i].name, pages ? ", whole pages torn" : "",
-			      (unsigned long long)r.barriers, (unsigned long long)r.names, (unsigned long long)r.states,
-			      (unsigned long long)r.distinct, (unsigned long long)r.recoveries, (unsigned long long)r.inner);
-		for (uint64_t k = 1; CRASH_MUTANTS && k <= r.barriers && !pages; k++)
-			if (!enumerate(&kinds[i], undo, BARRIERS_OF_BIRTH + k, 0, false).failures)
-				fail_msg("%s: nobody notices when barrier %llu of %llu is left out", kinds[i].name,
-					 (unsigned long long)k, (unsigned long long)r.barriers);
+		crash_prove(&(struct crash_cell){ undo ? "undo rebase" : "rebase", kinds[i].name,
+						  pages ? "chain, pages torn" : "chain", enumerate, &c,
+						  { .seed = 3, .random = 4, .inner = 40, .pages = pages,
+						    .before = BARRIERS_OF_BIRTH } });
 	}
 }
 
@@ -504,7 +443,7 @@ static void undo_gives_back_the_bytes(void **state)
 		struct sim *s = repository(c.k);
 
 		sim_host_init(&c.host, 5, 1, 1, 4711);
-		make_store(s, &c.host);
+		sim_store_make(s, &c.host);
 		back.host = c.host;
 		prepare(&c, s);
 		prepare(&back, s);
@@ -537,7 +476,7 @@ static void every_call_may_fail(void **state)
 		struct sim *s = repository(c.k);
 
 		sim_host_init(&c.host, 5, 1, 1, 4711);
-		make_store(s, &c.host);
+		sim_store_make(s, &c.host);
 		prepare(&c, s);
 		if (!crash_fail_each(s, &scene, &faults))
 			fail_msg("%s of %s", faults.first, c.k->name);

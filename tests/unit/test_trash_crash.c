@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "repair/operation/work.h"
-#include "tests/support/crash.h"
+#include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/sim_store.h"
@@ -171,35 +171,6 @@ static uint32_t in_trash(const struct sim *s, unsigned image, char op[40])
 	return 0;
 }
 
-/* Journals in the folder; those of finished ones must say how they ended. */
-static unsigned journals(struct sim *s, const struct ctx *c, const char *folder, bool finished, bool *sound)
-{
-	uint32_t inode = sim_lookup(s, folder);
-	int root = sim_root(s), dir, ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
-	struct sim_entries names = { 0 };
-	unsigned count = 0;
-
-	dir = s->io.openat(&s->io, ours, strrchr(folder, '/') + 1, O_RDONLY | O_DIRECTORY, 0);
-	for (size_t i = 0; inode && i < s->now.len; i++)
-		if (s->now.at[i].dir == inode && strstr(s->now.at[i].name, ".cvj"))
-			assert_true(sim_entries_push(&names, s->now.at[i]));
-	for (size_t i = 0; i < names.len; i++, count++) {
-		struct cv_journal_log log;
-		struct cv_err err = { .code = CV_OK };
-		bool ok = cv_journal_read(&log, &s->io, &c->host.host, dir, names.at[i].name, &err);
-
-		*sound &= ok && log.own && !log.damaged &&
-			  (!finished || cv_journal_last(&log, CV_RECORD_DONE) || cv_journal_last(&log, CV_RECORD_ABORTED));
-		if (ok)
-			cv_journal_log_fini(&log);
-	}
-	free(names.at);
-	s->io.close(&s->io, dir);
-	s->io.close(&s->io, ours);
-	s->io.close(&s->io, root);
-	return count;
-}
-
 static const char *wrong_with(const struct sim *s, const struct ctx *c, unsigned image, bool recovered, unsigned *home)
 {
 	uint32_t at_home = sim_lookup(s, images[image]);
@@ -236,8 +207,8 @@ static bool is_changed(const struct sim *s, const struct ctx *c)
 static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
 {
 	const struct ctx *c = ctx;
-	unsigned home = 0, known;
-	bool sound = true;
+	struct sim_journals pending = sim_store_journals(s, &c->host, "journal"), done = sim_store_journals(s, &c->host, "done");
+	unsigned home = 0;
 
 	(void)guest;
 	if (!sim_lookup(s, images[2]) || !is_whole(s, sim_lookup(s, images[2]), 2))
@@ -248,47 +219,36 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 		if (wrong)
 			return wrong;
 	}
-	if ((recovered || c->done) && sim_store_has_journal(s, "journal", NULL))
+	if ((recovered || c->done) && pending.count)
 		return "an operation is still pending";
-	known = journals(s, c, CV_STORE_NAME "/done", true, &sound) + journals(s, c, CV_STORE_NAME "/journal", false, &sound);
-	if (!sound)
+	if (!pending.sound || !done.sound)
 		return "a journal cannot be read, or does not say how it ended";
-	if (c->kind != CV_PLAN_TRASH && is_changed(s, c) && known < 2)
+	if (c->kind != CV_PLAN_TRASH && is_changed(s, c) && pending.count + done.count < 2)
 		return "something was done, and no journal knows of it";
 	if (recovered && c->kind == CV_PLAN_TRASH && home != 0 && home != TAKEN)
 		return "some were taken away and some were not";
 	return NULL;
 }
 
-static struct crash_result enumerate(enum cv_plan_kind kind, uint64_t drop, unsigned inner)
+static struct crash_result enumerate(const void *ctx, const struct crash_options *options)
 {
-	struct ctx c = { .kind = kind };
-	struct crash_scene scene = { cv_plan_kind_name(kind), run, recover, look, 0, NULL, &c };
-	struct crash_options options = { .seed = 3, .random = 8, .inner = inner, .drop_barrier = drop,
-					 .stop_at_first = drop != 0 };
+	struct ctx c = { .kind = ((const struct ctx *)ctx)->kind };
+	struct crash_scene scene = { cv_plan_kind_name(c.kind), run, recover, look, 0, NULL, &c };
 	struct crash_result r = { 0 };
 	struct sim *s = repository();
 
 	sim_host_init(&c.host, 5, 1, 1, 4711);
-	crash_enumerate(s, &scene, &options, &r);
+	crash_enumerate(s, &scene, options, &r);
 	sim_free(s);
 	return r;
 }
 
 static void all_is_sound(enum cv_plan_kind kind)
 {
-	struct crash_result r = enumerate(kind, 0, 20);
+	struct ctx c = { .kind = kind };
 
-	if (r.failures)
-		fail_msg("%llu failures; %s", (unsigned long long)r.failures, r.first);
-	print_message("%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, "
-		      "%llu of them cut short, too\n", cv_plan_kind_name(kind), (unsigned long long)r.barriers,
-		      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
-		      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
-	for (uint64_t k = 1; k <= r.barriers; k++)
-		if (!enumerate(kind, k, 0).failures)
-			fail_msg("nobody notices when barrier %llu of %llu is left out", (unsigned long long)k,
-				 (unsigned long long)r.barriers);
+	crash_prove(&(struct crash_cell){ cv_plan_kind_name(kind), "any", "files", enumerate, &c,
+					  { .seed = 3, .random = 8, .inner = 20 } });
 }
 
 static void trash_survives_every_power_cut_and_needs_every_barrier(void **state)

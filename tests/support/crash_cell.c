@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "tests/support/crash_cell.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+typedef unsigned long long ull;
+
+void crash_prove(const struct crash_cell *cell)
+{
+	struct crash_options mutant = cell->options;
+	struct crash_result r = cell->enumerate(cell->ctx, &cell->options);
+	uint64_t mutants = 0;
+
+	if (r.failures)
+		fail_msg("%s of %s, %s: %llu failures; %s", cell->operation, cell->format, cell->shape, (ull)r.failures,
+			 r.first);
+	mutant.inner = 0;
+	mutant.stop_at_first = true;
+	for (uint64_t k = 1; CRASH_MUTANTS && !cell->options.pages && k <= r.barriers; k++, mutants++) {
+		mutant.drop_barrier = cell->options.before + k;
+		if (!cell->enumerate(cell->ctx, &mutant).failures)
+			fail_msg("%s of %s, %s: nobody notices when barrier %llu of %llu is left out", cell->operation,
+				 cell->format, cell->shape, (ull)k, (ull)r.barriers);
+	}
+	print_message("cell\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", cell->operation, cell->format,
+		      cell->shape, (ull)r.barriers, (ull)mutants, (ull)r.names, (ull)r.states, (ull)r.distinct,
+		      (ull)r.recoveries, (ull)r.inner);
+}
