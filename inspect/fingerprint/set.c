@@ -184,7 +184,8 @@ struct cv_fingerprints *cv_fingerprints_read(struct cv_bytes text, struct cv_err
 	}
 	if (ok)
 		set = finish(&v, arena);
-	json_tokener_free(reader);
+	if (reader)
+		json_tokener_free(reader);
 	if (set)
 		return set;
 	free(v.at);

@@ -162,6 +162,9 @@ void cv_kinds_decide(struct cv_scan *s)
 {
 	CV_AUTO(cv_auto_free) struct tally *tallies = calloc(s->territory_count, sizeof *tallies);
 
+	/* A mark that is not known to be used would make images look as if nobody needed them. */
+	for (size_t i = 0; !tallies && i < s->territory_count; i++)
+		s->territories[i].pub.failed = true;
 	for (size_t i = 0; tallies && i < s->files.count; i++)
 		count_file(&tallies[cv_files_at(&s->files, i)->repository], cv_files_at(&s->files, i));
 	for (size_t i = 0; tallies && i < s->territory_count; i++)

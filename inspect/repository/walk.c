@@ -84,7 +84,9 @@ static void take_entry(struct cv_scan *s, const struct dirent *entry)
 		put_off(s, &s->todo, l->territory, kind, s->scratch_rel.at);
 	else if (kind == CV_ERRAND_LINK)
 		put_off(s, &s->links, l->territory, kind, s->scratch_rel.at);
-	else if (kind == CV_ERRAND_FILE && join(&s->scratch_path, cv_text_str(&l->path), entry->d_name))
+	else if (!join(&s->scratch_path, cv_text_str(&l->path), entry->d_name))
+		out_of_memory(s, l->territory);
+	else if (kind == CV_ERRAND_FILE)
 		cv_candidate(s, l->territory, s->scratch_rel.at, s->scratch_path.at, l->device, entry->d_ino);
 }
 
