@@ -392,5 +392,9 @@ int cv_console_wait(const struct cv_console *c)
 {
 	bool records = 1u << cv_top(c) & CV_RECORD_VIEWS;
 
-	return c->run.active ? CV_FRAME_MS : records && c->records.unsettled ? CV_RECORDS_MS : -1;
+	if (c->run.active)
+		return CV_FRAME_MS;
+	if (c->plan.state == CV_JOB_RUNNING)
+		return cv_plan_view_wait(&c->plan);
+	return records && c->records.unsettled ? CV_RECORDS_MS : -1;
 }

@@ -20,7 +20,6 @@
 
 #define CV_STACK_MAX 16
 #define CV_LINE_MAX 128
-#define CV_FRAME_MS 100
 #define CV_RECORDS_MS 2000       /* how often journals are read again while something there is unfinished */
 #define CV_MIN_W 60
 #define CV_MIN_H 16

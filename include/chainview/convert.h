@@ -20,6 +20,9 @@ struct cv_convert_options {
 	bool no_sharing;             /* extents are not shared with the source */
 	bool full_verify;            /* also by libvhdi or libqcow, where they read the new format */
 	uint64_t reserve;            /* bytes that must stay free */
+	/* While the map is walked: done of total bytes of the disk; false stops (CV_ECANCELLED). May be NULL. */
+	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
 };
 
 /*
@@ -37,8 +40,14 @@ CV_API struct cv_plan *cv_plan_convert_device(const struct cv_graph *g, uint32_t
  * graph is of the repository as it is now. */
 CV_API struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,
 					    const struct cv_operation_entry *operation, struct cv_err *err);
-/* A line for each option that the format has, "cluster_size=SIZE  ..."; "" if it has none. */
-CV_API void cv_convert_options_help(enum cv_format_id format, struct cv_text *out);
+/* An option of new images. */
+struct cv_convert_option {
+	const char *key;
+	const char *words;           /* that it takes, separated by blanks; NULL: a number */
+	const char *values;          /* the same for people */
+};
+/* The i-th option that the format has; NULL behind the last. */
+CV_API const struct cv_convert_option *cv_convert_option(enum cv_format_id format, size_t i);
 
 #ifdef __cplusplus
 }

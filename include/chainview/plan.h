@@ -97,6 +97,11 @@ struct cv_plan {
 
 CV_API void cv_plan_free(struct cv_plan *plan);
 
+/* A plan as bytes, appended, and back: for a process that makes plans for another. What is loaded can be shown, and compared
+ * with one that is made anew; it lacks sources, link and convert, and so cannot be carried out itself. */
+CV_API bool cv_plan_save(const struct cv_plan *plan, struct cv_text *out);
+CV_API struct cv_plan *cv_plan_load(struct cv_bytes saved, struct cv_err *err);
+
 /* How gc chooses: hidden orphans that nothing needs; with unreferenced also leaves that no reference names. only: of these
  * images of the repository, by their ids; one of them that may not be taken away makes the plan a refused one. */
 struct cv_gc_options {
@@ -118,6 +123,9 @@ struct cv_rebase_options {
 	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
+/* Why the graph alone forbids it; NULL: nothing does, and a plan will tell. about_image: it is about the image, and so the
+ * same for every parent. */
+CV_API const char *cv_plan_rebase_obstacle(const struct cv_graph *g, uint32_t image, uint32_t onto, bool *about_image);
 CV_API struct cv_plan *cv_plan_rebase(const struct cv_graph *g, const struct cv_rebase_options *options, struct cv_err *err);
 
 /* The bytes that a finished rebase has changed, back to what they were. done: its entry; image and onto of the options are

@@ -73,19 +73,20 @@ static bool set_preallocation(struct cv_target_options *o, const char *value)
 #define VHDX OF(CV_FORMAT_VHDX)
 
 static const struct option_row {
-	const char *key, *values;
+	struct cv_convert_option pub;
 	unsigned formats;
 	set_function *set;
 } rows[] = {
-	{ "cluster_size", "a size, 512 to 2M", QCOW2, set_block_size },
-	{ "compat", "0.10 or 1.1", QCOW2, set_compat },
-	{ "compression_type", "zlib or zstd", QCOW2, set_compression_type },
-	{ "lazy_refcounts", "on or off", QCOW2, set_lazy },
-	{ "refcount_bits", "1, 2, 4, 8, 16, 32 or 64", QCOW2, set_refcount_bits },
-	{ "subformat", "dynamic or fixed", VHD | VHDX, set_subformat },
-	{ "block_size", "a size", VHD | VHDX, set_block_size },
-	{ "log_size", "a size, whole MiB", VHDX, set_log_size },
-	{ "preallocation", "off, metadata, falloc or full", OF(CV_FORMAT_RAW) | QCOW2 | VHD | VHDX, set_preallocation },
+	{ { "cluster_size", NULL, "a size, 512 to 2M" }, QCOW2, set_block_size },
+	{ { "compat", "0.10 1.1", "0.10 or 1.1" }, QCOW2, set_compat },
+	{ { "compression_type", "zlib zstd", "zlib or zstd" }, QCOW2, set_compression_type },
+	{ { "lazy_refcounts", "on off", "on or off" }, QCOW2, set_lazy },
+	{ { "refcount_bits", "1 2 4 8 16 32 64", "1, 2, 4, 8, 16, 32 or 64" }, QCOW2, set_refcount_bits },
+	{ { "subformat", "dynamic fixed", "dynamic or fixed" }, VHD | VHDX, set_subformat },
+	{ { "block_size", NULL, "a size" }, VHD | VHDX, set_block_size },
+	{ { "log_size", NULL, "a size, whole MiB" }, VHDX, set_log_size },
+	{ { "preallocation", "off metadata falloc full", "off, metadata, falloc or full" },
+	  OF(CV_FORMAT_RAW) | QCOW2 | VHD | VHDX, set_preallocation },
 };
 
 static bool take(struct cv_target_options *target, enum cv_format_id to, const char *key, const char *value,
@@ -94,9 +95,9 @@ static bool take(struct cv_target_options *target, enum cv_format_id to, const c
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
 	for (size_t i = 0; i < CV_COUNT(rows); i++) {
-		if (strcmp(rows[i].key, key) != 0 || !(rows[i].formats & OF(to)))
+		if (strcmp(rows[i].pub.key, key) != 0 || !(rows[i].formats & OF(to)))
 			continue;
-		return rows[i].set(target, value) || cv_fail(err, CV_EUSAGE, "%s takes %s", key, rows[i].values);
+		return rows[i].set(target, value) || cv_fail(err, CV_EUSAGE, "%s takes %s", key, rows[i].pub.values);
 	}
 	cv_text_escape(&t, cv_bytes_of(key));
 	return cv_fail(err, CV_EUSAGE, "this format has no option %s", cv_text_str(&t));
@@ -124,9 +125,10 @@ bool cv_convert_options_read(const struct cv_convert_options *options, struct cv
 	return true;
 }
 
-void cv_convert_options_help(enum cv_format_id format, struct cv_text *out)
+const struct cv_convert_option *cv_convert_option(enum cv_format_id format, size_t i)
 {
-	for (size_t i = 0; i < CV_COUNT(rows); i++)
-		if (rows[i].formats & OF(format))
-			cv_text_addf(out, "%s=  %s\n", rows[i].key, rows[i].values);
+	for (size_t row = 0; row < CV_COUNT(rows); row++)
+		if (rows[row].formats & OF(format) && !i--)
+			return &rows[row].pub;
+	return NULL;
 }

@@ -7,7 +7,7 @@
 #include "repair/plan/make.h"
 #include <chainview/map.h>
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, STEP_MS = 100 };
 
 /* What the map of the source says. */
 struct survey {
@@ -41,18 +41,25 @@ static void survey_extent(struct survey *s, const struct cv_extent *e, uint32_t 
 	s->units += count_new(&s->unit_end, e->at, unit);
 }
 
-static bool survey(struct survey *s, const struct cv_graph *g, uint32_t image, uint32_t unit, struct cv_err *err)
+static bool survey(struct survey *s, const struct cv_convert_job *job, uint32_t unit, const struct cv_convert_options *o,
+		   struct cv_err *err)
 {
-	struct cv_map *map = cv_map_open(g, image, NULL, err);
+	struct cv_map *map = cv_map_open(job->g, job->image, NULL, err);
 	enum cv_map_state state = map ? CV_MAP_WAIT : CV_MAP_FAILED;
+	uint64_t done = 0;
 
 	while (state != CV_MAP_FAILED && state != CV_MAP_DONE) {
 		const struct cv_extent *list;
 		size_t count;
 
-		state = cv_map_next(map, -1, &list, &count, err);
+		state = cv_map_next(map, STEP_MS, &list, &count, err);
 		for (size_t i = 0; i < count; i++)
 			survey_extent(s, &list[i], unit);
+		done = count ? list[count - 1].at.off + list[count - 1].at.len : done;
+		if (state != CV_MAP_FAILED && o->tick && !o->tick(o->ctx, done, job->target.size)) {
+			cv_fail(err, CV_ECANCELLED, "cancelled");
+			state = CV_MAP_FAILED;
+		}
 	}
 	if (state == CV_MAP_DONE) {
 		s->whole = !cv_map_info(map)->incomplete;
@@ -225,12 +232,12 @@ static bool begin(struct cv_target *t, const struct cv_convert_job *job, struct 
 }
 
 /* What both kinds of destination have in common; bytes: what the new image takes at most. */
-static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, const char *dest, const char *how,
-			uint64_t *bytes, struct cv_err *err)
+static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, const struct cv_convert_options *o,
+			const char *dest, const char *how, uint64_t *bytes, struct cv_err *err)
 {
 	struct cv_target target;
 	struct survey s = { .whole = false };
-	bool ok = begin(&target, job, err) && survey(&s, job->g, job->image, target.unit, err);
+	bool ok = begin(&target, job, err) && survey(&s, job, target.unit, o, err);
 
 	if (ok) {
 		*bytes = needed(&target, &s);
@@ -253,7 +260,7 @@ static bool plan_file(struct cv_plan_maker *m, const struct cv_writing *w, struc
 {
 	uint64_t bytes = 0;
 
-	if (!plan_source(m, job, dest, "under another name until it is complete", &bytes, err) ||
+	if (!plan_source(m, job, o, dest, "under another name until it is complete", &bytes, err) ||
 	    !plan_space(m, w, o, bytes, err))
 		return false;
 	cv_plan_item(m, (struct cv_plan_item){ .path = dest });
@@ -291,7 +298,7 @@ static bool plan_device(struct cv_plan_maker *m, const struct cv_writing *w, str
 		return cv_fail(err, CV_EUSAGE, "onto a block device a disk is written as it is: --to raw");
 	job->target.device = job->copy.overwrite = true;
 	if (!cv_device_look(device, &look, err) ||
-	    !plan_source(m, job, device, "what was on the device is lost from then on", &bytes, err) ||
+	    !plan_source(m, job, o, device, "what was on the device is lost from then on", &bytes, err) ||
 	    !plan_space(m, w, o, 0, err))
 		return false;
 	cv_plan_item(m, (struct cv_plan_item){ .path = device + 1, .device = look.number, .size = look.size });

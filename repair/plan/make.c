@@ -213,6 +213,13 @@ static void gather(struct cv_plan_maker *m)
 	plan->searched_count = m->searched.len;
 }
 
+struct cv_plan *cv_plan_taken(struct cv_plan_maker *m)
+{
+	gather(m);
+	cv_pack_fini(&m->carried);
+	return m->plan;
+}
+
 void cv_plan_drop(struct cv_plan_maker *m)
 {
 	gather(m);

@@ -45,6 +45,8 @@ void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
 bool cv_plan_names(const struct cv_image *child, const char *path);
 /* Settles space, consent and digest. NULL with err set if memory ran short. */
 struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err);
+/* Instead of it, for a plan that is settled already. */
+struct cv_plan *cv_plan_taken(struct cv_plan_maker *m);
 /* Instead of it, when there is no plan. */
 void cv_plan_drop(struct cv_plan_maker *m);
 const char *cv_plan_keep(struct cv_plan_maker *m, const char *text);

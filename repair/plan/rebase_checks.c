@@ -181,3 +181,16 @@ void cv_plan_check_rebase(struct cv_plan_maker *m, const struct cv_graph *g, con
 			      reason ? reason : rows[i].good);
 	}
 }
+
+const char *cv_plan_rebase_obstacle(const struct cv_graph *g, uint32_t image, uint32_t onto, bool *about_image)
+{
+	struct checking c = { .g = g, .image = &g->images[image], .onto = &g->images[onto] };
+	const char *reason = NULL;
+
+	*about_image = false;
+	for (size_t i = 0; i < CV_COUNT(rows) && !reason; i++) {
+		reason = rows[i].against(&c);
+		*about_image = reason && !rows[i].about_parent;
+	}
+	return reason;
+}

@@ -5,8 +5,9 @@
 #include <chainview/convert.h>
 #include <stdlib.h>
 
-#include "tui/command/target.h"
+#include "tui/command/convert.h"
 #include "tui/command/write.h"
+#include "tui/write/planning.h"
 
 #define FORMATS "raw vhd vhdx qcow2"
 
@@ -55,33 +56,36 @@ static const struct cv_option_row options[] = {
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
-struct call {
-	struct cv_image_word source;
-	char *repository;            /* of the new image: absolute */
-	const char *dest;            /* its path there */
-	char *path;                  /* of both together; of a device */
-	bool device;                 /* then the repository is the source's */
-};
-
 static const char *repository_of(const struct cv_session *s, uint32_t image)
 {
 	return cv_scan_repository(s->scan, s->graph->images[image].repository)->path;
 }
 
-static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
+static struct cv_plan *make(const struct cv_session *s, const struct cv_convert_call *c,
+			    const struct cv_convert_options *o, struct cv_err *err)
 {
-	const struct call *c = ctx;
-	const struct cv_convert_settings *set = &s->settings.convert;
-	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
-					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
-					.full_verify = set->full_verify, .reserve = cv_session_reserve(s) };
 	uint32_t image;
 
 	if (!cv_image_word_find(&c->source, s, &image, err))
 		return NULL;
 	if (c->device)
-		return cv_plan_convert_device(s->graph, image, repository_of(s, image), c->path, &o, err);
-	return cv_plan_convert(s->graph, image, c->repository, c->dest, &o, err);
+		return cv_plan_convert_device(s->graph, image, repository_of(s, image), c->path, o, err);
+	return cv_plan_convert(s->graph, image, c->repository, c->dest, o, err);
+}
+
+static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	const struct cv_convert_call *c = ctx;
+	const struct cv_convert_settings *set = c->settings;
+	struct cv_planning planning = cv_planning_begin(s, "map");
+	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
+					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
+					.full_verify = set->full_verify, .reserve = cv_session_reserve(s),
+					.tick = cv_planning_tick, .ctx = &planning };
+	struct cv_plan *made = make(s, c, &o, err);
+
+	cv_planning_end(&planning);
+	return made;
 }
 
 /* "4.2 s": tenths are enough. */
@@ -108,43 +112,75 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 }
 
 /* A device is known by what it is, whatever links lead to it. */
-static bool is_device(struct call *c, const char *word)
+static bool is_device(struct cv_convert_call *c, const char *path)
 {
 	struct stat st;
 
-	c->device = stat(word, &st) == 0 && S_ISBLK(st.st_mode);
-	c->path = c->device ? realpath(word, NULL) : NULL;
+	c->device = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+	c->path = c->device ? realpath(path, NULL) : NULL;
 	return c->path != NULL;
 }
 
-/* The new file's folder, and the configured repository around it if there is one. */
-static bool find_place(struct cv_session *s, struct call *c, const char *word, struct cv_err *err)
+/* The innermost repository around the path; the folder of it if there is none. */
+static char *repository_around(const struct cv_session *s, const char *path, const char *folder,
+			       const char *const *repositories)
+{
+	const struct cv_config_repository *configured = cv_config_enclosing(&s->config, path);
+	char *found = configured ? realpath(configured->path, NULL) : NULL;
+
+	for (size_t i = 0; repositories && repositories[i]; i++) {
+		CV_AUTO(cv_auto_free) char *real = realpath(repositories[i], NULL);
+		size_t len = real ? strlen(real) : 0;
+
+		if (!len || (found && strlen(found) >= len) || strncmp(path, real, len) != 0 ||
+		    (path[len] != '/' && len > 1))
+			continue;
+		free(found);
+		found = cv_take(real);
+	}
+	return found ? found : strdup(folder);
+}
+
+bool cv_convert_call_place(struct cv_convert_call *c, const struct cv_session *s, const char *word,
+			   const char *const *repositories, struct cv_err *err)
 {
 	const char *slash = strrchr(word, '/'), *base = slash ? slash + 1 : word;
 	CV_AUTO(cv_auto_free) char *folder = slash ? strndup(word, (size_t)(slash - word) + 1) : strdup(".");
 	CV_AUTO(cv_auto_free) char *real = folder ? realpath(folder, NULL) : NULL;
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 }, shown = { 0 };
-	const struct cv_config_repository *around;
 
+	if (is_device(c, word))
+		return true;
 	cv_session_show_word(&shown, word);
 	if (!real)
 		return cv_fail_errno(err, "cannot open the folder of %s", cv_text_str(&shown));
 	if (!*base || !strcmp(base, ".") || !strcmp(base, ".."))
 		return cv_fail(err, CV_EUSAGE, "%s is no name for a new file", cv_text_str(&shown));
 	cv_text_addf(&path, "%s/%s", strcmp(real, "/") ? real : "", base);
-	around = cv_config_enclosing(&s->config, cv_text_str(&path));
 	c->path = strdup(cv_text_str(&path));
-	c->repository = around ? realpath(around->path, NULL) : strdup(real);
+	c->repository = repository_around(s, cv_text_str(&path), real, repositories);
 	if (!c->path || !c->repository)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	c->dest = c->path + strlen(c->repository) + strspn(c->path + strlen(c->repository), "/");
-	return cv_session_add(s, c->repository, true, err);
+	return true;
+}
+
+void cv_convert_call_fini(struct cv_convert_call *c)
+{
+	free(c->repository);
+	free(c->path);
+	c->repository = c->path = NULL;
+}
+
+struct cv_write_call cv_convert_call_of(struct cv_convert_call *c)
+{
+	return (struct cv_write_call){ plan, c, true, "there is nothing to do", tell };
 }
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct call c = { .repository = NULL };
-	struct cv_write_call call = { plan, &c, true, "there is nothing to do", tell };
+	struct cv_convert_call c = { .settings = &s->settings.convert };
+	struct cv_write_call call = cv_convert_call_of(&c);
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
@@ -152,12 +188,12 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give an image and the name of the new one");
 	if (s->settings.convert.to == CV_FORMAT_NONE)
 		return cv_command_usage(s, "--to says which format: one of " FORMATS);
-	if (cv_image_words_add(s, argv, 1, &c.source, &err) && (is_device(&c, argv[1]) || find_place(s, &c, argv[1], &err)))
+	if (cv_image_words_add(s, argv, 1, &c.source, &err) && cv_convert_call_place(&c, s, argv[1], NULL, &err) &&
+	    (c.device || cv_session_add(s, c.repository, true, &err)))
 		status = cv_write_run(s, &call);
 	else
 		status = cv_command_fail(s, &err);
-	free(c.repository);
-	free(c.path);
+	cv_convert_call_fini(&c);
 	return status;
 }
 

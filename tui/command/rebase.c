@@ -2,11 +2,9 @@
 /*
  * chainview rebase: another parent for an image. No data are copied: where both parents differ it refuses.
  */
-#include "tui/command/command.h"
-#include "tui/command/progress.h"
-#include "tui/command/signals.h"
-#include "tui/command/target.h"
+#include "tui/command/rebase.h"
 #include "tui/command/write.h"
+#include "tui/write/planning.h"
 
 static bool set_onto(struct cv_settings *settings, const char *value, struct cv_err *err)
 {
@@ -23,32 +21,16 @@ static const struct cv_option_row options[] = {
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
-enum { IMAGE, ONTO, WORDS };
-
-/* False once a signal has come. */
-static bool tick(void *ctx, uint64_t done, uint64_t total)
-{
-	struct cv_progress_line *line = ctx;
-	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-
-	if (cv_progress_due(line)) {
-		cv_text_addf(&t, "comparing: %s of %s", cv_size_short(done).s, cv_size_short(total).s);
-		if (!t.failed)
-			cv_progress_text(line, cv_text_str(&t));
-	}
-	return !cv_signals_stop();
-}
-
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
-	const struct cv_image_word *targets = ctx;
-	struct cv_progress_line line = cv_progress_begin(&s->settings);
-	struct cv_rebase_options o = { .reserve = cv_session_reserve(s), .tick = tick, .ctx = &line };
+	const struct cv_rebase_call *c = ctx;
+	struct cv_planning planning = cv_planning_begin(s, "compare");
+	struct cv_rebase_options o = { .reserve = cv_session_reserve(s), .tick = cv_planning_tick, .ctx = &planning };
 	struct cv_plan *made = NULL;
 
-	if (cv_image_word_find(&targets[IMAGE], s, &o.image, err) && cv_image_word_find(&targets[ONTO], s, &o.onto, err))
+	if (cv_image_word_find(&c->image, s, &o.image, err) && cv_image_word_find(&c->onto, s, &o.onto, err))
 		made = cv_plan_rebase(s->graph, &o, err);
-	cv_progress_end(&line);
+	cv_planning_end(&planning);
 	return made;
 }
 
@@ -61,12 +43,18 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_text_addf(out, ": operation %s\nchainview undo gives it back the former one\n", cv_uuid_str(result->id).s);
 }
 
+struct cv_write_call cv_rebase_call_of(struct cv_rebase_call *c)
+{
+	return (struct cv_write_call){ plan, c, true, "the image names this parent already: there is nothing to do", tell };
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_image_word targets[WORDS];
-	struct cv_write_call call = { plan, targets, true, "the image names this parent already: there is nothing to do", tell };
+	struct cv_image_word targets[2];
 	struct cv_err err = { .code = CV_OK };
-	char *words[WORDS];
+	struct cv_rebase_call c;
+	struct cv_write_call call = cv_rebase_call_of(&c);
+	char *words[2];
 
 	if (argc != 1)
 		return cv_command_usage(s, "give one image, and --onto PARENT");
@@ -76,10 +64,11 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, "give --onto PARENT");
 	if (err.code)
 		return cv_command_fail(s, &err);
-	words[IMAGE] = argv[0];
-	words[ONTO] = (char *)(uintptr_t)s->settings.write.onto;
-	if (!cv_image_words_add(s, words, WORDS, targets, &err))
+	words[0] = argv[0];
+	words[1] = (char *)(uintptr_t)s->settings.write.onto;
+	if (!cv_image_words_add(s, words, CV_COUNT(words), targets, &err))
 		return cv_command_fail(s, &err);
+	c = (struct cv_rebase_call){ targets[0], targets[1] };
 	return cv_write_run(s, &call);
 }
 

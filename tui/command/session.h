@@ -34,7 +34,9 @@ struct cv_session {
 	struct cv_graph *graph;
 	/* Told how many files were read of how many that were found, while a scan runs; may be NULL. */
 	void (*watch)(void *ctx, uint64_t done, uint64_t found);
-	void *watch_ctx;
+	/* Told how far a plan is that takes long, instead of a progress line; may be NULL. */
+	void (*watch_plan)(void *ctx, const char *what, uint64_t done, uint64_t total);
+	void *watch_ctx;               /* of both */
 	bool tables;                   /* set by a command: the tables of all images are to be checked, too */
 	bool cancelled;                /* stopped by the user or a signal */
 	bool unavailable;              /* one of several repositories is not there, or what was kept cannot be used */

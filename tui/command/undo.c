@@ -6,6 +6,7 @@
 
 #include "tui/command/undo.h"
 #include "tui/command/write.h"
+#include "tui/write/planning.h"
 
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
@@ -55,13 +56,17 @@ static struct cv_plan *plan_anew(const struct cv_session *s, const struct cv_und
 static struct cv_plan *rebase_back(const struct cv_session *s, const struct cv_undo_call *undo,
 				   const struct cv_operation_entry *e, struct cv_err *err)
 {
-	struct cv_rebase_options o = { .reserve = cv_session_reserve(s) };
+	struct cv_planning planning = cv_planning_begin(s, "compare");
+	struct cv_rebase_options o = { .reserve = cv_session_reserve(s), .tick = cv_planning_tick, .ctx = &planning };
 	uint32_t repository = cv_flow_repository(s, undo->path);
+	struct cv_plan *made = NULL;
 
 	if (repository != UINT32_MAX)
-		return cv_plan_rebase_undo(s->graph, repository, e, &o, err);
-	cv_fail(err, CV_EUSAGE, "there is no such repository");
-	return NULL;
+		made = cv_plan_rebase_undo(s->graph, repository, e, &o, err);
+	else
+		cv_fail(err, CV_EUSAGE, "there is no such repository");
+	cv_planning_end(&planning);
+	return made;
 }
 
 static struct cv_plan *plan_rebase(struct cv_session *s, void *ctx, struct cv_err *err)

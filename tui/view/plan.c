@@ -109,6 +109,21 @@ static void write_unfinished(struct cv_paper *p, const struct cv_operation_list 
 		      "left is not touched: chainview recover --adopt does that.");
 }
 
+/* "The plan is being made: compare 57%, 5.5G of 9.6G" */
+static void write_making(struct cv_paper *p, const struct cv_plan_child *maker)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	const struct cv_board *board = maker->child.board;
+	unsigned lines = board ? atomic_load(&board->lines) : 0;
+
+	cv_text_add(&t, "The plan is being made");
+	if (lines) {
+		cv_text_addf(&t, ": %s ", board->line[lines - 1].text);
+		cv_run_add_progress(board, &t);
+	}
+	cv_paper_text(p, CV_INK_INFO, cv_text_str(&t));
+}
+
 static bool rebuild(struct cv_console *c)
 {
 	const struct cv_plan_view *v = &c->plan;
@@ -117,7 +132,9 @@ static bool rebuild(struct cv_console *c)
 	cv_paper_begin(p, c->w, c->ascii);
 	if (v->heading[0])
 		cv_paper_text(p, CV_INK_PROMPT, v->heading);
-	if (v->state == CV_JOB_WANTED)
+	if (v->state == CV_JOB_RUNNING)
+		write_making(p, &v->maker);
+	else if (v->state == CV_JOB_WANTED)
 		cv_paper_text(p, CV_INK_INFO,
 			      c->scanning ? "The plan is made when the scan is done." : "The plan is being made.");
 	else if (v->state == CV_JOB_FAILED)
@@ -137,6 +154,8 @@ static const char *hindrance(const struct cv_console *c)
 		return "another operation is at work: b shows it";
 	if (c->scanning)
 		return "a scan is running: it must be done first";
+	if (c->plan.state == CV_JOB_RUNNING)
+		return "the plan is being made: c cancels that";
 	if (c->plan.plan && c->plan.plan->refused)
 		return "the plan is refused: nothing can be done of it";
 	if (!cv_plan_view_confirm(&c->plan))
@@ -144,11 +163,25 @@ static const char *hindrance(const struct cv_console *c)
 	return c->writing ? NULL : "this console is read-only: W allows writing";
 }
 
+/* z stops a scan first, if one runs. */
+static bool cancel(struct cv_console *c, enum cv_action action)
+{
+	if (c->plan.state == CV_JOB_RUNNING)
+		cv_plan_view_cancel(c);
+	else if (action == CV_ACT_STOP)
+		return false;
+	else
+		cv_console_say(c, "the plan is not being made now");
+	return true;
+}
+
 static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 {
 	const char *why = hindrance(c);
 
 	(void)fx;
+	if (action == CV_ACT_CANCEL || action == CV_ACT_STOP)
+		return cancel(c, action);
 	if (action != CV_ACT_RUN_PLAN)
 		return false;
 	if (why)

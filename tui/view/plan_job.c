@@ -3,6 +3,7 @@
  * Plans of the console: what is asked for becomes a wish, and a wish becomes a plan when the scan is done, and again
  * after every other one. Nothing is drawn here, and nothing is written.
  */
+#include "tui/command/clock.h"
 #include "tui/command/recover.h"
 #include "tui/console_model.h"
 
@@ -24,6 +25,10 @@ void cv_wish_free(struct cv_wish *wish)
 		return;
 	for (size_t i = 0; i < wish->only_count; i++)
 		free(wish->only[i]);
+	for (size_t i = 0; i < CV_COUNT(wish->words); i++)
+		free(wish->words[i]);
+	free(wish->convert.repository);
+	free(wish->convert.path);
 	free(wish->only);
 	free(wish->picks);
 	free(wish->repository);
@@ -32,6 +37,7 @@ void cv_wish_free(struct cv_wish *wish)
 
 static void drop(struct cv_plan_view *v)
 {
+	cv_plan_child_end(&v->maker);
 	cv_wish_free(v->wish);
 	cv_plan_free(v->plan);
 	cv_operation_list_free(v->unfinished);
@@ -46,6 +52,7 @@ void cv_plan_view_end(struct cv_console *c)
 
 void cv_plan_view_touch(struct cv_console *c)
 {
+	cv_plan_child_end(&c->plan.maker);
 	if (c->plan.state != CV_JOB_NONE)
 		c->plan.state = CV_JOB_WANTED;
 	cv_touch(c, 1u << CV_VIEW_PLAN);
@@ -162,8 +169,8 @@ static void put_heading(struct cv_plan_view *v, const char *what, size_t count, 
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	cv_text_add(&t, what);
-	if (count)
+	cv_text_add(&t, v->wish->title[0] ? v->wish->title : what);
+	if (count && !v->wish->title[0])
 		cv_text_addf(&t, " %zu %s%s", count, noun, cv_plural(count));
 	cv_text_add(&t, " in ");
 	cv_text_escape(&t, cv_bytes_of(v->wish->repository));
@@ -181,12 +188,24 @@ static struct cv_session session_of(const struct cv_console *c)
 	return s;
 }
 
-static void make(struct cv_console *c)
+static void start(struct cv_console *c)
 {
 	struct cv_plan_view *v = &c->plan;
 	struct cv_session s = session_of(c);
 	struct cv_err err = { .code = CV_OK };
-	struct cv_plan *plan = v->wish->call.plan(&s, v->wish->call.ctx, &err);
+
+	if (!cv_plan_child_start(&v->maker, &s, &v->wish->call, v->wish->place, &err)) {
+		fail(v, err.text);
+		return;
+	}
+	v->state = CV_JOB_RUNNING;
+	v->began_ms = cv_clock_ticks();
+}
+
+static void take(struct cv_plan_view *v)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct cv_plan *plan = cv_plan_child_take(&v->maker, &err);
 
 	if (!plan) {
 		fail(v, err.text);
@@ -198,6 +217,26 @@ static void make(struct cv_console *c)
 	put_heading(v, cv_plan_kind_name(plan->kind), plan->item_count, "image");
 	if (!plan->item_count && !plan->refused)
 		fail(v, v->wish->call.nothing);
+}
+
+/* What is done about it now; true if there is something new to be seen. */
+static bool watch(struct cv_plan_view *v)
+{
+	bool runs = cv_child_runs(&v->maker.child);
+
+	if (runs && cv_clock_ticks() < v->next_ms)
+		return false;
+	v->next_ms = cv_clock_ticks() + CV_FRAME_MS;
+	if (!runs)
+		take(v);
+	return true;
+}
+
+void cv_plan_view_cancel(struct cv_console *c)
+{
+	cv_plan_child_end(&c->plan.maker);
+	fail(&c->plan, "cancelled: R reads everything again and makes the plan, too");
+	cv_touch(c, 1u << CV_VIEW_PLAN);
 }
 
 /* What recovery would settle, and the repository's name as what is typed. */
@@ -225,6 +264,22 @@ static void look_for_unfinished(struct cv_plan_view *v)
 		fail(v, "nothing is unfinished here");
 }
 
+/* False: it is not wanted, or not yet. */
+static bool begin(struct cv_console *c)
+{
+	struct cv_plan_view *v = &c->plan;
+
+	if (v->state != CV_JOB_WANTED || c->run.active || c->scanning || !c->shown)
+		return false;
+	if (v->wish->recover)
+		look_for_unfinished(v);
+	else if (c->snap.graph->partial)
+		fail(v, "the scan was stopped, and what was not read may need it: R reads everything");
+	else
+		start(c);
+	return true;
+}
+
 bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 {
 	struct cv_plan_view *v = &c->plan;
@@ -236,14 +291,8 @@ bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 		cv_plan_view_end(c);
 		return false;
 	}
-	if (v->state != CV_JOB_WANTED || c->run.active || c->scanning || !c->shown)
+	if (v->state == CV_JOB_RUNNING ? !watch(v) : !begin(c))
 		return false;
-	if (v->wish->recover)
-		look_for_unfinished(v);
-	else if (c->snap.graph->partial)
-		fail(v, "the scan was stopped, and what was not read may need it: R reads everything");
-	else
-		make(c);
 	cv_touch(c, 1u << CV_VIEW_PLAN);
 	cv_settle(c);
 	*fx |= FX_REDRAW;

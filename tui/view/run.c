@@ -134,7 +134,7 @@ static void add_speed(const struct cv_run_view *v, struct cv_text *t)
 }
 
 /* "move: 57%  5.5G of 9.6G" */
-static void add_progress(const struct cv_board *board, struct cv_text *t)
+void cv_run_add_progress(const struct cv_board *board, struct cv_text *t)
 {
 	uint64_t done = atomic_load(&board->done), total = atomic_load(&board->total);
 
@@ -160,7 +160,7 @@ static void draw_head(const struct cv_console *c, struct cv_cells *out, struct c
 	cv_cells_elide(out, 1, a.y, a.w - 1, CV_INK_PROMPT, v->heading);
 	if (v->active && atomic_load(&board->total)) {
 		cv_cells_bar(out, 1, a.y + 1, bar, atomic_load(&board->done), atomic_load(&board->total));
-		add_progress(board, &t);
+		cv_run_add_progress(board, &t);
 		cv_cells_elide(out, bar + 2, a.y + 1, a.w - bar - 2, CV_INK_TEXT, cv_text_str(&t));
 	} else if (!v->active) {
 		cv_cells_put(out, 1, a.y + 1, a.w - 1, CV_INK_PROMPT,

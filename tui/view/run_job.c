@@ -16,11 +16,6 @@ struct start {
 	struct cv_run_view *run;
 };
 
-static void watch(void *ctx, uint64_t done, uint64_t found)
-{
-	cv_board_count(ctx, done, found, true);
-}
-
 static void say(void *ctx, const char *what)
 {
 	cv_board_say(ctx, what);
@@ -50,6 +45,10 @@ static void carry_out(struct cv_board *board, struct cv_session *s, struct cv_ru
 	monitor.exclusive = s->settings.write.exclusive;
 	cv_text_addf(&line, "chainview console: %s", run->heading);
 	flow.command = cv_text_str(&line);
+	if (run->wish->place && !cv_session_add(s, run->wish->place, true, &board->err)) {
+		board->result.state = cv_flow_state_of(&board->err);
+		return;
+	}
 	if (!cv_flow_carry_out(&flow, &run->plan, &board->result, &board->err))
 		return;
 	run->wish->call.tell(run->plan, &board->result, &told);
@@ -62,10 +61,7 @@ static void work(struct cv_board *board, void *ctx)
 	struct start *start = ctx;
 	struct cv_session *s = start->session;
 
-	s->settings.progress = CV_WHEN_NEVER;
-	s->settings.progress_fd = 0;
-	s->watch = watch;
-	s->watch_ctx = board;
+	cv_board_watch(board, s);
 	if (start->run->wish->recover)
 		settle(board, start->run->wish);
 	else

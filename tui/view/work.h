@@ -6,13 +6,17 @@
 #ifndef TUI_VIEW_WORK_H
 #define TUI_VIEW_WORK_H
 
+#include "tui/command/clock.h"
+#include "tui/command/convert.h"
 #include "tui/command/gc.h"
+#include "tui/command/rebase.h"
 #include "tui/command/undo.h"
 #include "tui/view/map.h"
-#include "tui/write/child.h"
+#include "tui/write/plan_child.h"
 
 #define CV_NAME_MAX 1100          /* a name of 255 bytes, escaped */
 #define CV_RATE_SAMPLES 50
+#define CV_FRAME_MS 100
 
 /* What was asked for. It owns what its call points to. */
 struct cv_wish {
@@ -24,11 +28,19 @@ struct cv_wish {
 	struct cv_trash_pick *picks;
 	struct cv_gc_call gc;
 	struct cv_undo_call undo;        /* its trash part also serves restoring and purging */
+	struct cv_rebase_call rebase;
+	struct cv_convert_call convert;
+	struct cv_convert_settings convert_settings;
+	char *words[2];                  /* names and options that these have */
+	const char *place;               /* another repository that has to be looked at, too; NULL: none */
+	char title[400];                 /* "convert a.vhd to b.qcow2", escaped; empty: made of the plan */
 	struct cv_ident_set *marks;      /* that it was made of, to be cleared when it is done; borrowed, may be NULL */
 };
 
 struct cv_plan_view {
 	enum cv_job_state state;         /* WANTED: to be made, again or for the first time */
+	struct cv_plan_child maker;      /* while RUNNING */
+	uint64_t began_ms, next_ms;
 	struct cv_wish *wish;
 	struct cv_plan *plan;            /* NULL: none could be made, or none is needed */
 	struct cv_operation_list *unfinished;        /* recover */
@@ -72,6 +84,13 @@ void cv_plan_view_want(struct cv_console *c);
 bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx);
 /* To be made anew, from what will be known then. */
 void cv_plan_view_touch(struct cv_console *c);
+/* What is being made is left. */
+void cv_plan_view_cancel(struct cv_console *c);
+/* How often to look after one that is being made: most are made at once. */
+static inline int cv_plan_view_wait(const struct cv_plan_view *v)
+{
+	return cv_clock_ticks() - v->began_ms < 300 ? 10 : CV_FRAME_MS;
+}
 void cv_plan_view_end(struct cv_console *c);
 
 /* Writes the box of its steps. */
@@ -86,6 +105,8 @@ void cv_run_pause(struct cv_console *c);
 /* Bytes (or files) a second: lately, and since this piece of work began; 0: not known. */
 struct cv_rate { uint64_t now, mean; };
 struct cv_rate cv_run_rate(const struct cv_run_view *v);
+/* Appends "57%  5.5G of 9.6G"; nothing if the whole is not known. */
+void cv_run_add_progress(const struct cv_board *board, struct cv_text *out);
 /* The line of the board that is worked at; "" before the first. */
 const char *cv_run_doing(const struct cv_run_view *v);
 

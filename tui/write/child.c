@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tui/command/clock.h"
+#include "tui/command/session.h"
 #include "tui/command/signals.h"
 #include "tui/write/child.h"
 
@@ -65,8 +66,27 @@ struct cv_monitor cv_board_monitor(struct cv_board *board)
 	return (struct cv_monitor){ .tick = tick, .ctx = board, .paused = paused };
 }
 
-/* Nothing of the terminal and of what the console has open is left, nor what it does on signals. */
-static void leave_console(void)
+static void watch_scan(void *ctx, uint64_t done, uint64_t found)
+{
+	cv_board_count(ctx, done, found, true);
+}
+
+static void watch_plan(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	tick(ctx, what, done, total);
+}
+
+void cv_board_watch(struct cv_board *board, struct cv_session *s)
+{
+	s->settings.progress = CV_WHEN_NEVER;
+	s->settings.progress_fd = 0;
+	s->watch = watch_scan;
+	s->watch_plan = watch_plan;
+	s->watch_ctx = board;
+}
+
+/* Nothing of the terminal is left, nor what the console does on signals. */
+static void leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
@@ -82,8 +102,21 @@ static void leave_console(void)
 	for (int fd = 0; fd < 3; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
 			close(fd);
+}
+
+/* Nor of what it has open. */
+static void be_writer(void)
+{
 	close_range(3, ~0u, 0);
 	prctl(PR_SET_NAME, "chainview-write");
+}
+
+static void be_thinker(const struct cv_board *board)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != board->console)
+		_exit(0);
+	prctl(PR_SET_NAME, "chainview-plan");
 }
 
 /* All signals are blocked until it has its own ways with them. */
@@ -100,8 +133,8 @@ static pid_t fork_blocked(void)
 	return pid;
 }
 
-bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
-		    struct cv_err *err)
+static bool start(struct cv_child *child, bool writes, void (*run)(struct cv_board *board, void *ctx), void *ctx,
+		  struct cv_err *err)
 {
 	struct cv_board *board;
 	pid_t pid;
@@ -113,7 +146,11 @@ bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, 
 	board->console = getpid();
 	pid = fork_blocked();
 	if (pid == 0) {
-		leave_console();
+		leave_terminal();
+		if (writes)
+			be_writer();
+		else
+			be_thinker(board);
 		run(board, ctx);
 		atomic_store(&board->ended, true);
 		_exit(0);
@@ -125,6 +162,18 @@ bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, 
 	}
 	*child = (struct cv_child){ .pid = pid, .board = board };
 	return true;
+}
+
+bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
+		    struct cv_err *err)
+{
+	return start(child, true, run, ctx, err);
+}
+
+bool cv_child_think(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
+		    struct cv_err *err)
+{
+	return start(child, false, run, ctx, err);
 }
 
 bool cv_child_runs(struct cv_child *child)
@@ -147,4 +196,16 @@ void cv_child_forget(struct cv_child *child)
 		munmap(child->board, sizeof *child->board);
 	}
 	*child = (struct cv_child){ 0 };
+}
+
+/* What waits for a disk that does not answer is not waited for: it ends when it can. */
+void cv_child_kill(struct cv_child *child)
+{
+	const struct timespec moment = { 0, 1000000 };
+
+	if (child->pid)
+		kill(child->pid, SIGKILL);
+	for (int i = 0; i < 100 && cv_child_runs(child); i++)
+		nanosleep(&moment, NULL);
+	cv_child_forget(child);
 }

@@ -7,6 +7,9 @@
  * images open for its views; here all that is closed. SIGIO, which announces that somebody wants a lease back, would go
  * to any thread that does not block it and end the program; here there is one. And the terminal may vanish, or the
  * console be killed: the operation goes on to its end and leaves its locks as it should.
+ *
+ * Plans are made in such a process, too: that may take long, and what waits for a disk cannot be stopped in any other
+ * way. It ends with the console.
  */
 #ifndef TUI_WRITE_CHILD_H
 #define TUI_WRITE_CHILD_H
@@ -50,16 +53,24 @@ struct cv_child {
 /* Starts run(board, ctx) in a new process, which ends when that returns. What was there before is forgotten. */
 bool cv_child_start(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
 		    struct cv_err *err);
+/* The same for what only reads: it keeps what the console has open, and ends with the console. */
+bool cv_child_think(struct cv_child *child, void (*run)(struct cv_board *board, void *ctx), void *ctx,
+		    struct cv_err *err);
 /* True while it runs. */
 bool cv_child_runs(struct cv_child *child);
 /* Asks it to stop at the next point where that is safe. */
 void cv_child_cancel(struct cv_child *child);
 /* It goes on alone if it runs. */
 void cv_child_forget(struct cv_child *child);
+/* It ends here and now; only for what reads. */
+void cv_child_kill(struct cv_child *child);
 
 /* For the child: a new line; how far it is; and the monitor of an operation, which also pauses and cancels. */
 void cv_board_say(struct cv_board *board, const char *text);
 void cv_board_count(struct cv_board *board, uint64_t done, uint64_t total, bool files);
 struct cv_monitor cv_board_monitor(struct cv_board *board);
+/* What a session does is seen on the board from now on, and nowhere else. */
+struct cv_session;
+void cv_board_watch(struct cv_board *board, struct cv_session *s);
 
 #endif

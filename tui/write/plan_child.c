@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See plan_child.h. */
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tui/write/plan_child.h"
+
+struct start {
+	const struct cv_session *session;
+	const struct cv_write_call *call;
+	const char *place;
+	int out;
+};
+
+static bool look_at(struct cv_session *s, const char *place, struct cv_board *board, struct cv_err *err)
+{
+	size_t known = s->places.len;
+
+	if (!cv_session_add(s, place, true, err))
+		return false;
+	if (s->places.len == known)
+		return true;
+	cv_board_say(board, "scan");
+	/* what is shown belongs to the console, here as there */
+	s->scan = NULL;
+	s->checks = NULL;
+	s->refs = NULL;
+	s->graph = NULL;
+	return cv_session_run(s, err);
+}
+
+static bool write_all(int fd, const char *at, size_t len, struct cv_err *err)
+{
+	while (len) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return cv_fail_errno(err, "cannot hand over the plan");
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* In the new process. */
+static void work(struct cv_board *board, void *ctx)
+{
+	const struct start *start = ctx;
+	struct cv_session s = *start->session;
+	CV_AUTO(cv_text_fini) struct cv_text saved = { 0 };
+	struct cv_plan *plan = NULL;
+
+	cv_board_watch(board, &s);
+	if (!start->place || look_at(&s, start->place, board, &board->err))
+		plan = start->call->plan(&s, start->call->ctx, &board->err);
+	if (plan && !cv_plan_save(plan, &saved))
+		cv_fail(&board->err, CV_ENOMEM, "out of memory");
+	if (plan && !board->err.code)
+		write_all(start->out, cv_text_str(&saved), saved.len, &board->err);
+	cv_plan_free(plan);
+}
+
+bool cv_plan_child_start(struct cv_plan_child *p, const struct cv_session *session, const struct cv_write_call *call,
+			 const char *place, struct cv_err *err)
+{
+	struct start start = { session, call, place, memfd_create("plan", MFD_CLOEXEC) };
+
+	cv_plan_child_end(p);
+	if (start.out < 0)
+		return cv_fail_errno(err, "cannot make a file in memory");
+	p->out = start.out;
+	if (cv_child_think(&p->child, work, &start, err))
+		return true;
+	cv_plan_child_end(p);
+	return false;
+}
+
+static struct cv_plan *load(int fd, struct cv_err *err)
+{
+	struct stat st;
+	size_t len = fstat(fd, &st) == 0 ? (size_t)st.st_size : 0;
+	void *at = len ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	struct cv_plan *plan;
+
+	if (at == MAP_FAILED) {
+		cv_fail(err, CV_EIO, "the plan was not handed over");
+		return NULL;
+	}
+	plan = cv_plan_load((struct cv_bytes){ at, len }, err);
+	munmap(at, len);
+	return plan;
+}
+
+struct cv_plan *cv_plan_child_take(struct cv_plan_child *p, struct cv_err *err)
+{
+	struct cv_plan *plan = NULL;
+
+	if (!atomic_load(&p->child.board->ended))
+		cv_fail(err, CV_EIO, "the process that made the plan died (signal %d, %s)",
+			WIFSIGNALED(p->child.status) ? WTERMSIG(p->child.status) : 0,
+			WIFSIGNALED(p->child.status) ? strsignal(WTERMSIG(p->child.status)) : "none");
+	else if (p->child.board->err.code)
+		*err = p->child.board->err;
+	else
+		plan = load(p->out, err);
+	cv_plan_child_end(p);
+	return plan;
+}
+
+void cv_plan_child_end(struct cv_plan_child *p)
+{
+	cv_child_kill(&p->child);
+	if (p->out > 0)
+		close(p->out);
+	p->out = 0;
+}
