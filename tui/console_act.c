@@ -137,6 +137,16 @@ static unsigned act_plan(struct cv_console *c)
 	return want(c, CV_VIEW_PLAN);
 }
 
+static unsigned act_form(struct cv_console *c)
+{
+	return want(c, CV_VIEW_FORM);
+}
+
+static unsigned act_rebase(struct cv_console *c)
+{
+	return want(c, CV_VIEW_PARENTS);
+}
+
 static unsigned act_running(struct cv_console *c)
 {
 	return want(c, CV_VIEW_RUN);
@@ -272,6 +282,8 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_MAP] = act_map,
 	[CV_ACT_SPACE] = act_space,
 	[CV_ACT_MAKE_PLAN] = act_plan,
+	[CV_ACT_CONVERT] = act_form,
+	[CV_ACT_REBASE] = act_rebase,
 	[CV_ACT_RUNNING] = act_running,
 	[CV_ACT_JOURNAL] = act_journal,
 	[CV_ACT_TRASH] = act_trash,
@@ -296,6 +308,7 @@ unsigned cv_do_action(struct cv_console *c, enum cv_action action)
 	const struct cv_view *v = cv_views[cv_top(c)];
 	unsigned fx = FX_REDRAW;
 
+	c->doing = action;
 	if (v->act && v->act(c, action, &fx))
 		return fx;
 	return common[action] ? common[action](c) : 0;

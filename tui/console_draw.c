@@ -114,7 +114,7 @@ static void scan_line(const struct cv_console *c, struct cv_text *t)
 
 static void draw_prompt(const struct cv_console *c, struct cv_cells *out, int y)
 {
-	const char *label = c->mode == CV_MODE_SEARCH ? "/" : "Filter: ";
+	const char *label = c->mode == CV_MODE_SEARCH ? "/" : c->mode == CV_MODE_FIELD ? c->question : "Filter: ";
 	int used = cv_cells_put(out, 1, y, out->w - 1, CV_INK_PROMPT, label),
 	    columns = cv_text_columns(c->input.text, out->ascii);
 	int room = out->w - 2 - used;
@@ -132,7 +132,7 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 	struct cv_text t = { 0 };
 	int used;
 
-	if (c->mode == CV_MODE_SEARCH || c->mode == CV_MODE_FILTER) {
+	if (c->mode == CV_MODE_SEARCH || c->mode == CV_MODE_FILTER || c->mode == CV_MODE_FIELD) {
 		draw_prompt(c, out, y);
 		return;
 	}
@@ -147,7 +147,7 @@ static void draw_status(const struct cv_console *c, struct cv_cells *out, int y)
 	} else {
 		if (cv_views[cv_top(c)]->marks)
 			cv_views[cv_top(c)]->marks(c, &t);
-		else if (c->marked.len && !(1u << cv_top(c) & (CV_RECORD_VIEWS | 1u << CV_VIEW_PLAN | 1u << CV_VIEW_RUN)))
+		else if (c->marked.len && !(1u << cv_top(c) & (CV_RECORD_VIEWS | CV_ASKING_VIEWS | 1u << CV_VIEW_RUN)))
 			cv_text_addf(&t, "%zu marked, %s   ", c->marked.len, cv_size_short(c->marked_bytes).s);
 		cv_views[cv_top(c)]->hint(c, &t);
 		cv_cells_words(out, 1, y, out->w - 1, CV_INK_TEXT, cv_text_str(&t));

@@ -149,6 +149,10 @@ static void finish(struct cv_console *c)
 		finish_filter(c);
 		return;
 	}
+	if (mode == CV_MODE_FIELD) {
+		cv_views[cv_top(c)]->typed(c);
+		return;
+	}
 	/* an empty search repeats the last one */
 	if (c->input.text[0])
 		snprintf(c->needle, sizeof c->needle, "%.*s", CV_LINE_MAX - 1, c->input.text);
@@ -247,12 +251,12 @@ unsigned cv_input_key(struct cv_console *c, int key)
 	else if (key == CV_KEY_ESC)
 		c->mode = CV_MODE_NORMAL;
 	else if ((key == CV_KEY_BACKSPACE || key == CV_KEY_CTRL('h')) && !c->input.len)
-		c->mode = CV_MODE_NORMAL;
+		c->mode = c->mode == CV_MODE_FIELD ? CV_MODE_FIELD : CV_MODE_NORMAL;
 	else if (key == CV_KEY_BACKSPACE || key == CV_KEY_CTRL('h'))
 		rub_out(&c->input);
 	else if (key == CV_KEY_CTRL('u'))
 		c->input = (struct cv_input){ 0 };
 	else
-		type(&c->input, key, c->mode == CV_MODE_CONFIRM ? sizeof c->input.text : CV_LINE_MAX);
+		type(&c->input, key, c->mode == CV_MODE_CONFIRM || c->mode == CV_MODE_FIELD ? sizeof c->input.text : CV_LINE_MAX);
 	return FX_REDRAW;
 }

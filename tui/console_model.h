@@ -11,7 +11,9 @@
 #include <chainview/report.h>
 
 #include "tui/view/filter.h"
+#include "tui/view/form.h"
 #include "tui/view/map.h"
+#include "tui/view/parents.h"
 #include "tui/view/space.h"
 #include "tui/view/records.h"
 #include "tui/view/view.h"
@@ -29,6 +31,8 @@
 /* Views that share the paper; those that show what lies in .chainview. */
 #define CV_PAPER_VIEWS (1u << CV_VIEW_DETAILS | 1u << CV_VIEW_HELP | 1u << CV_VIEW_PLAN | 1u << CV_VIEW_RUN | \
 			1u << CV_VIEW_OPERATION)
+/* Views that lead to an operation: they are gone when it is done. */
+#define CV_ASKING_VIEWS (1u << CV_VIEW_PLAN | 1u << CV_VIEW_FORM | 1u << CV_VIEW_PARENTS)
 #define CV_RECORD_VIEWS (1u << CV_VIEW_JOURNAL | 1u << CV_VIEW_OPERATION | 1u << CV_VIEW_TRASH)
 
 /* Sets of identities. */
@@ -106,8 +110,10 @@ struct cv_pane {
 	struct cv_area area;     /* where it was laid out; h 0 when there is none */
 };
 
-/* CONFIRM: the name of what a plan changes is typed. ASK: yes or no. */
-enum cv_mode { CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT, CV_MODE_CONFIRM, CV_MODE_ASK };
+/* CONFIRM: the name of what a plan changes is typed. ASK: yes or no. FIELD: a value of a form. */
+enum cv_mode {
+	CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT, CV_MODE_CONFIRM, CV_MODE_ASK, CV_MODE_FIELD
+};
 
 struct cv_input {
 	char text[CV_NAME_MAX];
@@ -149,6 +155,8 @@ struct cv_console {
 	int help_page;
 	struct cv_map_job map;
 	struct cv_space_view space;
+	struct cv_form_view form;
+	struct cv_parents_view parents;
 	struct cv_plan_view plan;
 	struct cv_run_view run;
 	struct cv_records records;
@@ -157,6 +165,7 @@ struct cv_console {
 
 	enum cv_mode mode;
 	char question[160];
+	enum cv_action doing;              /* what a key asked for, while it is done */
 	enum cv_action asked;              /* what the answer "yes" does, and while it is done */
 	bool sure;
 	struct cv_input input;

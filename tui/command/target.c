@@ -123,6 +123,11 @@ bool cv_image_words_add(struct cv_session *s, char *const *words, size_t count, 
 	return cv_session_add_all(s, NULL, 0, err);
 }
 
+struct cv_image_word cv_image_word_of(const char *name, const struct cv_image *image)
+{
+	return (struct cv_image_word){ name, true, image->file->device, image->file->inode };
+}
+
 bool cv_image_word_find(const struct cv_image_word *target, const struct cv_session *s, uint32_t *image, struct cv_err *err)
 {
 	size_t file = target->by_inode ? cv_scan_by_inode(s->scan, target->device, target->inode) : SIZE_MAX;

@@ -180,7 +180,7 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 	const char *why = hindrance(c);
 
 	(void)fx;
-	if (action == CV_ACT_CANCEL || action == CV_ACT_STOP)
+	if (action == CV_ACT_CANCEL_PLAN || action == CV_ACT_STOP)
 		return cancel(c, action);
 	if (action != CV_ACT_RUN_PLAN)
 		return false;

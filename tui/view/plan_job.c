@@ -198,6 +198,8 @@ static void start(struct cv_console *c)
 		fail(v, err.text);
 		return;
 	}
+	if (v->wish->title[0])
+		put_heading(v, "", 0, "");
 	v->state = CV_JOB_RUNNING;
 	v->began_ms = cv_clock_ticks();
 }

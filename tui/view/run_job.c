@@ -206,8 +206,9 @@ static void finish(struct cv_console *c, unsigned *fx)
 		cv_ident_set_clear(v->marks);
 		c->marked_bytes = c->marked.len ? c->marked_bytes : 0;
 	}
-	if (done)
-		cv_drop_view(c, CV_VIEW_PLAN);
+	for (int i = 0; done && i < CV_VIEW_COUNT; i++)
+		if (1u << i & CV_ASKING_VIEWS)
+			cv_drop_view(c, (enum cv_view_id)i);
 	cv_records_touch(c);
 	cv_plan_view_touch(c);
 	if (cv_top(c) != CV_VIEW_RUN)

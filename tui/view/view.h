@@ -82,6 +82,8 @@ struct cv_view {
 	bool (*work)(struct cv_console *c, int budget_ms, unsigned *fx);
 	void (*forget)(struct cv_console *c);
 	void (*end)(struct cv_console *c);
+	/* A value was typed (CV_MODE_FIELD); it is in the input. */
+	void (*typed)(struct cv_console *c);
 	/* What was typed to consent is what was asked for. */
 	void (*confirmed)(struct cv_console *c);
 	/* Searching: places in order, the text of each, where the cursor is among them, and going there. */
