@@ -70,7 +70,9 @@ struct cv_plan_space {
 	uint64_t free_now, lowest_free, reserve;
 	uint64_t peak;               /* what it takes at most while it runs */
 	int64_t net;                 /* what is free afterwards is so much more */
-	bool fits;
+	bool fits;                   /* on the file system; what a quota says is a check */
+	bool quota;                  /* there is one that leaves less than the file system, namely so much */
+	uint64_t quota_left;
 };
 
 struct cv_plan {
@@ -143,7 +145,7 @@ struct cv_plan_sum {
 	const char *note;            /* NULL, or what follows from it */
 	bool bad;
 };
-#define CV_PLAN_SUMS 6
+#define CV_PLAN_SUMS 7
 /* Fills in rows, at most CV_PLAN_SUMS; returns how many. */
 CV_API size_t cv_plan_sums(const struct cv_plan_space *space, struct cv_plan_sum *rows);
 /* Appends, escaped, why the plan is refused: the first check that is not as it must be and how many more there are, or

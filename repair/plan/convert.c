@@ -14,6 +14,8 @@ struct survey {
 	uint64_t data;               /* guest bytes that some image holds */
 	uint64_t pages, units;       /* of the target that hold some of them */
 	uint64_t page_end, unit_end; /* the end of the last of them */
+	uint64_t shared;             /* of the data: what the new file can share, less than what that itself takes */
+	uint64_t block, device;      /* what can be shared is whole blocks of files on this file system; 0: nothing can */
 	struct cv_range bad;         /* the first that cannot be read; len 0: all can */
 	bool whole;
 	struct cv_text why;
@@ -28,6 +30,23 @@ static uint64_t count_new(uint64_t *end, struct cv_range at, uint64_t size)
 	n = last > first ? last - first : 0;
 	*end = last > *end ? last : *end;
 	return n;
+}
+
+/* As the copy will try it. Whatever is not quite clear is taken not to be possible: then it needs room. */
+static uint64_t shared_bytes(const struct survey *s, const struct cv_graph *g, const struct cv_extent *e,
+			     const struct cv_map_info *info)
+{
+	const struct cv_image *from = e->layer < info->count ? &g->images[info->layers[e->layer].image] : NULL;
+	uint64_t first, end;
+
+	if (!s->block || e->compressed || !from || from->facts->flags & CV_FACT_DATA_FILE ||
+	    from->file->device != s->device || cv_scan_repository(g->scan, from->repository)->offset ||
+	    (e->host - e->at.off) % s->block)
+		return 0;
+	first = (e->at.off + s->block - 1) / s->block * s->block;
+	end = (e->at.off + e->at.len) / s->block * s->block;
+	/* a piece of its own is an entry in the file system's tables */
+	return end > first + PAGE ? end - first - PAGE : 0;
 }
 
 static void survey_extent(struct survey *s, const struct cv_extent *e, uint32_t unit)
@@ -53,8 +72,11 @@ static bool survey(struct survey *s, const struct cv_convert_job *job, uint32_t 
 		size_t count;
 
 		state = cv_map_next(map, STEP_MS, &list, &count, err);
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			survey_extent(s, &list[i], unit);
+			if (list[i].kind == CV_EXTENT_DATA)
+				s->shared += shared_bytes(s, job->g, &list[i], cv_map_info(map));
+		}
 		done = count ? list[count - 1].at.off + list[count - 1].at.len : done;
 		if (state != CV_MAP_FAILED && o->tick && !o->tick(o->ctx, done, job->target.size)) {
 			cv_fail(err, CV_ECANCELLED, "cancelled");
@@ -138,12 +160,32 @@ static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const 
 	cv_plan_check_unnamed(m, g, dest, "give another name");
 }
 
+/* In every format data begin where pages do. */
+static void look_for_sharing(struct survey *s, const struct cv_plan_maker *m, const struct cv_convert_job *job,
+			     const struct cv_target *t, const char *dest)
+{
+	const struct cv_target_options *o = &job->target;
+
+	if (o->device || o->compress || job->copy.no_sharing || o->preallocation > CV_PREALLOCATE_METADATA ||
+	    !cv_plan_can_share(m, dest, &s->device, &s->block) || PAGE % s->block || t->unit % s->block)
+		s->block = 0;
+}
+
+static void check_sharing(struct cv_plan_maker *m, const struct survey *s)
+{
+	if (s->shared)
+		cv_plan_check(m, "shared-extents", true,
+			      "%" PRIu64 " bytes (%s) can be shared with the source and take no room of their own", s->shared,
+			      cv_size_short(s->shared).s);
+}
+
 /* At most so many bytes will the new file take. */
 static uint64_t needed(const struct cv_target *t, const struct survey *s)
 {
 	uint64_t all = (t->options.size + t->unit - 1) / t->unit, units = s->units, data;
 
 	data = t->unit >= PAGE ? s->pages * PAGE : s->units * t->unit;
+	data -= s->shared < data ? s->shared : data;
 	if (t->options.preallocation != CV_PREALLOCATE_OFF)
 		units = all;
 	if (t->options.preallocation > CV_PREALLOCATE_METADATA)
@@ -237,8 +279,12 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 {
 	struct cv_target target;
 	struct survey s = { .whole = false };
-	bool ok = begin(&target, job, err) && survey(&s, job, target.unit, o, err);
+	bool ok = begin(&target, job, err);
 
+	if (ok) {
+		look_for_sharing(&s, m, job, &target, dest);
+		ok = survey(&s, job, target.unit, o, err);
+	}
 	if (ok) {
 		*bytes = needed(&target, &s);
 		job->data = s.data;
@@ -246,6 +292,7 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 		add_sources(m, job->g, job->image);
 		add_steps(m, dest, &s, &target, how);
 		check_source(m, &s);
+		check_sharing(m, &s);
 		for (size_t i = 0; i < cv_scan_repository_count(job->g->scan); i++)
 			cv_plan_searched(m, cv_scan_repository(job->g->scan, i)->path);
 		carry(m, job);
@@ -264,6 +311,7 @@ static bool plan_file(struct cv_plan_maker *m, const struct cv_writing *w, struc
 	    !plan_space(m, w, o, bytes, err))
 		return false;
 	cv_plan_item(m, (struct cv_plan_item){ .path = dest });
+	cv_plan_charge(m, dest);
 	cv_plan_step(m, "publish", dest, 0, "gets its name");
 	check_dest(m, job->g, w, dest);
 	return true;

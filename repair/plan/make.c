@@ -235,12 +235,10 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
 	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * (16 + (row ? row->slots : 0)) + (uint64_t)m->items.len * 512;
 
-	gather(m);
 	if (__builtin_add_overflow(s->peak, journal, &s->peak))
 		s->peak = UINT64_MAX;
-	s->lowest_free = s->free_now > s->peak ? s->free_now - s->peak : 0;
-	s->fits = s->free_now >= s->peak && s->lowest_free >= s->reserve;
-	plan->refused |= !s->fits;
+	cv_plan_room(m);
+	gather(m);
 	plan->confirm = consent(m);
 	if (!m->failed && digest(plan, &m->carried, plan->digest)) {
 		cv_pack_fini(&m->carried);

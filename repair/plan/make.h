@@ -22,6 +22,7 @@ struct cv_plan_maker {
 	struct cv_plan_steps steps;
 	struct cv_plan_checks checks;
 	struct cv_plan_paths searched;
+	const char *charged;         /* in the repository: what grows, or a new file; NULL: its folder */
 	struct cv_pack carried;      /* what else is carried out, for the digest */
 	bool failed;                 /* memory ran short: nothing comes of it */
 };
@@ -43,6 +44,15 @@ void cv_plan_searched(struct cv_plan_maker *m, const char *path);
 void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
 /* Whether one of the names that an image gives for its parent leads to this path (absolute). */
 bool cv_plan_names(const struct cv_image *child, const char *path);
+/* room.c: the plan's space is that of the owner of this file, or of a new one in its folder: a path in the repository. */
+void cv_plan_charge(struct cv_plan_maker *m, const char *path);
+/* A folder of the repository in which new files can share extents with others: its file system, and the size of the blocks
+ * that are shared. False: they cannot. path: of something in it. */
+bool cv_plan_can_share(const struct cv_plan_maker *m, const char *path, uint64_t *device, uint64_t *block);
+/* Bytes of a file of the repository that others have, too: they do not become free with it. */
+uint64_t cv_plan_shared(const struct cv_plan_maker *m, const char *path);
+/* Whether what is needed fits, on the file system and by quotas; part of the end. */
+void cv_plan_room(struct cv_plan_maker *m);
 /* Settles space, consent and digest. NULL with err set if memory ran short. */
 struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err);
 /* Instead of it, for a plan that is settled already. */

@@ -5,6 +5,7 @@
  */
 #include "inspect/reader2/parents.h"
 #include "inspect/repository/reopen.h"
+#include "inspect/space/room.h"
 #include "repair/plan/make.h"
 #include "repair/plan/rebase.h"
 #include "repair/relink/relink.h"
@@ -68,6 +69,18 @@ static struct cv_source *open_image(const struct planning *p, struct cv_err *err
 	return fd < 0 ? NULL : cv_source_fd_adopt(fd, p->image->file->size, err);
 }
 
+/* Pages are written over where they are, if they have a place of their own. */
+static void count_room(struct planning *p, const struct cv_relink *r)
+{
+	struct cv_err ignored = { .code = CV_OK };
+	struct cv_range part;
+	CV_AUTO(cv_auto_close) int fd = cv_scan_reopen(p->g->scan, p->image->file, &part, &ignored);
+
+	for (size_t i = 0; fd >= 0 && i < r->pages.len; i++)
+		p->m.plan->space.peak += cv_room_overwrite(fd, (struct cv_range){ r->pages.at[i].off, r->pages.at[i].len });
+	cv_plan_charge(&p->m, p->image->id);
+}
+
 /* As the operation will do it, but on nothing. */
 static bool check_names(struct planning *p, struct cv_err *err)
 {
@@ -81,6 +94,7 @@ static bool check_names(struct planning *p, struct cv_err *err)
 	ok = cv_relink_make(&r, source, p->m.plan->link, &why);
 	p->bytes = changed_bytes(&r);
 	p->any = r.pages.len > 0;
+	count_room(p, &r);
 	cv_relink_fini(&r);
 	if (!ok && why.code != CV_EREFUSED)
 		return cv_fail(err, why.code, "%s", why.text);

@@ -19,6 +19,8 @@ static void save_space(struct cv_pack *p, const struct cv_plan_space *s)
 	cv_pack_number(p, s->peak);
 	cv_pack_number(p, (uint64_t)s->net);
 	cv_pack_number(p, s->fits);
+	cv_pack_number(p, s->quota);
+	cv_pack_number(p, s->quota_left);
 }
 
 static void save_items(struct cv_pack *p, const struct cv_plan *plan)
@@ -96,6 +98,8 @@ static void load_space(struct cv_unpack *u, struct cv_plan_space *s)
 	s->peak = cv_unpack_number(u);
 	s->net = (int64_t)cv_unpack_number(u);
 	s->fits = cv_unpack_number(u);
+	s->quota = cv_unpack_number(u);
+	s->quota_left = cv_unpack_number(u);
 }
 
 static void load_items(struct cv_unpack *u, struct cv_plan_maker *m)

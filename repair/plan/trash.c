@@ -103,6 +103,31 @@ static void check_unneeded(struct cv_plan_maker *m, const struct cv_graph *g, co
 	cv_plan_check(m, "not-needed", true, "nothing refers to %s, by identity or by path", cv_text_str(&what));
 }
 
+/* What others have, too, stays. */
+static void count_net(struct cv_plan_maker *m, const struct cv_trash *trash, const size_t *chosen, size_t count)
+{
+	uint64_t shared = 0, frees = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cv_trash_entry *e = &trash->entries[chosen[i]];
+		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+		uint64_t kept;
+
+		cv_text_addf(&path, CV_STORE_NAME "/trash/%s/%s", cv_uuid_str(e->operation).s,
+			     cv_trash_name(e->index, e->item->path).s);
+		m->failed |= path.failed;
+		kept = cv_plan_shared(m, cv_text_str(&path));
+		kept = kept < e->allocated ? kept : e->allocated;
+		shared += kept;
+		frees += e->allocated - kept;
+	}
+	m->plan->space.net = (int64_t)frees;
+	if (shared)
+		cv_plan_check(m, "shared-extents", true,
+			      "%" PRIu64 " bytes (%s) of it are shared with other files and stay taken as long as one of these is there",
+			      shared, cv_size_short(shared).s);
+}
+
 struct cv_plan *cv_plan_purge(const struct cv_graph *g, uint32_t repository, const struct cv_trash *trash,
 			      const size_t *chosen, size_t count, struct cv_err *err)
 {
@@ -112,10 +137,9 @@ struct cv_plan *cv_plan_purge(const struct cv_graph *g, uint32_t repository, con
 	if (!cv_plan_begin(&m, CV_PLAN_PURGE, r->path, err))
 		return NULL;
 	m.plan->space.free_now = r->free_bytes;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		take(&m, &trash->entries[chosen[i]], "unlink", "cannot be undone");
-		m.plan->space.net += (int64_t)trash->entries[chosen[i]].allocated;
-	}
+	count_net(&m, trash, chosen, count);
 	for (size_t i = 0; i < m.items.len; i++)
 		check_unneeded(&m, g, &m.items.at[i]);
 	cv_plan_check_search(&m, g);

@@ -11,6 +11,9 @@ size_t cv_plan_sums(const struct cv_plan_space *s, struct cv_plan_sum *rows)
 		rows[n++] = (struct cv_plan_sum){ "needed during the run", '-', s->peak, NULL, false };
 	rows[n++] = (struct cv_plan_sum){ "lowest during the run", ' ', s->lowest_free, NULL, false };
 	rows[n++] = (struct cv_plan_sum){ "reserve", ' ', s->reserve, s->fits ? "fits" : "does not fit", !s->fits };
+	if (s->quota)
+		rows[n++] = (struct cv_plan_sum){ "left by a quota", ' ', s->quota_left,
+						  s->peak <= s->quota_left ? "fits" : "does not fit", s->peak > s->quota_left };
 	if (s->net > 0)
 		rows[n++] = (struct cv_plan_sum){ "frees", '+', (uint64_t)s->net, NULL, false };
 	else if (s->net < 0)
