@@ -78,7 +78,9 @@ static void count_room(struct planning *p, const struct cv_relink *r)
 
 	for (size_t i = 0; fd >= 0 && i < r->pages.len; i++)
 		p->m.plan->space.peak += cv_room_overwrite(fd, (struct cv_range){ r->pages.at[i].off, r->pages.at[i].len });
-	cv_plan_charge(&p->m, p->image->id);
+	/* else only the journal takes room */
+	if (p->m.plan->space.peak)
+		cv_plan_charge(&p->m, p->image->id);
 }
 
 /* As the operation will do it, but on nothing. */

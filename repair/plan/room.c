@@ -64,14 +64,18 @@ static void check_quota(struct cv_plan_maker *m, const struct cv_quota *q)
 
 void cv_plan_room(struct cv_plan_maker *m)
 {
+	CV_AUTO(cv_auto_close) int fd = open_place(m, m->charged, true);
 	struct cv_plan_space *s = &m->plan->space;
 	struct cv_quota quota;
-	CV_AUTO(cv_auto_close) int fd = open_place(m, m->charged, true);
+	struct statvfs vfs;
 
+	/* what a scan said may be old, and for a project less than for another */
+	if (fd >= 0 && cv_io_real.fstatvfs(&cv_io_real, fd, &vfs) == 0)
+		s->free_now = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	s->lowest_free = s->free_now > s->peak ? s->free_now - s->peak : 0;
 	s->fits = s->free_now >= s->peak && s->lowest_free >= s->reserve;
 	m->plan->refused |= !s->fits;
-	if (fd >= 0 && cv_room_quota(fd, &quota) && cv_quota_left(&quota) < s->free_now)
+	if (fd >= 0 && cv_room_quota(fd, &quota) && cv_quota_left(&quota) <= s->free_now)
 		check_quota(m, &quota);
 }
 

@@ -12,17 +12,17 @@ trap 'umount "$work"/fs.* 2>/dev/null; rm -rf "$work"' EXIT
 qemu-img create -q -f qcow2 "$work/base.qcow2" 64M
 qemu-io -f qcow2 -c 'write -P 7 0 40M' "$work/base.qcow2" >/dev/null
 
-# mounted NAME MKFS OPTIONS...: a new file system of 400 MiB in $fs, or "skipped".
+# mounted WHAT NAME MKFS OPTIONS...: a new file system of 400 MiB in $fs, or "skipped".
 mounted()
 {
-	local name=$1 make=$2
-	shift 2
+	local what=$1 name=$2 make=$3
+	shift 3
 	fs=$work/fs.$name
 	mkdir -p "$fs"
 	rm -f "$fs.img"
 	truncate -s 400M "$fs.img"
-	if ! command -v "${make%% *}" >/dev/null || ! $make "$fs.img" >/dev/null 2>&1; then skip "$name" "cannot be made here"; return 1; fi
-	if ! mount -o "loop${1:+,$1}" "$fs.img" "$fs" 2>/dev/null; then skip "$name" "this kernel does not mount it"; return 1; fi
+	if ! command -v "${make%% *}" >/dev/null || ! $make "$fs.img" >/dev/null 2>&1; then skip "$what" "no $name can be made here"; return 1; fi
+	if ! mount -o "loop${1:+,$1}" "$fs.img" "$fs" 2>/dev/null; then skip "$what" "this kernel does not mount $name so"; return 1; fi
 }
 unmounted() { umount "$fs"; rm -f "$fs.img"; }
 plan() { "$CHAINVIEW" convert --refs=none "$@" >"$work/.out" 2>&1; }
@@ -51,7 +51,7 @@ limited()
 }
 
 # --- quotas --------------------------------------------------------------------------------------------------
-if mounted ext4 "mkfs.ext4 -q -O quota,project -E quotatype=usrquota:grpquota:prjquota" usrquota,grpquota,prjquota; then
+if mounted "quotas of ext4" ext4 "mkfs.ext4 -q -O quota,project -E quotatype=usrquota:grpquota:prjquota" usrquota,grpquota,prjquota; then
 	if needs setquota "quotas are set"; then
 		chattr +P -p 77 "$fs"
 		limited "project of ext4" "the quota of project 77" "setquota -P 77 0 60000 0 0 '$fs'" "setquota -P 77 0 200000 0 0 '$fs'"
@@ -62,12 +62,12 @@ if mounted ext4 "mkfs.ext4 -q -O quota,project -E quotatype=usrquota:grpquota:pr
 	fi
 	unmounted
 fi
-if mounted xfs "mkfs.xfs -q" uquota,pquota; then
+if mounted "quotas of XFS" xfs "mkfs.xfs -q" uquota,pquota; then
 	xfs_quota -x -c "project -s -p $fs 77" "$fs" >/dev/null 2>&1
 	limited "project of XFS" "the quota of project 77" "xfs_quota -x -c 'limit -p bhard=60m 77' '$fs'" "xfs_quota -x -c 'limit -p bhard=200m 77' '$fs'"
 	unmounted
 fi
-if mounted btrfs "mkfs.btrfs -q" && btrfs quota enable "$fs" >/dev/null 2>&1; then
+if mounted "limits of btrfs" btrfs "mkfs.btrfs -q" && btrfs quota enable "$fs" >/dev/null 2>&1; then
 	limited "limit of btrfs" "the limit of qgroup 0/5" "btrfs qgroup limit 60M '$fs'" "btrfs qgroup limit 200M '$fs'"
 	btrfs qgroup limit none "$fs" >/dev/null
 	rm -rf "$fs/new.raw" "$fs/.chainview"
@@ -102,7 +102,7 @@ shares()
 	must "$name: an image goes to the trash" "$CHAINVIEW" gc --refs="list:$work/list" --unreferenced --yes "$fs"
 	"$CHAINVIEW" trash purge --now --refs="list:$work/list" --json "$fs" >"$work/.out"
 	said=$(field net_bytes)
-	has "$name: what it shares stays taken" '"name":"shared-extents","ok":true,"text":"[0-9]+ bytes \(40.[0-9]M\) of it are shared' <(tr -d '\n\t' <"$work/.out")
+	has "$name: what it shares stays taken" '"name":"shared-extents","ok":true,"text":"[0-9]+ bytes \(40.[0-9]M\) of it are shared' "$work/.out"
 	before=$(avail)
 	must "$name: it is removed" "$CHAINVIEW" trash purge --now --refs="list:$work/list" --yes "$fs"
 	purged=$(( $(avail) - before ))
@@ -118,17 +118,17 @@ shares()
 	"$CHAINVIEW" rebase --refs=none --json "$fs/leaf.qcow2" --onto "$fs/other.qcow2" >"$work/.out"
 	shared=$(( $(field free_now_bytes) - $(field lowest_free_bytes) ))
 }
-if mounted xfs "mkfs.xfs -q -m reflink=1"; then
+if mounted "shared extents" xfs "mkfs.xfs -q -m reflink=1"; then
 	shares xfs
 	verdict "xfs: a page that is shared is written elsewhere ($alone, $shared)" "$([ $((shared - alone)) -ge 4096 ]; echo $?)"
 	unmounted
 fi
-if mounted btrfs "mkfs.btrfs -q"; then
+if mounted "shared extents" btrfs "mkfs.btrfs -q"; then
 	shares btrfs
 	verdict "btrfs: every page is written elsewhere ($alone, $shared)" "$([ "$shared" -eq "$alone" ] && [ "$alone" -gt 0 ]; echo $?)"
 	unmounted
 fi
-if mounted xfs "mkfs.xfs -q -m reflink=0"; then
+if mounted "XFS without reflink" xfs "mkfs.xfs -q -m reflink=0"; then
 	cp "$work/base.qcow2" "$fs/base.qcow2"
 	plan "$fs/base.qcow2" "$fs/new.raw" --to raw --json
 	verdict "XFS without reflink shares nothing" "$([ $(( $(field free_now_bytes) - $(field lowest_free_bytes) )) -gt 40000000 ]; echo $?)"

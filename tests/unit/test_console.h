@@ -103,6 +103,20 @@ static inline void compare_golden(const char *name, const struct cv_text *t)
 	free(old);
 }
 
+/* Compares what is on the screen with its golden text. */
+static inline void compare_screen(const struct cv_console *c, const char *name)
+{
+	struct cv_text t = { 0 };
+	char full[64];
+
+	picture(c, &t);
+	for (size_t n = 0; c->ascii && n < t.len; n++)
+		assert_true(t.at[n] == '\n' || (t.at[n] >= 0x20 && t.at[n] < 0x7f));
+	snprintf(full, sizeof full, "%s-%dx%d%s", name, c->w, c->h, c->ascii ? "-ascii" : "");
+	compare_golden(full, &t);
+	cv_text_fini(&t);
+}
+
 /* The text of the row under the cursor. */
 static inline const char *row_name(const struct cv_console *c)
 {
