@@ -141,9 +141,9 @@ planner() { pgrep -f 'chainview.*--refs=none' | while read -r p; do grep -l chai
 # ends_of WHAT PID...: waits until they are gone, or wait for a parent that does not ask.
 ends_of()
 {
-	local what=$1 i p left
+	local what=$1 p left
 	shift
-	for i in $(seq 50); do
+	for _ in $(seq 50); do
 		left=0
 		for p in "$@"; do if grep -q '^State:[[:space:]]*[^ZX]' "/proc/$p/status" 2>/dev/null; then left=1; fi; done
 		if [ $left -eq 0 ]; then break; fi

@@ -14,6 +14,8 @@
 
 #define GIB ((uint64_t)1 << 30)
 
+static char *no_arguments;
+
 struct scene {
 	struct handmade h;
 	struct cv_session session;
@@ -36,7 +38,7 @@ static void begin(struct scene *s, int w, int h, bool ascii)
 	handmade_house(&s->h);
 	add_facts(&s->h);
 	s->c = console_of(&s->h, w, h, ascii);
-	cv_session_init(&s->session, 0, NULL);
+	cv_session_init(&s->session, 0, &no_arguments);
 	s->c->options.session = &s->session;
 }
 
