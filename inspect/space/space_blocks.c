@@ -183,6 +183,16 @@ static bool no_add(const struct cv_qcow_tables *t, const struct cv_qcow_piece *p
 	return cv_fail(err, CV_EUSAGE, "these tables are only looked up");
 }
 
+/* The name of the backing file, which lies between the header and the L1 table. */
+static bool claim_name(struct cv_space_host *h, const struct cv_facts *f, struct cv_err *err)
+{
+	for (uint32_t i = 0; i < f->name_count; i++)
+		if (f->names[i].source == CV_NAME_BACKING_FILE &&
+		    !claim(h, CV_CLAIM_METADATA, f->names[i].where.off, f->names[i].where.len, err))
+			return false;
+	return true;
+}
+
 /* The layer keeps its tables to itself; these are for looking up entries and for going through L1. */
 static bool take_tables(struct cv_space_host *h, struct cv_err *err)
 {
@@ -198,6 +208,7 @@ static bool take_tables(struct cv_space_host *h, struct cv_err *err)
 			.l1_mask = UINT64_MAX, .cluster_bits = (unsigned)__builtin_ctz(h->layer->block_size),
 			.l2_bits = (unsigned)number(f, CV_ATTR_QCOW_L2_BITS), .words_per_entry = 1,
 		};
+	ok = ok && claim_name(h, f, err);
 	cv_facts_free(f);
 	return ok && cv_qcow_tables_init(&b->tables, err);
 }

@@ -240,12 +240,13 @@ static void tree_snapshot_inside(struct tree *t, int image)
 	struct tree_image *m = &t->image[image];
 	char name[32];
 
-	if (!(m->kind->can & TREE_SNAPSHOTS))
+	if (!(m->kind->can & TREE_SNAPSHOTS) || m->snapshots == TREE_INSIDE)
 		return;
 	end_io(t, image);
 	tree_name(t, image, name);
-	cv_text_addf(&m->script, "qemu-img snapshot -c s%zu %s\n", m->script.len, name);
-	m->snapshots = true;
+	cv_text_addf(&m->script, "qemu-img snapshot -c s%u %s\n", m->snapshots, name);
+	m->inside[m->snapshots].sectors = m->sectors;
+	memcpy(m->inside[m->snapshots++].has, m->has, sizeof m->has);
 }
 
 /* --- random trees ------------------------------------------------------------------------------------------------ */
@@ -255,13 +256,32 @@ static uint32_t below(struct tree *t, uint32_t n)
 	return cv_test_random(&t->seed, n);
 }
 
-static const struct tree_kind *random_kind(struct tree *t, const struct tree_kind *const *kinds)
+/* Differencing images that qemu does not read as such: VHD it takes for complete, VHDX it refuses. */
+static bool below_is(const struct tree *t, int image, enum cv_format_id format)
 {
+	for (; image >= 0; image = t->image[image].parent)
+		if (t->image[image].kind->format == format && t->image[image].parent >= 0)
+			return true;
+	return false;
+}
+
+static bool can_stand_on(const struct tree *t, const struct tree_kind *kind, int parent)
+{
+	return parent < 0 || (kind->stands_on >> t->image[parent].kind->format & 1 &&
+			      !(kind->driver && below_is(t, parent, CV_FORMAT_VHDX)));
+}
+
+static const struct tree_kind *random_kind(struct tree *t, int parent)
+{
+	const struct tree_kind *const *kinds = parent < 0 ? t->family->bases : t->family->children, *kind;
 	uint32_t n = 0;
 
 	while (kinds[n])
 		n++;
-	return kinds[below(t, n)];
+	do
+		kind = kinds[below(t, n)];
+	while (!can_stand_on(t, kind, parent));
+	return kind;
 }
 
 /* The first line of what qemu's programs are to do. */
@@ -289,7 +309,7 @@ static void add_image(struct tree *t, int parent)
 	struct tree_image *m = &t->image[t->count];
 	uint32_t unit;
 
-	m->kind = random_kind(t, parent < 0 ? t->family->bases : t->family->children);
+	m->kind = random_kind(t, parent);
 	m->parent = parent;
 	unit = m->kind->sector ? m->kind->sector / TREE_SECTOR : 1;
 	m->sectors = 1 + below(t, TREE_SECTORS * 3 / 4);
@@ -331,13 +351,20 @@ static void delete_leaf(struct tree *t)
 	if (t->image[i].parent < 0)
 		return;
 	t->image[i].gone = true;
+	t->image[i].trashed = below(t, 2);
 	t->image[t->image[i].parent].children--;
+}
+
+/* Are only whole clusters written, so that qemu need not read what lies below? */
+static bool writes_whole(const struct tree *t, const struct tree_image *m)
+{
+	return m->kind->driver && (t->whole || below_is(t, m->parent, CV_FORMAT_VHD));
 }
 
 static void random_range(struct tree *t, int image, uint32_t *off, uint32_t *len)
 {
 	const struct tree_image *m = &t->image[image];
-	uint32_t unit = t->whole && m->kind->driver ? m->kind->block : m->kind->sector ? m->kind->sector / TREE_SECTOR : 1;
+	uint32_t unit = writes_whole(t, m) ? m->kind->block : m->kind->sector ? m->kind->sector / TREE_SECTOR : 1;
 	uint32_t end;
 
 	*off = below(t, m->sectors) / unit * unit;
@@ -394,15 +421,59 @@ static void settle_bitmaps(struct tree_image *m)
 	}
 }
 
+/* Who stands below others is hidden more often than not, who does not is hidden when it was left over. */
+static void give_mark(struct tree *t, struct tree_image *m)
+{
+	if (!(m->kind->can & TREE_MARKS) || (m->kind->driver && below(t, 2)))
+		return;
+	m->mark = below(t, 4) ? m->children ? TREE_HIDDEN : TREE_SHOWN : m->children ? TREE_SHOWN : TREE_HIDDEN;
+}
+
+/* A cluster with data that the table will not know any more. Nobody may have read it, so it is one of a leaf. */
+static void lose_cluster(struct tree *t, struct tree_image *m)
+{
+	uint32_t block = m->kind->block, start = below(t, m->sectors) / block * block;
+
+	if (!(m->kind->can & TREE_LOSES) || m->children || m->compressed || m->snapshots || m->sectors - start < block)
+		return;
+	for (uint32_t s = start; s < start + block; s++)
+		if (!m->placed[s] || m->has[s] != TREE_DATA)
+			return;
+	memset(m->has + start, TREE_NOTHING, block);
+	set_placed(m, start, false);
+	m->loses = true;
+	m->lost = start;
+}
+
+/* What was deleted and its parent, too, cannot be made any more. */
+static void settle_trash(struct tree *t, struct tree_image *m)
+{
+	const struct tree_image *parent = m->parent < 0 ? NULL : &t->image[m->parent];
+
+	if (parent && parent->gone && !parent->trashed)
+		m->trashed = false;
+}
+
+/* Small seeds would all begin alike. */
+static uint32_t scattered(uint32_t seed)
+{
+	seed = (seed ^ seed >> 16) * 0x7feb352du;
+	seed = (seed ^ seed >> 15) * 0x846ca68bu;
+	return seed ^ seed >> 16;
+}
+
 void tree_grow(struct tree *t, const struct tree_family *family, uint32_t seed)
 {
-	*t = (struct tree){ .family = family, .seed = seed };
+	*t = (struct tree){ .family = family, .seed = scattered(seed) };
 	t->whole = below(t, 3) == 0;
 	add_image(t, -1);
 	for (unsigned n = 25 + below(t, 50); n; n--)
 		step(t);
 	for (int i = 0; i < t->count; i++) {
 		end_io(t, i);
+		lose_cluster(t, &t->image[i]);
+		give_mark(t, &t->image[i]);
+		settle_trash(t, &t->image[i]);
 		settle_bitmaps(&t->image[i]);
 	}
 }
@@ -414,10 +485,24 @@ void tree_fini(struct tree *t)
 	t->count = 0;
 }
 
+static bool move_to_trash(const struct tree *t, int image, const char *folder, struct cv_text *why)
+{
+	CV_AUTO(cv_text_fini) struct cv_text command = { 0 };
+	char name[32];
+
+	tree_name(t, image, name);
+	/* with its data file, if it has one */
+	cv_text_addf(&command, "mkdir -p .chainview/trash && mv *%s .chainview/trash", name);
+	return !cv_test_run(folder, why, true, (const char *const[]){ "sh", "-ec", cv_text_str(&command), NULL });
+}
+
 bool tree_make(const struct tree *t, const char *folder, struct cv_text *why)
 {
 	for (int i = 0; i < t->count; i++)
-		if (!t->image[i].gone && !t->image[i].kind->make(t, i, folder, why))
+		if ((!t->image[i].gone || t->image[i].trashed) && !t->image[i].kind->make(t, i, folder, why))
+			return false;
+	for (int i = 0; i < t->count; i++)
+		if (t->image[i].trashed && !move_to_trash(t, i, folder, why))
 			return false;
 	return true;
 }

@@ -10,6 +10,7 @@ struct tree_family {
 	const char *name;
 	const struct tree_kind *const *bases, *const *children;      /* NULL-ended */
 	bool needs_qemu;
+	unsigned seeds;              /* that every run takes: 1 to so many */
 };
 extern const struct tree_family tree_families[];                     /* ended by a name of NULL */
 

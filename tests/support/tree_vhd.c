@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "repair/vhd/writer.h"
+#include "tests/support/run.h"
 #include "tests/support/tree_kinds.h"
+#include "tests/support/tree_space.h"
 
 /* Not for qemu to see: it takes every sector of a block for written. */
 enum { GARBAGE = 0xa5 };
@@ -16,11 +18,28 @@ struct making {
 	struct cv_vhd_writer w;
 	struct cv_err err;
 	uint8_t garbage;
+	uint32_t seed;
 };
 
 static bool fixed(const struct tree_image *m)
 {
 	return m->kind->can & TREE_FULL;
+}
+
+/* Now and then the place of a block that was lost, or less than one, comes before the next. */
+static bool leave_gap(struct making *k, uint32_t sectors)
+{
+	uint64_t whole = k->w.layout.bitmap_len + (uint64_t)sectors * TREE_SECTOR, len;
+	CV_AUTO(cv_auto_free) uint8_t *bytes = malloc(whole);
+
+	if (!bytes)
+		return cv_fail(&k->err, CV_ENOMEM, "out of memory");
+	if (cv_test_random(&k->seed, 4))
+		return true;
+	len = cv_test_random(&k->seed, 2) ? whole : whole / 2;
+	memset(bytes, GARBAGE, len);
+	k->w.end += len;
+	return cv_out_write(&k->out, bytes, len, k->w.end - len, &k->err);
 }
 
 /* The file gets every byte of a block that has data, so that all of it takes space. */
@@ -33,7 +52,7 @@ static bool put_block(struct making *k, uint32_t block)
 	if (!bytes)
 		return cv_fail(&k->err, CV_ENOMEM, "out of memory");
 	memset(bytes, k->garbage, (size_t)sectors * TREE_SECTOR);
-	if (!cv_vhd_put(&k->w, block, 0, bytes, (size_t)sectors * TREE_SECTOR, 0, &k->err))
+	if (!leave_gap(k, sectors) || !cv_vhd_put(&k->w, block, 0, bytes, (size_t)sectors * TREE_SECTOR, 0, &k->err))
 		return false;
 	for (uint32_t i = 0; i < sectors && first + i < k->m->sectors; i++) {
 		if (k->m->has[first + i] != TREE_DATA)
@@ -85,7 +104,8 @@ static void give_parent(const struct tree *t, struct cv_vhd_image *image, int pa
 	tree_name(t, parent, name);
 	cv_text_addf(&path, "./%s", name);
 	image->type = VHD_TYPE_DIFFERENCING;
-	memset(image->parent_uuid, parent + 1, sizeof image->parent_uuid);
+	memset(image->parent_uuid, t->image[parent].kind->format == CV_FORMAT_RAW ? 0 : parent + 1,
+	       sizeof image->parent_uuid);
 	image->parent_name = cv_bytes_of(name);
 	cv_vhd_locator_payload(code, (struct cv_bytes){ cv_text_str(&path), path.len }, payload);
 	image->locators[0].payload = (struct cv_bytes){ payload->at, payload->len };
@@ -95,11 +115,12 @@ static void give_parent(const struct tree *t, struct cv_vhd_image *image, int pa
 
 bool tree_make_vhd(const struct tree *t, int image, const char *folder, struct cv_text *why)
 {
-	struct making k = { .m = &t->image[image], .garbage = t->family->needs_qemu ? 0 : GARBAGE };
+	struct making k = { .m = &t->image[image], .seed = t->seed + (uint32_t)image,
+			    .garbage = t->family->needs_qemu && t->image[image].parent < 0 ? 0 : GARBAGE };
 	struct cv_vhd_image head = {
 		.type = fixed(k.m) ? VHD_TYPE_FIXED : VHD_TYPE_DYNAMIC, .creator = cv_vhd_creator_find("tap"),
 		.size = (uint64_t)k.m->sectors * TREE_SECTOR, .block_size = k.m->kind->block * TREE_SECTOR,
-		.timestamp = 800000000, .hidden = k.m->children != 0,
+		.timestamp = 800000000, .hidden = k.m->mark == TREE_HIDDEN,
 	};
 	CV_AUTO(cv_text_fini) struct cv_text payload = { 0 };
 	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -120,4 +141,52 @@ bool tree_make_vhd(const struct tree *t, int image, const char *folder, struct c
 	if (!good)
 		cv_text_addf(why, "%s: %s", name, k.err.text);
 	return good;
+}
+
+static void use_blocks(struct tree_use *u, uint64_t bat, uint64_t entries, uint64_t block)
+{
+	uint64_t bitmap = (block / TREE_SECTOR / 8 + TREE_SECTOR - 1) / TREE_SECTOR * TREE_SECTOR;
+
+	for (uint64_t b = 0; b < entries; b++) {
+		uint64_t at = tree_be(u->file + bat + b * 4, 4) * TREE_SECTOR;
+
+		if (at == (uint64_t)UINT32_MAX * TREE_SECTOR)
+			continue;
+		tree_use_take(u, at, bitmap, TREE_BYTE_METADATA);
+		for (uint64_t i = 0; i < block; i += TREE_SECTOR)
+			tree_use_sector(u, (uint32_t)((b * block + i) / TREE_SECTOR), at + bitmap + i);
+	}
+}
+
+/* Offsets of fields as in Microsoft's specification, the batmap as tap has it. The footer at the end does not make
+ * what lies before it a gap. */
+void tree_use_vhd(struct tree_use *u)
+{
+	uint64_t head = tree_be(u->file + 16, 8), bat, entries, block, map, size = u->size;
+
+	if (fixed(&u->t->image[u->image])) {
+		for (uint32_t s = 0; s < u->t->image[u->image].sectors; s++)
+			tree_use_sector(u, s, (uint64_t)s * TREE_SECTOR);
+		tree_use_take(u, size - TREE_SECTOR, TREE_SECTOR, TREE_BYTE_METADATA);
+		return;
+	}
+	bat = tree_be(u->file + head + 16, 8);
+	entries = tree_be(u->file + head + 28, 4);
+	block = tree_be(u->file + head + 32, 4);
+	tree_use_take(u, 0, TREE_SECTOR, TREE_BYTE_METADATA);
+	tree_use_take(u, head, 1024, TREE_BYTE_METADATA);
+	for (uint64_t at = head + 576; at < head + 576 + (uint64_t)8 * 24; at += 24)
+		tree_use_take(u, tree_be(u->file + at + 16, 8), tree_be(u->file + at + 4, 4), TREE_BYTE_METADATA);
+	map = bat + (entries * 4 + TREE_SECTOR - 1) / TREE_SECTOR * TREE_SECTOR;
+	tree_use_take(u, bat, map - bat, TREE_BYTE_METADATA);
+	if (!memcmp(u->file + map, "tdbatmap", 8)) {
+		tree_use_take(u, map, TREE_SECTOR, TREE_BYTE_METADATA);
+		tree_use_take(u, tree_be(u->file + map + 8, 8), tree_be(u->file + map + 16, 4) * TREE_SECTOR,
+			      TREE_BYTE_METADATA);
+	}
+	use_blocks(u, bat, entries, block);
+	u->size -= TREE_SECTOR;
+	tree_use_find_lost(u, block + block / TREE_SECTOR / 8);
+	u->size = size;
+	tree_use_take(u, size - TREE_SECTOR, TREE_SECTOR, TREE_BYTE_METADATA);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Trees as VHDX: blocks that are there, absent, zero, partly present. */
 #include "tests/support/tree_vhdx.h"
+#include "tests/support/run.h"
+#include "tests/support/tree_space.h"
 #include "tests/unit/test_block_vhdx_make.h"
 
 /* What a block is to be. */
@@ -43,6 +45,19 @@ static void put_bits(struct making *k, const struct tree_image *m, uint64_t bloc
 	memset(bits, 0, sizeof bits);
 }
 
+/* Now and then what was a block, or less than one, comes before the next. */
+static void leave_gap(struct making *k, const struct tree_image *m, uint32_t *seed)
+{
+	static uint8_t bytes[2 * MIB];
+	uint64_t len = cv_test_random(seed, 2) ? (uint64_t)m->kind->block * TREE_SECTOR : MIB;
+
+	if (cv_test_random(seed, 4))
+		return;
+	memset(bytes, 0xa5, sizeof bytes);
+	write_at(k->fd, bytes, len, k->end);
+	k->end += len;
+}
+
 bool tree_make_vhdx(const struct tree *t, int image, const char *folder, struct cv_text *why)
 {
 	const struct tree_image *m = &t->image[image];
@@ -51,6 +66,7 @@ bool tree_make_vhdx(const struct tree *t, int image, const char *folder, struct 
 		.size = (uint64_t)m->sectors * TREE_SECTOR, .child = m->parent >= 0, .tag = (uint8_t)(image + 1),
 		.parent_tag = (uint8_t)(m->parent + 1),
 	};
+	uint32_t seed = t->seed + (uint32_t)image;
 	struct making k;
 	char name[32];
 
@@ -64,12 +80,42 @@ bool tree_make_vhdx(const struct tree *t, int image, const char *folder, struct 
 
 		end = end < m->sectors ? end : m->sectors;
 		state = state_of(m, first, end);
-		at = put_block(&k, b, state, state == FULL || state == PARTIAL);
-		if (at)
+		leave_gap(&k, m, &seed);
+		at = put_block(&k, b, state, state != NOT_PRESENT && (state >= FULL || cv_test_random(&seed, 2)));
+		if (at && state >= FULL)
 			put_values(&k, m, first, end, at);
 		if (state == PARTIAL)
 			put_bits(&k, m, b, first, end);
 	}
 	end_vhdx(&k);
 	return true;
+}
+
+static uint64_t get_le(const uint8_t *b)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 8; i--;)
+		n = n << 8 | b[i];
+	return n;
+}
+
+/* The parts are where the writer of these files puts them. A block keeps its place in all states but "not present". */
+void tree_use_vhdx(struct tree_use *u)
+{
+	const struct tree_image *m = &u->t->image[u->image];
+	uint64_t block = (uint64_t)m->kind->block * TREE_SECTOR, ratio = (UINT64_C(8) << 20) * m->kind->sector / block;
+
+	tree_use_take(u, 0, BAT_AT + MIB, TREE_BYTE_METADATA);
+	for (uint64_t i = 0; i < MIB / 8; i++) {
+		uint64_t entry = get_le(u->file + BAT_AT + i * 8), at = entry / MIB * MIB, first = i - i / (ratio + 1);
+
+		if (!(entry & 7) || !at)
+			continue;
+		if (i % (ratio + 1) == ratio)
+			tree_use_take(u, at, MIB, TREE_BYTE_METADATA);
+		for (uint64_t k = 0; i % (ratio + 1) != ratio && k < m->kind->block; k++)
+			tree_use_sector(u, (uint32_t)(first * m->kind->block + k), at + k * TREE_SECTOR);
+	}
+	tree_use_find_lost(u, block);
 }

@@ -6,5 +6,6 @@
 #include "tests/support/tree.h"
 
 bool tree_make_vhdx(const struct tree *t, int image, const char *folder, struct cv_text *why);
+void tree_use_vhdx(struct tree_use *u);
 
 #endif
