@@ -81,6 +81,27 @@ has "a warning is said" ': 1 warning' "$out"
 cron 20 4 --fail-on=warning
 rm "$repo"/OLD_*
 
+# --- blocks are read once ------------------------------------------------------------------------------------
+
+# maps ARGS...: how often file systems are asked where a file lies, which only the accounting of space does
+maps()
+{
+	strace -f -qq -o "$work/trace" -e trace=ioctl "$CHAINVIEW" check --refs=none "$@" "$work/chain" >"$out" 2>"$err"
+	grep -c FIEMAP "$work/trace"
+}
+mkdir "$work/chain"
+qemu-img create -q -f qcow2 "$work/chain/base.qcow2" 1M
+qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$work/chain/leaf.qcow2" 1M
+if command -v strace >/dev/null; then
+	for more in --cron "--metrics=$work/chain.prom"; do
+		verdict "the space of a chain is looked at once under ${more%%=*}" \
+			"$([ "$(maps)" -gt 0 ] && [ "$(maps)" -eq "$(maps "$more" --syslog=never)" ]; echo $?)"
+	done
+else
+	skip "the space of a chain is looked at once" "no strace"
+fi
+if [ -e "$work/chain.prom" ]; then has "and its figures are known" 'live' "$work/chain.prom"; fi
+
 # --- what cannot be kept or compared ------------------------------------------------------------------------
 
 overlay lost.qcow2 gone.qcow2

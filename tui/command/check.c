@@ -116,6 +116,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 	const struct cv_monitor_settings *m = &s->settings.monitor;
 	uint64_t started = cv_clock_ticks();
 	struct cv_err err = { .code = CV_OK };
+	struct cv_space *space = NULL;
 	int status;
 
 	s->tables = true;
@@ -128,11 +129,12 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_fail(s, &err);
 	if (m->cron && !cv_monitor_lock(s))
 		return CV_EXIT_OK;
-	if (!cv_session_run(s, &err) || !cv_session_look_closer(s, &err))
+	if (!cv_session_run(s, &err) || !cv_session_look_closer(s, cv_monitor_wanted(s) ? &space : NULL, &err))
 		return cv_command_fail(s, &err);
 	status = status_of(s);
 	if (cv_monitor_wanted(s))
-		status = cv_monitor_report(s, status, cv_clock_ticks() - started);
+		status = cv_monitor_report(s, space, status, cv_clock_ticks() - started);
+	cv_space_free(space);
 	if (m->cron || m->output == CV_MONITOR_NAGIOS)
 		return status;
 	return write_findings(s, status);

@@ -2,7 +2,7 @@
 /*
  * The closer look of check. The fingerprints are compared and renewed in the state folder. The space is accounted for
  * in chains only, as nobody can stand in the light of an image that stands alone, and not when there are so many of
- * them that it would take long: then chainview space tells.
+ * them that it would take long: then chainview space tells. Who wants to know all of it gets what was read then.
  */
 #include <time.h>
 
@@ -24,6 +24,7 @@ struct closer {
 	struct cv_session *s;
 	struct cv_fingerprinted *prints;
 	struct cv_space *space;
+	bool whole;                     /* of all images: somebody wants that anyway */
 	struct finding_vec findings;
 };
 
@@ -86,12 +87,13 @@ static size_t images_in_chains(const struct cv_graph *g)
 
 static bool account(struct closer *c, struct cv_err *err)
 {
-	struct cv_space_options how = { .chains_only = true, .processes = c->s->settings.workers };
+	struct cv_space_options how = { .chains_only = !c->whole, .processes = c->s->settings.workers,
+					.reserve = cv_session_reserve(c->s) };
 	size_t count = images_in_chains(c->s->graph);
 
-	if (!count || c->s->graph->partial)
+	if (!c->whole && (!count || c->s->graph->partial))
 		return true;
-	if (count > MOST_IMAGES_IN_CHAINS) {
+	if (!c->whole && count > MOST_IMAGES_IN_CHAINS) {
 		if (c->s->settings.verbose)
 			cv_complain("shadowed-data is not looked for in so many images: chainview space does");
 		return true;
@@ -104,22 +106,42 @@ static bool account(struct closer *c, struct cv_err *err)
 	       cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
-bool cv_session_look_closer(struct cv_session *s, struct cv_err *err)
+/* The graph once more, with what has been found so far. */
+static bool rebuild(struct closer *c, struct cv_err *err)
 {
-	struct closer c = { .s = s };
-	bool ok = s->cancelled || (compare_prints(&c, err) && (s->cancelled || account(&c, err)));
+	struct cv_graph *again = c->findings.len ? cv_graph_rebuild(c->s->graph, c->findings.at, c->findings.len, err)
+						 : c->s->graph;
 
-	if (ok && c.findings.len) {
-		struct cv_graph *again = cv_graph_rebuild(s->graph, c.findings.at, c.findings.len, err);
+	if (!again)
+		return false;
+	if (again != c->s->graph)
+		cv_graph_free(c->s->graph);
+	c->s->graph = again;
+	if (c->space)
+		c->space->graph = again;
+	return true;
+}
 
-		ok = again;
-		if (again) {
-			cv_fingerprinted_free(cv_take(c.prints));
-			cv_space_free(cv_take(c.space));
-			cv_graph_free(s->graph);
-			s->graph = again;
-		}
-	}
+/* What is planned to be freed depends on what the fingerprints say. */
+static bool look(struct closer *c, struct cv_err *err)
+{
+	size_t found;
+
+	if (c->s->cancelled)
+		return true;
+	if (!compare_prints(c, err) || !rebuild(c, err))
+		return false;
+	found = c->findings.len;
+	return c->s->cancelled || (account(c, err) && (c->findings.len == found || rebuild(c, err)));
+}
+
+bool cv_session_look_closer(struct cv_session *s, struct cv_space **whole, struct cv_err *err)
+{
+	struct closer c = { .s = s, .whole = whole };
+	bool ok = look(&c, err);
+
+	if (whole)
+		*whole = ok ? cv_take(c.space) : NULL;
 	cv_fingerprinted_free(c.prints);
 	cv_space_free(c.space);
 	free(c.findings.at);

@@ -39,8 +39,9 @@ bool cv_monitor_wanted(const struct cv_session *s);
 /* Under --cron: takes the lock of each repository; those that somebody else is checking are left to him, and noted.
  * False: none is left. */
 bool cv_monitor_lock(struct cv_session *s);
-/* After the scan: says what is to be said, keeps the results, writes metrics and syslog. Gives the exit status. */
-int cv_monitor_report(struct cv_session *s, int status, uint64_t milliseconds);
+/* After the scan: says what is to be said, keeps the results, writes metrics and syslog. Gives the exit status. space: of
+ * all images; NULL if it is not known. */
+int cv_monitor_report(struct cv_session *s, const struct cv_space *space, int status, uint64_t milliseconds);
 /* With --timeout: after this time the program says UNKNOWN and ends. */
 void cv_monitor_timeout(const struct cv_session *s);
 /* check --output=nagios without --now: from what is kept. */

@@ -8,11 +8,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "tui/command/survey.h"
 #include "tui/command/clock.h"
 #include "tui/command/exit.h"
 #include "tui/command/monitor.h"
-#include "tui/command/signals.h"
 #include "tui/command/state.h"
 
 /* One repository: what is, what was, what has changed since something was said. */
@@ -27,7 +25,7 @@ CV_VEC(parts, struct part);
 
 struct work {
 	struct cv_session *s;
-	struct cv_space *space;
+	const struct cv_space *space;   /* NULL: it is not known */
 	struct parts parts;
 	int status;
 	uint64_t milliseconds;
@@ -320,22 +318,16 @@ static int report(struct work *w)
 	return m->output == CV_MONITOR_NAGIOS ? say_nagios(w) : w->status;
 }
 
-int cv_monitor_report(struct cv_session *s, int status, uint64_t milliseconds)
+int cv_monitor_report(struct cv_session *s, const struct cv_space *space, int status, uint64_t milliseconds)
 {
-	struct cv_space_options how = { .reserve = s->config.reserve, .processes = s->settings.workers };
-	struct work w = { .s = s, .status = status, .milliseconds = milliseconds };
+	struct work w = { .s = s, .space = space, .status = status, .milliseconds = milliseconds };
 	struct cv_err err = { .code = CV_OK };
 
-	if (!s->cancelled)
-		w.space = cv_session_survey(s, &how, &err);
-	if (s->cancelled || cv_signals_stop()) {
+	if (s->cancelled) {
 		/* Half a result would hide or invent changes. */
 		cv_complain("stopped before the end: nothing was kept");
-		cv_space_free(w.space);
 		return status | CV_EXIT_CANCELLED;
 	}
-	if (!w.space)
-		mention(s, "space is not known", &err);
 	if (make_parts(&w, &err))
 		status = report(&w);
 	else
@@ -343,7 +335,6 @@ int cv_monitor_report(struct cv_session *s, int status, uint64_t milliseconds)
 	if (err.code)
 		cv_complain(err.text);
 	free_parts(&w);
-	cv_space_free(w.space);
 	return status;
 }
 
