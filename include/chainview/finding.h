@@ -58,6 +58,7 @@ struct cv_finding {
 				     * code leaves both alone, the graph fills them in */
 	bool has_where;
 	bool advisory;              /* of an image in use: it may be true of a moment only, and is never repaired */
+	bool by_hand;               /* the usual repair cannot be done to this image; the evidence says what can */
 	struct cv_range where;      /* bytes in the image file */
 	uint64_t bytes;             /* space concerned; 0 = does not apply */
 	struct cv_arg arg[CV_FINDING_ARGS];   /* texts that the title leaves out are evidence */
@@ -95,7 +96,7 @@ CV_API const struct cv_problem *cv_problem_find(const char *name_or_code);
 CV_API const char *cv_problem_fix(enum cv_problem_id id, bool *safe);
 /* The command of chainview that does it for a whole repository ("gc"), or NULL. */
 CV_API const char *cv_problem_fix_command(enum cv_problem_id id);
-/* The kind of repair for one finding: an image in use is never repaired. */
+/* The kind of repair for one finding, or NULL: an image in use is never repaired, some can only be by hand. */
 CV_API const char *cv_finding_fix(const struct cv_finding *f, bool *safe);
 
 /* "error", "warning", "info"; one letter E W i. */

@@ -262,17 +262,28 @@ static void parent_newer(struct cv_build *b, uint32_t i)
 	cv_found(b, i, f);
 }
 
+/* QCOW of version 1 has no place for the format of its parent. That matters only where what is guessed from can be
+ * changed by a guest: in a raw parent. */
+static bool guess_is_harmless(const struct cv_build *b, const struct cv_image *image)
+{
+	return image->format == CV_FORMAT_QCOW &&
+	       (image->parent == CV_NO_IMAGE || b->g->images[image->parent].format != CV_FORMAT_RAW);
+}
+
 static void format_unrecorded(struct cv_build *b, uint32_t i)
 {
 	const struct cv_image *image = &b->g->images[i];
 	struct cv_finding f = at_name(CV_CHN_PARENT_FORMAT_UNRECORDED, image->parent_name);
 	struct cv_text text = { 0 };
 
-	if (!cv_has(image->facts, CV_FACT_NEEDS_PROBE) ||
+	if (!cv_has(image->facts, CV_FACT_NEEDS_PROBE) || guess_is_harmless(b, image) ||
 	    cv_facts_report(image->facts, CV_CHN_PARENT_FORMAT_UNRECORDED))
 		return;
 	add_recorded(&text, image);
 	f.arg[0] = cv_arg_kept(b, &text);
+	f.by_hand = image->format == CV_FORMAT_QCOW;
+	if (f.by_hand)
+		f.arg[1] = cv_arg_text("QCOW version 1 has no place for it: as QCOW2 the image could record it");
 	cv_found(b, i, f);
 }
 

@@ -81,7 +81,7 @@ const char *cv_problem_fix_command(enum cv_problem_id id)
 
 const char *cv_finding_fix(const struct cv_finding *f, bool *safe)
 {
-	return f->advisory ? NULL : cv_problem_fix(f->id, safe);
+	return f->advisory || f->by_hand ? NULL : cv_problem_fix(f->id, safe);
 }
 
 struct cv_finding cv_finding_of(enum cv_problem_id id)
