@@ -103,8 +103,8 @@ static bool index_files(struct cv_graph_full *full)
 
 typedef void cv_build_step(struct cv_build *b);
 static cv_build_step *const resolve_steps[] = {
-	cv_names_follow, cv_resolve_by_name, cv_identities_make, cv_raw_decide, cv_identities_make,
-	cv_resolve_by_identity, cv_claims_match,
+	cv_names_follow, cv_resolve_by_name, cv_identities_make, cv_resolve_identities, cv_raw_decide,
+	cv_identities_make, cv_resolve_by_identity, cv_claims_match,
 };
 static cv_build_step *const image_steps[] = {
 	cv_check_given, cv_notes_names, cv_notes_perhaps, cv_shape, cv_claims_group, cv_notes_state,

@@ -177,6 +177,7 @@ void cv_raw_take(struct cv_build *b, struct cv_node *n);
 
 /* resolve.c: who is whose parent. */
 void cv_resolve_by_name(struct cv_build *b);
+void cv_resolve_identities(struct cv_build *b);      /* which one, where an image allows its parent two */
 void cv_resolve_by_identity(struct cv_build *b);
 
 /* identity.c: the nodes with a given identity, sorted by node. Made again once it is known which are raw. */

@@ -214,6 +214,53 @@ static void settle_without_identity(struct cv_build *b, struct cv_node *n)
 		settle(n, CV_PARENT_MISMATCH, CV_BASIS_NONE, t->file, t->name);
 }
 
+/* The other identity that a VHDX allows its parent to have. */
+static bool second_identity(const struct cv_node *n, uint8_t uuid[16])
+{
+	const struct cv_attr *a = n->facts ? cv_facts_attr(n->facts, CV_ATTR_VHDX_PARENT_LINKAGE2, 0) : NULL;
+	struct cv_bytes text = a ? a->text : (struct cv_bytes){ NULL, 0 };
+
+	if (text.len > 2 && text.at[0] == '{' && text.at[text.len - 1] == '}')
+		text = (struct cv_bytes){ text.at + 1, text.len - 2 };
+	return text.len && cv_uuid_read(text.at, text.len, uuid) && !cv_uuid_is_null(uuid);
+}
+
+static bool anybody_is(const struct cv_build *b, const struct cv_node *n, const uint8_t uuid[16])
+{
+	size_t count;
+
+	cv_identity_find(b, n->facts->format, uuid, &count);
+	return count != 0;
+}
+
+/* The second counts where a recorded path leads to who has it, and where nobody has the first. From here on it is the
+ * identity of the parent. */
+static void choose_identity(struct cv_build *b, struct cv_node *n)
+{
+	const struct cv_facts *before = n->facts;
+	struct cv_facts *f;
+	uint8_t uuid[16];
+
+	if (!cv_has(before, CV_FACT_PARENT_UUID) || !second_identity(n, uuid) || leading(b, n) || !anybody_is(b, n, uuid))
+		return;
+	f = cv_arena_alloc(b->g->arena, sizeof *f);
+	if (!f) {
+		b->failed = true;
+		return;
+	}
+	*f = *before;
+	memcpy(f->parent_uuid, uuid, sizeof uuid);
+	n->facts = f;
+	if (!leading(b, n) && anybody_is(b, n, before->parent_uuid))
+		n->facts = before;
+}
+
+void cv_resolve_identities(struct cv_build *b)
+{
+	for (uint32_t i = 0; i < b->node_count; i++)
+		choose_identity(b, &b->nodes[i]);
+}
+
 static void by_identity(struct cv_build *b, struct cv_node *n)
 {
 	size_t count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * The parent locator of a VHDX: keys and values in UTF-16LE. parent_linkage is the parent's DataWriteGuid at the
- * time the child was made; the three names are kept in the order in which Windows tries them.
+ * time the child was made; parent_linkage2, which Windows adds when it attaches the child, is another that it may have; the three names are kept in the order in which Windows tries them.
  */
 #include "inspect/vhdx/vhdx.h"
 

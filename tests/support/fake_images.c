@@ -84,6 +84,18 @@ static void read_identity(struct cv_facts *f, const char *value, bool parent)
 		f->variant = CV_VARIANT_DIFFERENCING;
 }
 
+/* vhdx: another identity that the parent may have. */
+static void add_second(struct cv_facts *f, const char *value)
+{
+	uint8_t uuid[16];
+	char text[40];
+
+	fake_uuid(uuid, (unsigned)strtoul(value, NULL, 10));
+	snprintf(text, sizeof text, "{%s}", cv_uuid_str(uuid).s);
+	if (!cv_facts_text(f, CV_ATTR_VHDX_PARENT_LINKAGE2, 0, cv_bytes_of(text), (struct cv_range){ 0, 0 }))
+		stop("no memory for an identity", value);
+}
+
 static void read_backing(struct cv_facts *f, const char *value)
 {
 	f->flags |= CV_FACT_PARENT;
@@ -97,6 +109,8 @@ static void read_value(struct cv_file *file, struct cv_facts *f, const char *key
 
 	if (!strcmp(key, "id") || !strcmp(key, "on")) {
 		read_identity(f, value, key[0] == 'o');
+	} else if (!strcmp(key, "or")) {
+		add_second(f, value);
 	} else if (!strcmp(key, "name")) {
 		add_name(f, CV_NAME_MACX, CV_NAME_RELATIVE, value);
 	} else if (!strcmp(key, "header")) {

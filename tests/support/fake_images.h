@@ -12,7 +12,7 @@
  *   out x/../base.qcow2              a path that leads out of the repository
  *
  * Words for any image: hidden visible failed empty waiting unreadable-parent snapshots bitmaps live size=20M
- * time=SECONDS (recorded of the parent) mtime=SECONDS links=N (hard links elsewhere). vhd: raw-parent. Paths are below
+ * time=SECONDS (recorded of the parent) mtime=SECONDS links=N (hard links elsewhere). vhd: raw-parent. vhdx: or=ID. Paths are below
  * /sr unless they start with "/".
  */
 #ifndef CV_TESTS_FAKE_IMAGES_H

@@ -77,6 +77,24 @@ static void parents_are_found_by_identity_first_and_by_name_second(void **state)
 		  "qcow2 over/o back=.././/../sr/base fmt=qcow2\nqcow2 base",
 		  "base none d0 ^base +1 base\n"
 		  "over/o found:base/name d1 ^base +0 leaf\n" },
+		{ "either of two identities that a VHDX allows",
+		  "vhdx base.vhdx id=1\nvhdx leaf.vhdx id=2 on=7 or=1 name=base.vhdx",
+		  "base.vhdx none d0 ^base.vhdx +1 base\n"
+		  "leaf.vhdx found:base.vhdx/both d1 ^base.vhdx +0 leaf\n" },
+		{ "the path decides between two identities",
+		  "vhdx base.vhdx id=1\nvhdx other.vhdx id=7\nvhdx leaf.vhdx id=2 on=7 or=1 name=base.vhdx",
+		  "base.vhdx none d0 ^base.vhdx +1 base\n"
+		  "leaf.vhdx found:base.vhdx/both d1 ^base.vhdx +0 leaf\n"
+		  "other.vhdx none d0 ^other.vhdx +0 leaf\n" },
+		{ "without one the first does",
+		  "vhdx base.vhdx id=1\nvhdx other.vhdx id=7\nvhdx leaf.vhdx id=2 on=7 or=1",
+		  "base.vhdx none d0 ^base.vhdx +0 leaf\n"
+		  "leaf.vhdx found:other.vhdx/id d1 ^other.vhdx +0 leaf\n"
+		  "other.vhdx none d0 ^other.vhdx +1 base\n" },
+		{ "neither of two",
+		  "vhdx base.vhdx id=3\nvhdx leaf.vhdx id=2 on=7 or=1 name=base.vhdx",
+		  "base.vhdx none d0 ^base.vhdx +0 leaf\n"
+		  "leaf.vhdx mismatch:base.vhdx d1 ^leaf.vhdx +0 leaf parent-identity-mismatch\n" },
 		{ "an identity of another format is none",
 		  "vhdx base.vhdx id=1\nvhd leaf.vhd id=2 on=1",
 		  "base.vhdx none d0 ^base.vhdx +0 leaf\n"

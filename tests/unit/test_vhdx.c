@@ -107,14 +107,15 @@ static void put_locator_entry(int n, uint32_t *pool, const char *key, const char
 
 static void put_locator(void)
 {
-	uint32_t pool = 20 + 4 * 12;
+	uint32_t pool = 20 + 5 * 12;
 
 	put_guid(image + LOCATOR, "b04aefb7d19e4a81b78925b8e9445913");
-	image[LOCATOR + 18] = 4;
+	image[LOCATOR + 18] = 5;
 	put_locator_entry(0, &pool, "parent_linkage", "{9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11}");
 	put_locator_entry(1, &pool, "relative_path", "..\\base.vhdx");
 	put_locator_entry(2, &pool, "volume_path", "\\\\?\\Volume{1}\\base.vhdx");
 	put_locator_entry(3, &pool, "absolute_win32_path", "D:\\vm\\base.vhdx");
+	put_locator_entry(4, &pool, "parent_linkage2", "{9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b12}");
 }
 
 static void put_metadata(void)
@@ -204,6 +205,8 @@ static void a_differencing_image_is_read_in_full(void **state)
 	assert_int_equal(f->flags, CV_FACT_SIZE | CV_FACT_UUID | CV_FACT_PARENT | CV_FACT_PARENT_UUID);
 	assert_string_equal(cv_uuid_str(f->uuid).s, "00000000-0000-0000-0000-000000000008");
 	assert_string_equal(cv_uuid_str(f->parent_uuid).s, "9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b11");
+	assert_memory_equal(cv_facts_attr(f, CV_ATTR_VHDX_PARENT_LINKAGE2, 0)->text.at,
+			    "{9c1d44e0-3a0b-4f5e-b8f0-6c9e1d2a7b12}", 38);
 	assert_string_equal(f->creator.at, "Microsoft Windows 10.0");
 	assert_int_equal(f->name_count, CV_COUNT(names));
 	for (size_t i = 0; i < CV_COUNT(names); i++) {
@@ -235,7 +238,7 @@ static const struct poke pokes[] = {
 	{ "sector size", REGION + 65536 + 32, 1, 0, 0, CV_VHX_VHDX_METADATA_INVALID, CV_ERROR },
 	{ "an item outside the region", REGION + 32 + 32 + 19, 0x7f, 0, 0, CV_VHX_VHDX_METADATA_INVALID, CV_ERROR },
 	{ "too many locator entries", LOCATOR + 19, 0xff, 0, 0, CV_VHX_VHDX_METADATA_INVALID, CV_ERROR },
-	{ "linkage is no GUID", LOCATOR + 20 + 48 + 2 * 14, 'x', 0, 0, CV_VHX_VHDX_METADATA_INVALID, CV_ERROR },
+	{ "linkage is no GUID", LOCATOR + 20 + 60 + 2 * 14, 'x', 0, 0, CV_VHX_VHDX_METADATA_INVALID, CV_ERROR },
 	{ "locator of another type", LOCATOR, 9, 0, 0, CV_GEN_UNSUPPORTED_FEATURE, CV_WARNING },
 	{ "unknown required item", REGION + 32 + 2 * 32, 9, 0, 0, CV_GEN_UNSUPPORTED_FEATURE, CV_WARNING },
 };
