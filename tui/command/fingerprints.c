@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tui/command/fingerprints.h"
-#include "tui/command/output.h"
+#include "tui/command/new_file.h"
 #include "tui/command/state.h"
 
 #define LOCK_FILE "fingerprints.lock"
@@ -107,40 +107,9 @@ struct cv_fingerprints *cv_fingerprints_load(bool *usable, struct cv_err *err)
 	return folder >= 0 ? load_from(folder, err) : NULL;
 }
 
-static bool write_all(int fd, const struct cv_fingerprints *set, struct cv_err *err)
+static bool put(const struct cv_sink *sink, void *ctx)
 {
-	struct cv_output *o = cv_output_new(fd);
-	struct cv_sink sink;
-	bool ok;
-
-	if (!o)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	sink = cv_output_sink(o);
-	ok = cv_fingerprints_write(set, &sink);
-	ok = cv_output_flush(o, err) && ok;
-	cv_output_free(o);
-	if (!ok && !err->code)
-		cv_fail(err, CV_ENOMEM, "out of memory");
-	return ok && (!fsync(fd) || cv_fail_errno(err, "cannot bring it to the disk"));
-}
-
-static bool replace(int folder, const struct cv_fingerprints *set, struct cv_err *err)
-{
-	CV_AUTO(cv_auto_close) int fd = -1;
-	char name[64];
-
-	snprintf(name, sizeof name, ".fingerprints-%ld", (long)getpid());
-	unlinkat(folder, name, 0);       /* left by a program with our number that was killed */
-	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return cv_fail_errno(err, "cannot write the fingerprints");
-	if (write_all(fd, set, err) && (!renameat(folder, name, folder, CV_FINGERPRINT_FILE) ||
-					cv_fail_errno(err, "cannot put the fingerprints in their place"))) {
-		fsync(folder);
-		return true;
-	}
-	unlinkat(folder, name, 0);
-	return false;
+	return cv_fingerprints_write(ctx, sink);
 }
 
 bool cv_fingerprints_store(const struct cv_fingerprints *now, int64_t seconds, struct cv_err *err)
@@ -163,7 +132,7 @@ bool cv_fingerprints_store(const struct cv_fingerprints *now, int64_t seconds, s
 	if (damaged.code)
 		renameat(folder, CV_FINGERPRINT_FILE, folder, CV_FINGERPRINT_FILE ".damaged");
 	all = cv_fingerprints_merge(kept, now, seconds, FORGET_SECONDS, err);
-	ok = all && replace(folder, all, err);
+	ok = all && cv_replace_file_at(folder, CV_FINGERPRINT_FILE, 0600, (struct cv_report_call){ put, all }, err);
 	cv_fingerprints_free(kept);
 	cv_fingerprints_free(all);
 	return ok;

@@ -8,6 +8,7 @@
 #include "tui/command/clock.h"
 #include "tui/command/exit.h"
 #include "tui/command/monitor.h"
+#include "tui/command/output.h"
 #include "tui/command/state.h"
 
 CV_VEC(results, struct cv_result *);

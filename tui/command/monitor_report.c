@@ -11,6 +11,7 @@
 #include "tui/command/clock.h"
 #include "tui/command/exit.h"
 #include "tui/command/monitor.h"
+#include "tui/command/new_file.h"
 #include "tui/command/state.h"
 
 /* One repository: what is, what was, what has changed since something was said. */

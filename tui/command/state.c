@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tui/command/new_file.h"
 #include "tui/command/state.h"
 
 #define LONGEST_KEY 180
@@ -172,7 +173,7 @@ bool cv_state_write(const char *key, const struct cv_result *r, struct cv_err *e
 	struct cv_report_call call = { put_result, (void *)(uintptr_t)r };
 
 	return file_name(&name, "last", key, ".json", err) && make_folders("last", err) &&
-	       cv_replace_file(cv_text_str(&name), call, err);
+	       cv_replace_file(cv_text_str(&name), 0644, call, err);
 }
 
 bool cv_state_lock(const char *key, bool *busy, struct cv_err *err)
@@ -192,76 +193,4 @@ bool cv_state_lock(const char *key, bool *busy, struct cv_err *err)
 	cv_fail_errno(err, "cannot lock %s", key);
 	close(fd);
 	return false;
-}
-
-/* The folder must hold the new name before anybody relies on it. */
-static bool sync_folder(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	CV_AUTO(cv_auto_free) char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-	CV_AUTO(cv_auto_close) int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-	/* File systems that cannot do this for folders say EINVAL. */
-	return fd >= 0 && (!fsync(fd) || errno == EINVAL);
-}
-
-static bool write_temporary(int fd, struct cv_report_call call, struct cv_err *err)
-{
-	return (!fchmod(fd, 0644) || cv_fail_errno(err, "cannot set its mode")) && cv_output_into(fd, call, err);
-}
-
-/* Whether the file begins so, or is empty. */
-static bool begins_with(const char *path, const char *beginning)
-{
-	CV_AUTO(cv_auto_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	size_t len = strlen(beginning);
-	char buf[64];
-	ssize_t n = fd < 0 || len > sizeof buf ? -1 : read(fd, buf, len);
-
-	return !n || (n == (ssize_t)len && !memcmp(buf, beginning, len));
-}
-
-bool cv_replace_own_file(const char *path, const char *beginning, struct cv_report_call call, struct cv_err *err)
-{
-	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
-	struct stat st;
-
-	cv_text_escape(&shown, cv_bytes_of(path));
-	if (lstat(path, &st))
-		return cv_replace_file(path, call, err);
-	if (!S_ISREG(st.st_mode))
-		return cv_fail(err, CV_EREFUSED, "%s is no regular file and is not replaced", cv_text_str(&shown));
-	if (!begins_with(path, beginning))
-		return cv_fail(err, CV_EREFUSED, "%s is not what chainview wrote there before and is not written over",
-			       cv_text_str(&shown));
-	return cv_replace_file(path, call, err);
-}
-
-bool cv_replace_file(const char *path, struct cv_report_call call, struct cv_err *err)
-{
-	const char *slash = strrchr(path, '/');
-	CV_AUTO(cv_text_fini) struct cv_text temporary = { 0 };
-	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
-	CV_AUTO(cv_auto_close) int fd = -1;
-	size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
-
-	/* In the same folder, or it could not be renamed; with a dot and without ".prom", so that no collector reads it. */
-	cv_text_escape(&shown, cv_bytes_of(path));
-	cv_text_add_bytes(&temporary, path, folder);
-	cv_text_add(&temporary, ".chainview-XXXXXX");
-	if (temporary.failed || shown.failed)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	fd = mkostemp(temporary.at, O_CLOEXEC);
-	if (fd < 0)
-		return cv_fail_errno(err, "cannot write beside %s", cv_text_str(&shown));
-	if (!write_temporary(fd, call, err)) {
-		unlink(temporary.at);
-		return cv_wrap(err, "cannot write %s", cv_text_str(&shown));
-	}
-	if (rename(temporary.at, path)) {
-		cv_fail_errno(err, "cannot put %s in its place", cv_text_str(&shown));
-		unlink(temporary.at);
-		return false;
-	}
-	return sync_folder(path) || cv_fail_errno(err, "cannot bring the folder of %s to the disk", cv_text_str(&shown));
 }

@@ -9,7 +9,6 @@
 #include <chainview/result.h>
 
 #include "tui/command/config.h"
-#include "tui/command/output.h"
 
 /* NULL: none. */
 const char *cv_state_folder(void);
@@ -29,11 +28,5 @@ bool cv_state_write(const char *key, const struct cv_result *r, struct cv_err *e
 /* A lock that lasts as long as the program does. False with *busy when somebody else has it; false with an error when
  * it cannot be had at all. */
 bool cv_state_lock(const char *key, bool *busy, struct cv_err *err);
-
-/* Writes a report beside the file and puts it in its place when all of it is on the disk; mode 0644. */
-bool cv_replace_file(const char *path, struct cv_report_call call, struct cv_err *err);
-/* The same for a path that the user gave: only over nothing, an empty file, or one that begins like an earlier report.
- * A device, a link or a disk image of that name stays what it is. */
-bool cv_replace_own_file(const char *path, const char *beginning, struct cv_report_call call, struct cv_err *err);
 
 #endif
