@@ -16,24 +16,29 @@ void cv_qcow2_bad_text(struct cv_qcow2_reading *r, const char *what, const char 
 	cv_qcow_found(r->facts, CV_QCW_HEADER_INVALID, where, cv_arg_text(what), cv_arg_text(why));
 }
 
+void cv_qcow2_aligned(struct cv_qcow2_reading *r, const char *what, uint64_t off, struct cv_range where)
+{
+	struct cv_finding finding = cv_finding_of(CV_QCW_ENTRY_UNALIGNED);
+	char why[64];
+
+	if (!r->cluster_known || off % r->cluster_size == 0)
+		return;
+	finding.has_where = true;
+	finding.where = where;
+	finding.arg[0] = cv_arg_text(what);
+	finding.arg[1] = cv_arg_number(off);
+	snprintf(why, sizeof why, "not aligned to the cluster size of %" PRIu64, r->cluster_size);
+	finding.arg[2] = cv_arg_text(why);
+	cv_facts_find(r->facts, finding);
+}
+
 bool cv_qcow2_table(struct cv_qcow2_reading *r, const char *what, struct cv_range table, struct cv_range where)
 {
 	if (!table.off) {
 		cv_qcow2_bad_text(r, what, "placed on the header (offset 0)", where);
 		return false;
 	}
-	if (r->cluster_known && table.off % r->cluster_size) {
-		struct cv_finding finding = cv_finding_of(CV_QCW_ENTRY_UNALIGNED);
-		char why[64];
-
-		finding.has_where = true;
-		finding.where = where;
-		finding.arg[0] = cv_arg_text(what);
-		finding.arg[1] = cv_arg_number(table.off);
-		snprintf(why, sizeof why, "not aligned to the cluster size of %" PRIu64, r->cluster_size);
-		finding.arg[2] = cv_arg_text(why);
-		cv_facts_find(r->facts, finding);
-	}
+	cv_qcow2_aligned(r, what, table.off, where);
 	return cv_qcow_table_inside(r->facts, CV_QCW_TABLE_OUT_OF_RANGE, what, table, r->source->size, where);
 }
 

@@ -47,6 +47,8 @@ bool cv_qcow2_read_bitmaps(struct cv_qcow2_reading *r, struct cv_err *err);
 void cv_qcow2_bad_number(struct cv_qcow2_reading *r, const char *what, uint64_t n, struct cv_range where);
 void cv_qcow2_bad_text(struct cv_qcow2_reading *r, const char *what, const char *why, struct cv_range where);
 
+/* Reports an offset that is no multiple of the cluster size. */
+void cv_qcow2_aligned(struct cv_qcow2_reading *r, const char *what, uint64_t off, struct cv_range where);
 /* Checks the position of a table of which len bytes are used; where: the field that points to it. True if its
  * bytes can be read. */
 bool cv_qcow2_table(struct cv_qcow2_reading *r, const char *what, struct cv_range table, struct cv_range where);

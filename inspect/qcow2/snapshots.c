@@ -149,6 +149,11 @@ bool cv_qcow2_read_snapshots(struct cv_qcow2_reading *r, struct cv_err *err)
 {
 	CV_AUTO(cv_qcow2_records_fini) struct cv_qcow2_records t = { .source = r->source, .off = r->h.snapshot_off };
 
+	/* QEMU opens no image where even the place of an empty table cannot be; behind the end of the file it can. */
+	if (!r->h.snapshot_count && t.off <= INT64_MAX)
+		cv_qcow2_aligned(r, "snapshot table", t.off, CV_QCOW2_FIELD(snapshot_off));
+	else if (!r->h.snapshot_count)
+		cv_qcow2_table(r, "snapshot table", (struct cv_range){ t.off, 0 }, CV_QCOW2_FIELD(snapshot_off));
 	if (!r->h.snapshot_count)
 		return true;
 	r->facts->flags |= CV_FACT_SNAPSHOTS;
