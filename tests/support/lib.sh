@@ -74,6 +74,13 @@ on_file_systems()
 	done
 }
 
+# Is the program one with sanitizers? It has to do once more what touches memory in another way, and not what only shows
+# that two runs give the same document.
+sanitized()
+{
+	nm "$CHAINVIEW" 2>/dev/null | grep -q __asan_init
+}
+
 skip()
 {
 	echo "skipped - $1: $2"

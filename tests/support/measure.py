@@ -1,23 +1,32 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-3.0-or-later
-"""measure.py FILE COMMAND...: runs the command, writes "seconds-of-processor kibibytes status" into FILE.
+"""Runs one command after the other and measures each.
 
-The seconds are those of the command and of all its processes together; the kibibytes are what the largest of them
-held at most. Ends as the command did; one that takes four minutes is ended.
+A line of standard input is a file for all output and a command, separated by tabs; the answer to it is
+"hundredths kibibytes status". The hundredths of a second are those that the processor worked for the command and all
+its processes together; the kibibytes are what the largest of them held at most. One that takes four minutes is ended.
 """
 import os
 import signal
 import sys
 
-out, command = sys.argv[1], sys.argv[2:]
-pid = os.fork()
-if pid == 0:
-    os.setpgid(0, 0)
-    os.execvp(command[0], command)
-signal.signal(signal.SIGALRM, lambda *_: os.kill(-pid, signal.SIGKILL))
-signal.alarm(240)
-_, status, usage = os.wait4(pid, 0)
-code = os.waitstatus_to_exitcode(status)
-with open(out, "w", encoding="ascii") as f:
-    print(f"{usage.ru_utime + usage.ru_stime:.2f} {usage.ru_maxrss} {code}", file=f)
-sys.exit(code if code >= 0 else 128 - code)
+
+def run(file, command):
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        out = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        os.execvp(command[0], command)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(-pid, signal.SIGKILL))
+    signal.alarm(240)
+    _, status, usage = os.wait4(pid, 0)
+    signal.alarm(0)
+    return round((usage.ru_utime + usage.ru_stime) * 100), usage.ru_maxrss, os.waitstatus_to_exitcode(status)
+
+
+for line in sys.stdin:
+    words = line.rstrip("\n").split("\t")
+    print(*run(words[0], words[1:]), flush=True)
