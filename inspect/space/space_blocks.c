@@ -233,6 +233,8 @@ static bool claim_l2(struct cv_space_host *h, uint64_t off, cv_be64 *raw, struct
 		n = n < (size - off) / 8 ? n : (size - off) / 8;
 		if (!n)
 			break;
+		if (!cv_space_on_disk(&h->disk, (struct cv_range){ off, n * 8 }))
+			continue;
 		if (!cv_source_read(h->layer->source, raw, (size_t)n * 8, off, err))
 			return cv_wrap(err, "while reading an L2 table");
 		for (uint64_t i = 0; i < n; i++) {
@@ -247,16 +249,18 @@ static bool claim_l2(struct cv_space_host *h, uint64_t off, cv_be64 *raw, struct
 	return true;
 }
 
-/* The L2 tables of some L1 entries; *left more of them fit into the file. */
+/* The L2 tables of some L1 entries; *left more of them can be on disk. What lies in a hole holds zeros only. */
 static bool claim_l2_tables(struct cv_space_host *h, const cv_be64 *l1, size_t count, cv_be64 *raw, uint64_t *left,
 			    struct cv_err *err)
 {
+	unsigned l2_bits = ((struct blocks *)h->state)->tables.l2_bits;
+
 	for (size_t i = 0; i < count; i++) {
 		uint64_t off = cv_be64_get(l1[i]);
 
 		if (!off || off >= h->layer->source->size)
 			continue;
-		if (!(*left)--)
+		if (cv_space_on_disk(&h->disk, (struct cv_range){ off, UINT64_C(8) << l2_bits }) && !(*left)--)
 			return cv_fail(err, CV_EFORMAT, "more L2 tables than the file can hold");
 		if (!claim_l2(h, off, raw, err))
 			return false;
@@ -283,9 +287,11 @@ static bool claim_qcow(struct cv_space_host *h, struct cv_err *err)
 	at = t->l1_off;
 	count = at < size ? (size - at) / 8 : 0;
 	count = count < t->l1_entries ? count : t->l1_entries;
-	left = size / (8u << t->l2_bits) + 1;
+	left = cv_space_on_disk(&h->disk, (struct cv_range){ 0, size }) / 512 + 1;
 	for (uint64_t n; count; count -= n, at += n * 8) {
 		n = count < CHUNK ? count : CHUNK;
+		if (!cv_space_on_disk(&h->disk, (struct cv_range){ at, n * 8 }))
+			continue;
 		if (!cv_source_read(h->layer->source, l1, (size_t)n * 8, at, err))
 			return cv_wrap(err, "while reading the L1 table");
 		if (!claim_l2_tables(h, l1, (size_t)n, raw, &left, err))
