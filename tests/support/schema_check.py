@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-3.0-or-later
 """Validates JSON documents against the installed schemas, more strictly than a user would: a key that no schema knows
-is an error. schema_check.py FOLDER SCHEMA FILE... (ndjson: each line of the files)."""
+is an error. schema_check.py SCHEMAS FOLDER KIND...: the files KIND.* in the folder (ndjson: each line of them)."""
 import json
 import pathlib
 import sys
@@ -27,24 +27,35 @@ def strict(node):
     return node
 
 
+def check(validator, file, lines):
+    bad = 0
+    text = file.read_text()
+    for number, part in enumerate(text.splitlines() if lines else [text], 1):
+        for error in list(validator.iter_errors(json.loads(part)))[:3]:
+            where = "/".join(str(p) for p in error.absolute_path)
+            print(f"{file}:{number}: {where}: {error.message[:300]}")
+            bad = 1
+    return bad
+
+
 def main():
-    folder, name, files = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    schemas, folder, kinds = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
     store = {}
-    for path in folder.glob("*.json"):
+    for path in schemas.glob("*.json"):
         schema = json.loads(path.read_text())
         jsonschema.Draft202012Validator.check_schema(schema)
         store[schema["$id"]] = strict(schema)
-    schema = next(s for i, s in store.items() if i.endswith("/" + name + ".json"))
-    validator = jsonschema.Draft202012Validator(
-        schema, resolver=jsonschema.RefResolver(schema["$id"], schema, store=store))
     bad = 0
-    for file in files:
-        text = pathlib.Path(file).read_text()
-        for number, part in enumerate(text.splitlines() if name == "ndjson" else [text], 1):
-            for error in list(validator.iter_errors(json.loads(part)))[:3]:
-                where = "/".join(str(p) for p in error.absolute_path)
-                print(f"{file}:{number}: {where}: {error.message[:300]}")
-                bad = 1
+    for kind in kinds:
+        schema = next(s for i, s in store.items() if i.endswith("/" + kind + ".json"))
+        validator = jsonschema.Draft202012Validator(
+            schema, resolver=jsonschema.RefResolver(schema["$id"], schema, store=store))
+        files = sorted(folder.glob(kind + ".*"))
+        if not files:
+            print(f"no {kind} document")
+            bad = 1
+        for file in files:
+            bad |= check(validator, file, kind == "ndjson")
     return bad
 
 
