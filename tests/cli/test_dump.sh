@@ -23,17 +23,21 @@ if [ -z "$python" ]; then skip "all tests of dump" "no python3-jsonschema"; fini
 mkdir s m j
 : >statuses
 set --
+n=0
 while read -r name; do
+	n=$((n + 1))
 	"$SAMPLE" sample --recipe "$name" "s/$name" >/dev/null
 	status=0
 	timeout 300 "$CHAINVIEW" dump --json --refs=none --hash=sha256,sha1,md5 --maps "m/$name" "s/$name" >"j/$name" 2>err || status=$?
 	echo "$name $status" >>statuses
+	# With sanitizers all are dumped, too, but what the documents say is the same.
+	if sanitized && [ $((n % 10)) -ne 0 ]; then continue; fi
 	set -- "$@" "j/$name" "m/$name"
 done <recipes
 grep -vE ' (0|8)$' statuses >strange || true
-verdict "every sample is dumped ($(wc -l <recipes) of them)" "$([ ! -s strange ] && [ $(($# / 2)) -gt 100 ]; echo $?)"
+verdict "every sample is dumped ($(wc -l <recipes) of them)" "$([ ! -s strange ] && [ "$n" -gt 100 ]; echo $?)"
 cat strange
-must "all bytes, digests, checksums, values, gaps and layouts are those of the files" "$python" "$check" "$schema" "$@"
+must "all bytes, digests, checksums, values, gaps and layouts of $(($# / 2)) of them are those of the files" "$python" "$check" "$schema" "$@"
 tail -1 .out
 
 # The same bytes: twice, and when the files were made in another order.
@@ -246,7 +250,7 @@ P
 ) && status=0 || status=1
 	verdict "${image#hostile/} is dumped" "$status"
 	read -r kib ms bytes <<<"$peak"
-	if nm "$SAMPLE" 2>/dev/null | grep -q __asan_init; then
+	if sanitized; then
 		skip "bounds of ${image#hostile/}" "sanitizers take memory of their own"
 	else
 		verdict "${image#hostile/}: at most 64 MiB ($kib KiB) and 2 s of processor time ($ms ms)" \

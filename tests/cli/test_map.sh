@@ -13,7 +13,10 @@ out=$work/out
 
 if command -v qemu-img >/dev/null && command -v python3 >/dev/null; then
 	mkdir "$work/peer"
-	for first in 1 21 41; do
+	seeds=(1 21 41)
+	# A map that differs does so in both builds.
+	if sanitized; then seeds=(1); fi
+	for first in "${seeds[@]}"; do
 		must "20 random QCOW2 chains map as qemu-img maps them, from seed $first" \
 			python3 "$here/../support/map_peer.py" "$CHAINVIEW" "$work/peer" $first 20
 	done
@@ -110,7 +113,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@") || used=$((
 	verdict "$what" "$([ "$used" -lt "$limit" ]; echo $?)"
 }
 
-if [ -n "${SAN:-}" ] || nm "$CHAINVIEW" 2>/dev/null | grep -q __asan_init; then
+if sanitized; then
 	skip "memory does not grow with the disk" "sanitizers take their own"
 elif command -v python3 >/dev/null && command -v qemu-img >/dev/null; then
 	mkdir "$work/big"

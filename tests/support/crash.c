@@ -277,7 +277,10 @@ static void try_state(struct job *j)
 		sim_free(state);
 		return;
 	}
-	j->result->distinct++;
+	if (j->result->distinct++ % CRASH_SHARE) {
+		sim_free(state);
+		return;
+	}
 	wrong = j->scene->look(state, j->scene->ctx, false, 0);
 	if (wrong)
 		note_failure(j, "before recovery", 0, wrong);
