@@ -277,7 +277,7 @@ static void try_state(struct job *j)
 		sim_free(state);
 		return;
 	}
-	if (j->result->distinct++ % CRASH_SHARE) {
+	if (j->result->distinct++ % (j->options->share ? j->options->share : 1)) {
 		sim_free(state);
 		return;
 	}

@@ -34,6 +34,7 @@ struct crash_options {
 	uint64_t seed;
 	unsigned random;             /* random states at each point where not all are made; 0: 32 */
 	unsigned inner;              /* one of so many states is also cut inside of recovery; 0: none */
+	unsigned share;              /* one of so many different states is recovered from; 0: all */
 	bool pages;                  /* a trashed sector takes its 4 KiB with it */
 	uint64_t before;             /* barriers that come before those of the operation: not looked at */
 	uint64_t drop_barrier;       /* for mutants: this one is not carried out */

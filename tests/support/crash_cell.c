@@ -9,10 +9,12 @@ typedef unsigned long long ull;
 
 void crash_prove(const struct crash_cell *cell)
 {
-	struct crash_options mutant = cell->options;
-	struct crash_result r = cell->enumerate(cell->ctx, &cell->options);
+	struct crash_options options = cell->options, mutant = cell->options;
 	uint64_t mutants = 0;
+	struct crash_result r;
 
+	options.share = CRASH_SHARE;
+	r = cell->enumerate(cell->ctx, &options);
 	if (r.failures)
 		fail_msg("%s of %s, %s: %llu failures; %s", cell->operation, cell->format, cell->shape, (ull)r.failures,
 			 r.first);
