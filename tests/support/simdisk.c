@@ -318,9 +318,24 @@ uint64_t sim_used(const struct sim *s)
 	uint64_t used = 0;
 
 	for (size_t i = 1; i < s->inodes.len; i++)
-		for (size_t k = 0; k < s->inodes.at[i].now.count; k++)
+		for (size_t k = 0; !s->inodes.at[i].device && k < s->inodes.at[i].now.count; k++)
 			used += s->inodes.at[i].now.sector[k] != SIM_HOLE;
 	return used;
+}
+
+void sim_device_make(struct sim *s, const char *name, uint64_t number, const void *bytes, size_t len)
+{
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	struct sim_inode *inode;
+
+	if (fd < 0 || len % SIM_SECTOR || s->io.pwrite(&s->io, fd, bytes, len, 0) != (ssize_t)len)
+		abort();
+	inode = &s->inodes.at[sim_lookup(s, name)];
+	inode->device = number;
+	inode->mode = S_IFBLK | 0600;
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	sim_settle(s);
 }
 
 static bool copy_in(struct sim *s, int from, int to, uint64_t size)

@@ -63,6 +63,7 @@ struct sim_inode {
 	bool directory;
 	uint64_t number;             /* that fstat() shows */
 	mode_t mode;
+	uint64_t device;             /* a block device of this number, whose length never changes; 0: none */
 	struct timespec mtime;
 	struct sim_content now, sure;
 };
@@ -135,6 +136,9 @@ struct sim *sim_after_cut(const struct sim *s);
 struct sim *sim_left_by_killed(const struct sim *s);
 /* Makes everything sure. */
 void sim_settle(struct sim *s);
+
+/* A block device "/<name>" that holds these bytes, whole sectors of them; sure at once. */
+void sim_device_make(struct sim *s, const char *name, uint64_t number, const void *bytes, size_t len);
 
 /* Copies files of a real directory (not of its folders) to the root. */
 bool sim_import(struct sim *s, int dir, const char *name);

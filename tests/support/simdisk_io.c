@@ -122,13 +122,34 @@ static uint32_t sector_at(const struct sim_content *c, uint64_t sector)
 	return sector < c->count ? c->sector[sector] : SIM_HOLE;
 }
 
+/* With O_EXCL a device is for one only. */
+static bool is_taken(const struct sim *s, uint32_t inode)
+{
+	for (size_t i = 0; i < s->fds.len; i++)
+		if (s->fds.at[i].inode == inode && s->fds.at[i].flags & O_EXCL)
+			return true;
+	return false;
+}
+
+/* A device by its path from the root. */
+static int open_device(struct sim *s, const char *path, int flags)
+{
+	uint32_t inode = *path == '/' ? sim_lookup(s, path + 1) : 0;
+
+	if (!inode || !s->inodes.at[inode].device)
+		return fail(ENOENT);
+	return flags & O_EXCL && is_taken(s, inode) ? fail(EBUSY) : new_fd(s, inode, flags, ++s->opened);
+}
+
 static int sim_openat(const struct cv_io *io, int dir, const char *name, int flags, mode_t mode)
 {
 	struct sim *s = sim_of(io);
-	uint32_t parent = directory_of(s, dir), inode;
+	uint32_t parent = dir == AT_FDCWD ? 0 : directory_of(s, dir), inode;
 
-	if (fault(s) || !parent)
+	if (fault(s) || (!parent && dir != AT_FDCWD))
 		return -1;
+	if (dir == AT_FDCWD)
+		return open_device(s, name, flags);
 	inode = strcmp(name, ".") ? sim_entry_inode(&s->now, parent, name) : parent;
 	if (!inode && !(flags & O_CREAT))
 		return fail(ENOENT);
@@ -198,6 +219,8 @@ static ssize_t sim_pread(const struct cv_io *io, int fd, void *buf, size_t len, 
 
 static bool is_full(const struct sim *s, uint32_t inode, uint64_t sector)
 {
+	if (s->inodes.at[inode].device)
+		return sector >= s->inodes.at[inode].now.size / SIM_SECTOR;
 	return s->room && sector_at(&s->inodes.at[inode].now, sector) == SIM_HOLE && sim_used(s) >= s->room;
 }
 
@@ -250,6 +273,8 @@ static int sim_ftruncate(const struct cv_io *io, int fd, uint64_t size)
 
 	if (fault(s) || !inode)
 		return -1;
+	if (s->inodes.at[inode].device)
+		return fail(EINVAL);
 	c = &s->inodes.at[inode].now;
 	s->ops++;
 	if (size < c->size && size % SIM_SECTOR && sector_at(c, size / SIM_SECTOR) > SIM_ZERO) {
@@ -283,6 +308,8 @@ static int sim_fallocate(const struct cv_io *io, int fd, int mode, uint64_t off,
 		return -1;
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return fail(EOPNOTSUPP);
+	if (s->inodes.at[inode].device && (!clears || (off | len) % SIM_SECTOR || off + len > s->inodes.at[inode].now.size))
+		return fail(clears ? EINVAL : EOPNOTSUPP);
 	s->ops++;
 	for (uint64_t at = off; at < off + len;) {
 		uint64_t sector = at / SIM_SECTOR;
@@ -319,6 +346,8 @@ static ssize_t sim_copy_range(const struct cv_io *io, int from, uint64_t from_of
 
 	if (fault(s) || !source || !target)
 		return -1;
+	if (s->inodes.at[source].device || s->inodes.at[target].device)
+		return fail(EINVAL);
 	return copy_now(s, source, from_off, target, to_off, len);
 }
 
@@ -331,7 +360,7 @@ static int sim_clone_range(const struct cv_io *io, int from, uint64_t from_off, 
 		return -1;
 	if (!s->reflink)
 		return fail(EOPNOTSUPP);
-	if (from_off % 4096 || to_off % 4096 || (len % 4096 && from_off + len != s->inodes.at[source].now.size))
+	if (s->inodes.at[source].device || s->inodes.at[target].device || from_off % 4096 || to_off % 4096 || (len % 4096 && from_off + len != s->inodes.at[source].now.size))
 		return fail(EINVAL);
 	while (len) {
 		ssize_t n = copy_now(s, source, from_off, target, to_off, len);
@@ -455,10 +484,10 @@ static void fill_stat(const struct sim *s, uint32_t inode, struct stat *st)
 	const struct sim_inode *i = &s->inodes.at[inode];
 
 	*st = (struct stat){ .st_dev = s->device, .st_ino = i->number, .st_mode = i->mode, .st_mtim = i->mtime,
-			     .st_size = (off_t)i->now.size, .st_blksize = 4096, .st_nlink = i->directory ? 2 : 0 };
+			     .st_rdev = i->device, .st_size = i->device ? 0 : (off_t)i->now.size, .st_blksize = 4096, .st_nlink = i->directory ? 2 : 0 };
 	for (size_t k = 0; k < s->now.len && !i->directory; k++)
 		st->st_nlink += s->now.at[k].inode == inode;
-	for (size_t k = 0; k < i->now.count; k++)
+	for (size_t k = 0; k < i->now.count && !i->device; k++)
 		st->st_blocks += i->now.sector[k] != SIM_HOLE;
 }
 

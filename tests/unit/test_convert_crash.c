@@ -2,7 +2,8 @@
 /*
  * Conversion on a simulated disk, into every format: whatever a power cut leaves, the source is as it was, and the new
  * name either is not there or is the whole image; recovery leaves nothing half done; every barrier is needed; and
- * every call may fail.
+ * every call may fail. On a block device the new bytes are known to a journal before the first of them, which says
+ * that they are the disk only when they are, and what lies behind them is untouched.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,9 @@
 #define DISK 24576u
 #define SOURCE "source.raw"
 #define NEW "sub/new.img"
+#define DEVICE "device"
+
+enum { DEVICE_NUMBER = 77, DEVICE_SIZE = DISK + 8192 };
 
 /* What a guest reads: data, nothing, data that begin and end within a block, zeros that are written. */
 static const struct cv_extent extents[] = {
@@ -34,7 +38,7 @@ static const struct cv_extent extents[] = {
 struct ctx {
 	enum cv_format_id to;
 	struct cv_target_options target;
-	bool reflink;
+	bool reflink, device;
 	struct sim_host host;
 	bool done;
 };
@@ -123,6 +127,7 @@ static bool job_verify(const struct cv_convert_job *job, int fd, const struct cv
 
 	if (!watch->tick(watch->ctx, DISK, err) || !cv_out_size(&file, &size, err))
 		return false;
+	size = job->target.device ? DISK : size;
 	bytes = malloc(size);
 	assert_non_null(bytes);
 	wrong = cv_out_read(&file, bytes, size, 0, err) ? wrong_image(job->to, bytes, size) : err->text;
@@ -130,11 +135,17 @@ static bool job_verify(const struct cv_convert_job *job, int fd, const struct cv
 	return !wrong || err->code || cv_fail(err, CV_EIO, "%s", wrong) ? !wrong : false;
 }
 
+/* Nothing of it is what a disk holds, nor zero. */
+static uint8_t former_byte(size_t i)
+{
+	return (uint8_t)(0x80 | (i / 512 + i % 5));
+}
+
 static struct sim *repository(bool reflink)
 {
 	struct sim *s = sim_new();
 	int root = sim_root(s), fd;
-	static uint8_t bytes[DISK];
+	static uint8_t bytes[DISK], former[DEVICE_SIZE];
 
 	s->reflink = reflink;
 	assert_int_equal(s->io.mkdirat(&s->io, root, "sub", 0755), 0);
@@ -144,7 +155,9 @@ static struct sim *repository(bool reflink)
 	assert_int_equal(s->io.pwrite(&s->io, fd, bytes, DISK, 0), DISK);
 	s->io.close(&s->io, fd);
 	s->io.close(&s->io, root);
-	sim_settle(s);
+	for (size_t i = 0; i < DEVICE_SIZE; i++)
+		former[i] = former_byte(i);
+	sim_device_make(s, DEVICE, DEVICE_NUMBER, former, sizeof former);
 	return s;
 }
 
@@ -164,11 +177,11 @@ static struct cv_plan_source source_of(struct sim *s)
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
 {
 	struct ctx *c = ctx;
-	struct sim_job job = { .job = { .to = c->to, .target = c->target, .data = DISK, .open = job_open,
-					.verify = job_verify }, .s = s };
-	struct cv_plan_item item = { .path = NEW };
+	struct sim_job job = { .job = { .to = c->to, .target = c->target, .copy = { .overwrite = c->device }, .data = DISK,
+					.open = job_open, .verify = job_verify }, .s = s };
+	struct cv_plan_item item = { .path = c->device ? DEVICE : NEW, .device = c->device ? DEVICE_NUMBER : 0 };
 	struct cv_plan_source source = source_of(s);
-	struct cv_plan plan = { .kind = CV_PLAN_CONVERT, .items = &item, .item_count = 1, .sources = &source,
+	struct cv_plan plan = { .kind = c->device ? CV_PLAN_CONVERT_DEVICE : CV_PLAN_CONVERT, .items = &item, .item_count = 1, .sources = &source,
 				.source_count = 1, .convert = &job.job };
 	struct cv_operation_result result;
 	int root = sim_root(s);
@@ -200,19 +213,27 @@ static bool has_part(const struct sim *s)
 	return false;
 }
 
-static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+static const char *look_at_source(const struct sim *s)
+{
+	uint64_t size = 0;
+	CV_AUTO(cv_auto_free) uint8_t *source = sim_store_bytes(s, SOURCE, &size);
+	bool same = source && size == DISK;
+
+	for (size_t i = 0; same && i < DISK; i++)
+		same = source[i] == byte_of(i);
+	return same ? NULL : "the source is not what it was";
+}
+
+static const char *look_at_file(struct sim *s, void *ctx, bool recovered, unsigned guest)
 {
 	const struct ctx *c = ctx;
 	struct sim_journals done;
 	uint64_t size = 0;
-	CV_AUTO(cv_auto_free) uint8_t *source = sim_store_bytes(s, SOURCE, &size), *new = NULL;
+	CV_AUTO(cv_auto_free) uint8_t *new = NULL;
 
 	(void)guest;
-	if (!source || size != DISK)
-		return "the source is not what it was";
-	for (size_t i = 0; i < DISK; i++)
-		if (source[i] != byte_of(i))
-			return "the source is not what it was";
+	if (look_at_source(s))
+		return look_at_source(s);
 	new = sim_store_bytes(s, NEW, &size);
 	if (new && wrong_image(c->to, new, size))
 		return wrong_image(c->to, new, size);
@@ -228,10 +249,43 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 	return has_part(s) ? "a half-made file is left" : NULL;
 }
 
+/* Until it says DONE, what is on the device may be anything, but somebody must know. */
+static const char *look_at_device(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+	uint64_t size = 0;
+	CV_AUTO(cv_auto_free) uint8_t *bytes = sim_store_bytes(s, DEVICE, &size);
+	struct sim_journals open = sim_store_journals(s, &c->host, "journal"), done = sim_store_journals(s, &c->host, "done");
+	bool former = true, whole = true, behind = bytes && size == DEVICE_SIZE;
+
+	(void)guest;
+	for (size_t i = 0; behind && i < DEVICE_SIZE; i++) {
+		behind = i < DISK || bytes[i] == former_byte(i);
+		former &= bytes[i] == former_byte(i);
+		whole &= i >= DISK || bytes[i] == byte_of(i);
+	}
+	if (look_at_source(s))
+		return look_at_source(s);
+	if (!behind)
+		return "what lies behind the disk was changed";
+	if (!former && !open.count && !done.count)
+		return "the device was changed, and no journal knows of it";
+	if (!done.sound || (done.done && !whole))
+		return "a journal says done of what is not the disk";
+	if (c->done && !done.done)
+		return "what was promised to be done is not";
+	return (recovered || c->done) && open.count ? "an operation is still pending" : NULL;
+}
+
+static struct crash_scene scene_of(struct ctx *c, const char *name)
+{
+	return (struct crash_scene){ name, run, recover, c->device ? look_at_device : look_at_file, 0, NULL, c };
+}
+
 static struct crash_result enumerate(const void *ctx, const struct crash_options *options)
 {
 	struct ctx c = *(const struct ctx *)ctx;
-	struct crash_scene scene = { "convert", run, recover, look, 0, NULL, &c };
+	struct crash_scene scene = scene_of(&c, "convert");
 	struct crash_result r = { 0 };
 	struct sim *s = repository(c.reflink);
 
@@ -267,6 +321,20 @@ static void all_survives_every_power_cut_and_needs_every_barrier(void **state)
 	}
 }
 
+static struct ctx onto_a_device(void)
+{
+	return (struct ctx){ .to = CV_FORMAT_RAW, .target = { .size = DISK, .device = true }, .device = true };
+}
+
+static void onto_a_device_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	struct ctx c = onto_a_device();
+
+	(void)state;
+	crash_prove(&(struct crash_cell){ "convert", "raw", "onto a device", enumerate, &c,
+					  { .seed = 3, .random = 4, .inner = 100, .before = SIM_BARRIERS_OF_OPENING } });
+}
+
 static void reset(void *ctx)
 {
 	struct ctx *c = ctx;
@@ -281,9 +349,10 @@ static void every_call_may_fail(void **state)
 	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors), .reset = reset };
 
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(cells) * 2; i++) {
-		struct ctx c = { .to = cells[i / 2].to, .target = cells[i / 2].target };
-		struct crash_scene scene = { cells[i / 2].name, run, recover, look, 0, NULL, &c };
+	for (size_t i = 0; i <= CV_COUNT(cells) * 2; i++) {
+		bool device = i == CV_COUNT(cells) * 2;
+		struct ctx c = device ? onto_a_device() : (struct ctx){ .to = cells[i / 2].to, .target = cells[i / 2].target };
+		struct crash_scene scene = scene_of(&c, device ? "onto a device" : cells[i / 2].name);
 		struct sim *s = repository(i % 2);
 
 		if (!crash_fail_each(s, &scene, &faults))
@@ -298,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(onto_a_device_survives_every_power_cut_and_needs_every_barrier),
 		cmocka_unit_test(every_call_may_fail),
 	};
 
