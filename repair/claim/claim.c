@@ -130,6 +130,18 @@ bool cv_claim_reader(const struct cv_io *io, int fd, const struct cv_plan_source
 	return claim(&(struct subject){ io, fd, source, false }, exclusive ? &for_reading_alone : &for_reading, err);
 }
 
+bool cv_claim_device(const struct cv_io *io, int fd, const char *path, struct cv_err *err)
+{
+	const struct cv_plan_source file = { .path = path };
+	const struct subject s = { io, fd, &file, false };
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+
+	if (!take_bytes(&s, &for_writing, err))
+		return false;
+	cv_text_add(&why, "is in use by ");
+	return !io->holder(io, fd, false, &why) || refuse(err, &s, cv_text_str(&why));
+}
+
 int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err)
 {
 	const struct cv_plan_source file = { item->path, item->device, item->inode, item->size, item->mtime_ns };

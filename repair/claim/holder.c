@@ -66,12 +66,12 @@ static bool hold(void *ctx, size_t file, const struct cv_holder *holder)
 	return !s->who.failed;
 }
 
-void cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
+bool cv_holder_seen(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
 {
-	CV_AUTO(cv_text_fini) struct cv_text unseen = { 0 };
 	struct cv_looked looked = { 0 };
 	struct sought s = { .writers = writers };
 	const struct cv_wanted wanted = { &s, by_inode, by_device, by_path, hold };
+	bool asked = false;
 	struct stat st;
 
 	if (io->fstat(io, fd, &st) == 0) {
@@ -79,16 +79,27 @@ void cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text
 		s.inode = st.st_ino;
 		s.number = st.st_rdev;
 		s.block_device = S_ISBLK(st.st_mode);
-		cv_holders_find(&wanted, &looked);
+		asked = cv_holders_find(&wanted, &looked);
 	}
-	if (s.count) {
+	if (s.count)
 		cv_text_add(who, cv_text_str(&s.who));
-		if (s.count > 1)
-			cv_text_addf(who, " and %zu more", s.count - 1);
-	} else {
-		cv_looked_words(&looked, &unseen);
-		cv_text_addf(who, unseen.len ? "somebody who cannot be seen from here (%s)"
-					     : "somebody who cannot be seen from here%s", cv_text_str(&unseen));
-	}
+	else
+		cv_looked_words(&looked, who);
+	if (s.count > 1)
+		cv_text_addf(who, " and %zu more", s.count - 1);
 	cv_text_fini(&s.who);
+	return s.count || !asked;
+}
+
+bool cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
+{
+	CV_AUTO(cv_text_fini) struct cv_text found = { 0 };
+	bool seen = cv_holder_seen(io, fd, writers, &found);
+
+	if (seen && found.len)
+		cv_text_add(who, cv_text_str(&found));
+	else
+		cv_text_addf(who, found.len ? "somebody who cannot be seen from here (%s)"
+					    : "somebody who cannot be seen from here%s", cv_text_str(&found));
+	return seen;
 }

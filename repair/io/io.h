@@ -57,8 +57,8 @@ struct cv_io {
 	/* fcntl F_DUPFD_CLOEXEC: the same open file, with its locks and its lease, until the last descriptor is closed. */
 	int (*dup)(const struct cv_io *io, int fd);
 	/* Appends who else has the file open (with writers: to write to it), for people and escaped: "qemu-nbd (pid 4711)".
-	 * Never nothing: who cannot be seen is somebody who cannot be seen. */
-	void (*holder)(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
+	 * Never nothing: who cannot be seen is somebody who cannot be seen. False if nobody is seen to have it. */
+	bool (*holder)(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
 	/* Calls each for every name in the directory but "." and ".."; each returns false to stop. -1 with errno if it
 	 * cannot be read. */
 	int (*list)(const struct cv_io *io, int dir, bool (*each)(void *ctx, const char *name), void *ctx);
@@ -71,8 +71,11 @@ struct cv_io {
 
 /* The real one. */
 extern const struct cv_io cv_io_real;
-/* claim/holder.c: its member holder. */
-void cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
+/* claim/holder.c: whether anybody is seen to have it, and who; if not, who are those that could not be looked at ("1 of
+ * 140 processes could not be looked at"), or nothing. True with nothing if it could not be found out. */
+bool cv_holder_seen(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
+/* Its member holder. */
+bool cv_holder_find(const struct cv_io *io, int fd, bool writers, struct cv_text *who);
 
 /* An open file that is being made, and how to reach it. Borrowed by those who fill it. */
 struct cv_file_out {

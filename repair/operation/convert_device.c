@@ -6,7 +6,7 @@
 #include "repair/convert/job.h"
 #include "repair/operation/work.h"
 
-/* Nobody else has it: not mounted, no part of anything, not open with the same wish. Its number is that of the plan. */
+/* With O_EXCL nobody else has it: not mounted, no part of anything, not open. Its number is that of the plan. */
 static bool open_device(const struct cv_work *work, int flags, struct cv_file_out *out, struct cv_err *err)
 {
 	const struct cv_plan_item *item = &work->items[0];
@@ -22,8 +22,9 @@ static bool open_device(const struct cv_work *work, int flags, struct cv_file_ou
 		return cv_io_fail(err, "open", cv_text_str(&path));
 	if (io->fstat(io, out->fd, &st) != 0)
 		return cv_io_fail(err, "look at", item->path);
-	return (S_ISBLK(st.st_mode) && st.st_rdev == item->device) ||
-	       cv_fail(err, CV_EREFUSED, "%s is another device than when the plan was made", cv_text_str(&path));
+	if (!S_ISBLK(st.st_mode) || st.st_rdev != item->device)
+		return cv_fail(err, CV_EREFUSED, "%s is another device than when the plan was made", cv_text_str(&path));
+	return !(flags & O_EXCL) || cv_claim_device(io, out->fd, cv_text_str(&path), err);
 }
 
 static bool device_run(struct cv_work *work, struct cv_err *err)

@@ -145,6 +145,11 @@ int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, s
  */
 bool cv_claim_reader(const struct cv_io *io, int fd, const struct cv_plan_source *source, bool exclusive,
 		     struct cv_err *err);
+/*
+ * A block device, which has no leases: nobody is seen to have it open, QEMU has no lock on it, wherever it runs, and until
+ * the descriptor is closed it is turned away by ours. Of others who come meanwhile nothing is heard.
+ */
+bool cv_claim_device(const struct cv_io *io, int fd, const char *path, struct cv_err *err);
 /* Lets locks and lease go, in this order; the descriptor stays open. */
 void cv_claim_drop(const struct cv_io *io, int fd);
 

@@ -16,7 +16,8 @@ static const char *found_on(blkid_probe probe)
 	return what ? what : "something";
 }
 
-static void look_inside(int fd, const char *path, struct cv_device_look *look)
+/* unseen: who could not be asked whether they have it; may be nothing. */
+static void look_inside(int fd, const char *path, const struct cv_text *unseen, struct cv_device_look *look)
 {
 	CV_AUTO(cv_text_fini) struct cv_text what = { 0 }, name = { 0 };
 	blkid_probe probe = blkid_new_probe();
@@ -32,7 +33,8 @@ static void look_inside(int fd, const char *path, struct cv_device_look *look)
 	if (found == 0)
 		cv_text_escape(&what, cv_bytes_of(found_on(probe)));
 	if (look->free)
-		snprintf(look->why, sizeof look->why, "nobody has it, and nothing is found on it");
+		snprintf(look->why, sizeof look->why, "nobody has it%s%.100s%s, and nothing is found on it",
+			 unseen->len ? " open (" : "", cv_text_str(unseen), unseen->len ? ")" : "");
 	else
 		snprintf(look->why, sizeof look->why, found == -1 ? "it cannot be looked at%.0s%.0s"
 				: "it holds %s: if that is not needed, wipefs -a %s first",
@@ -44,7 +46,8 @@ bool cv_device_look(const char *path, struct cv_device_look *look, struct cv_err
 {
 	const struct cv_io *io = &cv_io_real;
 	CV_AUTO(cv_auto_close) int fd = io->openat(io, AT_FDCWD, path, O_RDONLY | O_EXCL | O_NONBLOCK, 0);
-	bool busy = fd < 0 && errno == EBUSY;
+	CV_AUTO(cv_text_fini) struct cv_text who = { 0 };
+	bool busy = fd < 0 && errno == EBUSY, held;
 	struct stat st;
 
 	*look = (struct cv_device_look){ .free = false };
@@ -57,10 +60,12 @@ bool cv_device_look(const char *path, struct cv_device_look *look, struct cv_err
 	if (!S_ISBLK(st.st_mode))
 		return cv_fail(err, CV_EUSAGE, "it is no block device");
 	look->number = st.st_rdev;
-	look_inside(fd, path, look);
-	if (busy) {
+	held = cv_holder_seen(io, fd, false, &who);
+	look_inside(fd, path, &who, look);
+	if (busy || held) {
 		look->free = false;
-		snprintf(look->why, sizeof look->why, "it is in use: mounted, or part of something");
+		snprintf(look->why, sizeof look->why, "it is in use%s%.150s", busy ? ": mounted, or part of something" : " by ",
+			 busy ? "" : who.len ? cv_text_str(&who) : "somebody who cannot be seen from here");
 	}
 	return true;
 }

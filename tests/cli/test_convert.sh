@@ -154,6 +154,26 @@ if [ "$(id -u)" -eq 0 ] && truncate -s 16M dev.img && device=$(losetup -f --show
 	verdict "what lies behind it is untouched" "$([ "$(dd if="$device" bs=1M skip=5 count=1 status=none | tr -d 'y\n' | wc -c)" = 0 ]; echo $?)"
 	has "the journal is where the source is" " convert +done" <("$CHAINVIEW" journal src)
 	ends "another format is wrong usage" 16 convert src/top.qcow2 "$device" --to qcow2 --yes
+	yes | head -c 16777216 >"$device"
+	unharmed() { verdict "$1: nothing on it was touched" "$([ "$(dd if="$device" bs=1M status=none | tr -d 'y\n' | wc -c)" = 0 ]; echo $?)"; }
+	qemu_holds "$device" -f raw "$device"
+	ends "a device that QEMU has is refused" 4 convert src/top.qcow2 "$device" --to raw --yes
+	has "and who has it is said" "in use by qemu-io \(pid $qemu_pid\)" .out
+	qemu_leaves
+	unharmed "a device that QEMU has"
+	sleep 600 9<"$device" &
+	pid=$!
+	ends "one that anybody has open is refused" 4 convert src/top.qcow2 "$device" --to raw --yes
+	has "and who it is is said" "in use by sleep \(pid $pid\)" .out
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+	unharmed "one that anybody has open"
+	convert src/top.qcow2 "$device" --to raw --rate=1M --yes >slow.out 2>&1 &
+	pid=$!
+	for _ in $(seq 100); do grep -q ":$(stat -L -c %i "$device") " /proc/locks && break; sleep 0.05; done
+	ends "QEMU does not get a device that is written to" 1 qemu-io -f raw -c quit "$device"
+	wait "$pid"
+	verdict "which goes on to its end" $?
 	ends "a disk that is too large is refused" 4 convert src/huge.qcow2 "$device" --to raw --yes
 	mkfs.ext4 -q -F "$device"
 	ends "a device on which something is found is refused" 4 convert src/top.qcow2 "$device" --to raw --yes

@@ -668,10 +668,16 @@ static int sim_lease_state(const struct cv_io *io, int fd)
 	return fault(s) || !inode_of(s, fd) ? -1 : sim_hold_lease_state(s, fd);
 }
 
-static void sim_holder(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
+static bool sim_holder(const struct cv_io *io, int fd, bool writers, struct cv_text *who)
 {
-	(void)io, (void)fd, (void)writers;
+	const struct sim *s = sim_of(io);
+	bool held = false;
+
 	cv_text_add(who, SIM_OTHER);
+	for (size_t i = 0; i < s->holds.len; i++)
+		held |= s->holds.at[i].kind == SIM_OPENED && s->holds.at[i].inode == s->fds.at[fd].inode &&
+			(!writers || s->holds.at[i].type == F_WRLCK);
+	return held;
 }
 
 static uint64_t sim_clock_ms(const struct cv_io *io)

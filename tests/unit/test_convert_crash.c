@@ -335,6 +335,41 @@ static void onto_a_device_survives_every_power_cut_and_needs_every_barrier(void 
 					  { .seed = 3, .random = 4, .inner = 100, .before = SIM_BARRIERS_OF_OPENING } });
 }
 
+static bool is_former(const struct sim *s)
+{
+	uint64_t size = 0;
+	CV_AUTO(cv_auto_free) uint8_t *bytes = sim_store_bytes(s, DEVICE, &size);
+	bool same = bytes && size == DEVICE_SIZE;
+
+	for (size_t i = 0; same && i < DEVICE_SIZE; i++)
+		same = bytes[i] == former_byte(i);
+	return same;
+}
+
+/* Somebody who only has it open, and QEMU by its locks alone. */
+static void a_device_that_somebody_has_is_not_touched(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 2; way++) {
+		struct cv_err err = { .code = CV_OK };
+		struct ctx c = onto_a_device();
+		struct sim *s = repository(false);
+
+		sim_host_init(&c.host, 5, 1, 1, 4711);
+		if (way)
+			sim_other_locks(s, DEVICE, F_RDLCK, 101, 1);
+		else
+			sim_other_opens(s, DEVICE, false);
+		assert_false(run(s, &c, &err));
+		assert_int_equal(err.code, CV_EREFUSED);
+		assert_non_null(strstr(err.text, "/" DEVICE " is "));
+		assert_non_null(strstr(err.text, SIM_OTHER));
+		assert_null(look_at_device(s, &c, true, 0));
+		assert_true(is_former(s));
+		sim_free(s);
+	}
+}
+
 static void reset(void *ctx)
 {
 	struct ctx *c = ctx;
@@ -368,6 +403,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_survives_every_power_cut_and_needs_every_barrier),
 		cmocka_unit_test(onto_a_device_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(a_device_that_somebody_has_is_not_touched),
 		cmocka_unit_test(every_call_may_fail),
 	};
 
