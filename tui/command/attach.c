@@ -117,5 +117,5 @@ static int run(struct cv_session *s, int argc, char **argv)
 }
 
 const struct cv_command cv_command_attach = {
-	"attach", "OPERATION", "watch an operation that is at work", CV_COMMAND_WRITES, NULL, run,
+	"attach", "OPERATION", "watch an operation that is at work", CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, NULL, run,
 };

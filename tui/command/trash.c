@@ -154,6 +154,10 @@ static int list(struct cv_session *s, const struct cv_trash_call *c)
 
 	if (!trash)
 		return cv_command_fail(s, &err);
+	if (s->settings.json) {
+		cv_trash_free(trash);
+		return cv_command_usage(s, "trash list does not write JSON");
+	}
 	if (!trash->count && !s->settings.quiet)
 		fputs("chainview: the trash is empty\n", stderr);
 	status = cv_output_report((struct cv_report_call){ write_list, trash }, CV_EXIT_OK);
