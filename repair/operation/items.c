@@ -52,6 +52,7 @@ static bool is_inside(struct cv_bytes path)
 	return true;
 }
 
+/* Also failed, with errno ENOMEM, when there is no memory for it. */
 static const char *path_of(struct cv_unpack *u, struct cv_arena *arena, bool needed)
 {
 	struct cv_bytes path = cv_unpack_bytes(u);
@@ -60,6 +61,8 @@ static const char *path_of(struct cv_unpack *u, struct cv_arena *arena, bool nee
 	if (path.len || needed) {
 		u->failed |= !is_inside(path);
 		copy = u->failed ? NULL : cv_arena_dup(arena, path.at, path.len);
+		if (!u->failed && !copy)
+			errno = ENOMEM;
 		u->failed |= !copy;
 	}
 	return copy;
@@ -97,8 +100,11 @@ bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, co
 	list = cv_arena_alloc(arena, (size_t)(n + 1) * sizeof *list);
 	if (!*command || !list)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
+	errno = 0;
 	for (uint64_t i = 0; i < n && !u.failed; i++)
 		unpack_item(&u, arena, &list[i]);
+	if (u.failed && errno == ENOMEM)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (u.failed)
 		return cv_fail(err, CV_EFORMAT, "its PREPARE record names images that cannot be");
 	*items = list;

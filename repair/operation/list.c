@@ -65,12 +65,16 @@ static bool read_entry(struct reading *r, int dir, const char *name, struct cv_o
 	e->running = e->state == CV_OPERATION_PENDING && !memcmp(log.boot, r->host.boot, 16) &&
 		     r->host.alive(&r->host, log.pid, log.pid_start);
 	if (e->kind && log.records.len && !log.damaged &&
-	    !cv_items_unpack(r->arena, &log.records.at[0], &command, &e->items, &e->item_count, &why))
+	    !cv_items_unpack(r->arena, &log.records.at[0], &command, &e->items, &e->item_count, &why)) {
 		e->trouble = kept(r->arena, cv_bytes_of(why.text));
+		e->items = NULL;
+		e->item_count = 0;
+	}
 	add_made(e, &log);
 	e->command = kept(r->arena, cv_bytes_of(command));
 	cv_journal_log_fini(&log);
-	return e->command || cv_fail(err, CV_ENOMEM, "out of memory");
+	/* Without memory nothing is known about it: not even that there is nothing in it. */
+	return (e->command && why.code != CV_ENOMEM) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 static bool read_folder(struct reading *r, int dir, struct cv_err *err)

@@ -19,7 +19,10 @@ bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *
 	}
 	m->plan->kind = kind;
 	m->plan->repository = cv_plan_keep(m, repository);
-	return true;
+	if (!m->failed)
+		return true;
+	cv_plan_free(m->plan);
+	return cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 const char *cv_plan_keep(struct cv_plan_maker *m, const char *text)
@@ -34,7 +37,8 @@ void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item)
 {
 	item.path = cv_plan_keep(m, item.path);
 	item.parent = cv_plan_keep(m, item.parent);
-	m->failed |= !cv_plan_items_push(&m->items, item);
+	/* What has no path is not planned with: the plan has failed anyway. */
+	m->failed = m->failed || !cv_plan_items_push(&m->items, item);
 }
 
 struct cv_plan_item cv_plan_item_of(const struct cv_graph *g, uint32_t i)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# Memory that runs short in every command. CHAINVIEW_TRIES=0 tries every allocation there is.
+# Memory that runs short in every command. Allocations are chosen by chance; CHAINVIEW_TRIES=0 tries every one there is.
 set -u
 . "$(dirname "$0")/../support/lib.sh"
 here=$(dirname "$0")/../support
