@@ -4,7 +4,7 @@
  * being made; what keys do in them, and what is wished for at the end. That it works on real images is in tests/cli.
  */
 #include "tests/support/handmade.h"
-#include "tests/unit/test_console.h"
+#include "tests/unit/test_console_gallery.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -122,59 +122,46 @@ static const struct { const char *name; void (*show)(struct scene *s); } shows[]
 	{ "parents", show_parents }, { "parents-none", show_no_parents }, { "plan-making", show_making },
 };
 
+/* The scene that is open. */
+static struct scene open_scene;
+
+static const char *name_of(size_t i)
+{
+	return shows[i].name;
+}
+
+static struct cv_console *open_show(size_t i, int w, int h, bool ascii)
+{
+	begin(&open_scene, w, h, ascii);
+	shows[i].show(&open_scene);
+	/* there is nothing behind it to plan with */
+	open_scene.c->options.session = NULL;
+	return open_scene.c;
+}
+
+static void close_show(void)
+{
+	end(&open_scene);
+}
+
+static const struct gallery gallery = { CV_COUNT(shows), name_of, open_show, close_show };
+
 static void every_screen_is_as_it_was(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(shows); i++)
-		for (size_t k = 0; k < CV_COUNT(sizes); k++)
-			for (int ascii = 0; ascii < 2; ascii++) {
-				struct scene s;
-
-				begin(&s, sizes[k].w, sizes[k].h, ascii);
-				shows[i].show(&s);
-				compare_screen(s.c, shows[i].name);
-				end(&s);
-			}
+	gallery_is_as_it_was(&gallery);
 }
 
 static void every_key_is_safe_in_every_form(void **state)
 {
-	struct cv_text t = { 0 };
-
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(shows); i++)
-		for (int key = 1; key < 256 + 24; key++) {
-			struct scene s;
-
-			begin(&s, 80, 24, true);
-			shows[i].show(&s);
-			/* there is nothing behind it to plan with */
-			s.c->options.session = NULL;
-			cv_console_key(s.c, key < 256 ? key : CV_KEY_UP + key - 256);
-			picture(s.c, &t);
-			cv_console_key(s.c, CV_KEY_ENTER);
-			picture(s.c, &t);
-			end(&s);
-		}
-	cv_text_fini(&t);
+	gallery_bears_every_key(&gallery, 1);
 }
 
 static void every_size_can_be_drawn(void **state)
 {
-	struct cv_text t = { 0 };
-
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(shows); i++)
-		for (int w = 40; w < 130; w += 7)
-			for (int h = 8; h < 44; h += 3) {
-				struct scene s;
-
-				begin(&s, w, h, w % 2);
-				shows[i].show(&s);
-				picture(s.c, &t);
-				end(&s);
-			}
-	cv_text_fini(&t);
+	gallery_bears_every_size(&gallery);
 }
 
 /* The names that are proposed, and that one that was typed is kept. */

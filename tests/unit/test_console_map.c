@@ -3,22 +3,12 @@
  * The depth map and the space view of the console: golden screens of models that are filled by hand, key scripts,
  * and the life of the jobs as far as that needs no scan.
  */
-#include <locale.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "tests/support/handmade.h"
+#include "tests/unit/test_console_gallery.h"
 #include "tui/console_model.h"
-#include "tui/screen_text.h"
 
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
-
-static const struct cv_place places[] = { { .path = "/srv/images/sr-ssd" }, { .path = "/srv/images/libvirt" } };
 
 /* The console, and the result of the space model that it shows. */
 struct scene {
@@ -31,80 +21,15 @@ struct scene {
 
 static void begin(struct scene *s, int w, int h, bool ascii)
 {
-	struct cv_console_options options = { .program = "chainview 1.0", .title = "xen07", .ascii = ascii,
-					      .scan = { .places = places, .place_count = 2 } };
-
 	*s = (struct scene){ 0 };
 	handmade_house(&s->h);
-	s->c = cv_console_new(&options);
-	assert_non_null(s->c);
-	cv_console_resize(s->c, w, h);
-	assert_true(cv_console_show(s->c, &s->h.snapshot));
-	cv_ident_set_clear(&s->c->folded);
-	cv_touch(s->c, ~0u);
-	cv_settle(s->c);
+	s->c = console_of(&s->h, w, h, ascii);
 }
 
 static void end(struct scene *s)
 {
 	cv_console_free(s->c);
 	handmade_fini(&s->h);
-}
-
-static unsigned press(struct cv_console *c, const char *script)
-{
-	struct cv_screen_text s = { .script = script, .w = c->w, .h = c->h };
-	unsigned fx = 0;
-
-	while (*s.script) {
-		int key = cv_script_key(&s);
-
-		cv_console_resize(c, s.w, s.h);
-		fx |= cv_console_key(c, key);
-	}
-	cv_screen_text_fini(&s);
-	return fx;
-}
-
-static void picture(const struct cv_console *c, struct cv_text *out)
-{
-	struct cv_cells frame;
-
-	assert_true(cv_cells_init(&frame, c->w, c->h, c->ascii));
-	cv_console_draw(c, &frame);
-	cv_text_clear(out);
-	cv_cells_dump(&frame, out);
-	cv_cells_fini(&frame);
-}
-
-static void assert_shows(const struct cv_console *c, const char *text, bool wanted)
-{
-	struct cv_text t = { 0 };
-
-	picture(c, &t);
-	if ((strstr(cv_text_str(&t), text) != NULL) != wanted)
-		fail_msg("the screen should %sshow \"%s\":\n%s", wanted ? "" : "not ", text, cv_text_str(&t));
-	cv_text_fini(&t);
-}
-
-static void compare_golden(const char *name, const struct cv_text *t)
-{
-	const char *mode = getenv("GOLDEN");
-	bool write = mode && !strcmp(mode, "write");
-	char path[256], *old = NULL;
-	size_t size = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "tests/golden/%s.txt", name);
-	f = fopen(path, write ? "w" : "r");
-	if (!f)
-		fail_msg("%s is missing; GOLDEN=write makes it", path);
-	if (write)
-		fputs(cv_text_str(t), f);
-	else if (getdelim(&old, &size, '\0', f) < 0 || strcmp(old, cv_text_str(t)) != 0)
-		fail_msg("%s differs:\n%s", path, cv_text_str(t));
-	fclose(f);
-	free(old);
 }
 
 static void add(struct cv_map_model *m, uint64_t from, uint64_t to, enum cv_extent_kind kind, uint32_t layer)
@@ -178,7 +103,7 @@ static void fill_space(struct scene *s)
 }
 
 static const struct { const char *name, *way, *script; bool space;
-} screens[] = {
+} shows[] = {
 	{ "map-start", "<Enter>/web01-root<Enter>d", "", false },
 	{ "map-mean", "<Enter>/web01-root<Enter>d", "mjjll", false },
 	{ "map-bad", "<Enter>/web01-root<Enter>d", "/unreadable<Enter>h<Right>", false },
@@ -189,40 +114,43 @@ static const struct { const char *name, *way, *script; bool space;
 	{ "space-marks", "o", "sf j ", true },
 };
 enum { MAP_START, SPACE_START = 4 };
-static const struct { int w, h; } sizes[] = { { 60, 16 }, { 80, 24 }, { 120, 40 } };
 
 static void open_scene(struct scene *s, size_t screen, int w, int h, bool ascii)
 {
 	begin(s, w, h, ascii);
-	press(s->c, screens[screen].way);
-	if (screens[screen].space)
+	send(s->c, shows[screen].way);
+	if (shows[screen].space)
 		fill_space(s);
 	else
 		fill_map(s->c);
-	press(s->c, screens[screen].script);
+	send(s->c, shows[screen].script);
 }
+
+/* The scene of the gallery. */
+static struct scene hung;
+
+static const char *name_of(size_t i)
+{
+	return shows[i].name;
+}
+
+static struct cv_console *hang(size_t i, int w, int h, bool ascii)
+{
+	open_scene(&hung, i, w, h, ascii);
+	return hung.c;
+}
+
+static void take_down(void)
+{
+	end(&hung);
+}
+
+static const struct gallery gallery = { CV_COUNT(shows), name_of, hang, take_down };
 
 static void every_screen_is_as_it_was(void **state)
 {
-	struct cv_text t = { 0 };
-
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(screens); i++)
-		for (size_t k = 0; k < CV_COUNT(sizes); k++)
-			for (int ascii = 0; ascii < 2; ascii++) {
-				struct scene s;
-				char name[64];
-
-				open_scene(&s, i, sizes[k].w, sizes[k].h, ascii);
-				picture(s.c, &t);
-				for (size_t n = 0; ascii && n < t.len; n++)
-					assert_true(t.at[n] == '\n' || (t.at[n] >= 0x20 && t.at[n] < 0x7f));
-				snprintf(name, sizeof name, "%s-%dx%d%s", screens[i].name, sizes[k].w, sizes[k].h,
-					 ascii ? "-ascii" : "");
-				compare_golden(name, &t);
-				end(&s);
-			}
-	cv_text_fini(&t);
+	gallery_is_as_it_was(&gallery);
 }
 
 static void the_cursor_moves_by_cells_and_lines_and_stays_inside(void **state)
@@ -234,15 +162,15 @@ static void the_cursor_moves_by_cells_and_lines_and_stays_inside(void **state)
 	open_scene(&s, MAP_START, 80, 24, true);
 	cursor = &s.c->view[CV_VIEW_MAP].list.cursor;
 	assert_int_equal(*cursor, 0);
-	press(s.c, "hk");
+	send(s.c, "hk");
 	assert_int_equal(*cursor, 0);
-	press(s.c, "lljj");
+	send(s.c, "lljj");
 	assert_int_equal(*cursor, 2 + 2 * s.c->map.columns);
-	press(s.c, "<Left><Up>");
+	send(s.c, "<Left><Up>");
 	assert_int_equal(*cursor, 1 + s.c->map.columns);
-	press(s.c, "G");
+	send(s.c, "G");
 	assert_int_equal(*cursor, s.c->map.model.cell_count - 1);
-	press(s.c, "lj");
+	send(s.c, "lj");
 	assert_int_equal(*cursor, s.c->map.model.cell_count - 1);
 	assert_shows(s.c, "hops 0 = web01-root", true);
 	end(&s);
@@ -255,21 +183,21 @@ static void a_zoom_asks_for_the_part_around_the_cursor(void **state)
 
 	(void)state;
 	open_scene(&s, MAP_START, 80, 24, true);
-	press(s.c, "-");
+	send(s.c, "-");
 	assert_shows(s.c, "this is the whole disk", true);
 	assert_int_equal(s.c->map.state, CV_JOB_DONE);
-	press(s.c, "jjjj+");
+	send(s.c, "jjjj+");
 	r = s.c->map.asked;
 	assert_int_equal(s.c->map.state, CV_JOB_WANTED);
 	assert_int_equal(r.len, 24 * GIB);
 	assert_true(r.off <= s.c->map.focus && s.c->map.focus < r.off + r.len);
 	/* until it is there nothing old is shown, and keys are safe */
 	assert_shows(s.c, "Opening the images", true);
-	press(s.c, "+");
+	send(s.c, "+");
 	assert_int_equal(s.c->map.asked.len, 6 * GIB);
-	press(s.c, "-----");
+	send(s.c, "-----");
 	assert_int_equal(s.c->map.asked.len, 0);
-	press(s.c, "jklm<PageDown>G");
+	send(s.c, "jklm<PageDown>G");
 	end(&s);
 }
 
@@ -280,7 +208,7 @@ static void a_zoom_at_the_end_stays_on_the_disk(void **state)
 
 	(void)state;
 	open_scene(&s, MAP_START, 80, 24, true);
-	press(s.c, "G+");
+	send(s.c, "G+");
 	r = s.c->map.asked;
 	assert_int_equal(r.off + r.len, 96 * GIB);
 	assert_int_equal(r.len, 24 * GIB);
@@ -297,7 +225,7 @@ static void leaving_ends_the_job(void **state)
 		unsigned fx = 0;
 
 		open_scene(&s, MAP_START, 80, 24, true);
-		assert_false(press(s.c, ways[i]) & FX_QUIT);
+		assert_false(send(s.c, ways[i]) & FX_QUIT);
 		assert_int_not_equal(cv_top(s.c), CV_VIEW_MAP);
 		assert_false(cv_console_work(s.c, 1, &fx));
 		assert_int_equal(s.c->map.state, CV_JOB_NONE);
@@ -312,14 +240,14 @@ static void another_size_or_graph_asks_again_for_the_same_image(void **state)
 
 	(void)state;
 	open_scene(&s, MAP_START, 80, 24, true);
-	press(s.c, "<Resize 120x40>");
+	send(s.c, "<Resize 120x40>");
 	assert_int_equal(s.c->map.state, CV_JOB_WANTED);
 	fill_map(s.c);
 	assert_true(cv_console_show(s.c, &s.h.snapshot));
 	assert_int_equal(s.c->map.state, CV_JOB_WANTED);
 	assert_null(s.c->map.model.cells);
 	fill_map(s.c);
-	press(s.c, "~C");
+	send(s.c, "~C");
 	assert_int_equal(s.c->map.state, CV_JOB_DONE);
 	end(&s);
 }
@@ -347,12 +275,12 @@ static void an_incomplete_chain_and_a_failure_are_told(void **state)
 	open_scene(&s, MAP_START, 80, 24, true);
 	snprintf(s.c->map.why, sizeof s.c->map.why, "gone.vhd is not there");
 	assert_shows(s.c, "The chain is incomplete: gone.vhd", true);
-	press(s.c, "q");
-	press(s.c, "d");
+	send(s.c, "q");
+	send(s.c, "d");
 	s.c->map.state = CV_JOB_FAILED;
 	snprintf(s.c->map.why, sizeof s.c->map.why, "permission denied");
 	assert_shows(s.c, "permission denied", true);
-	press(s.c, "+-mhjkl/x<Enter>n");
+	send(s.c, "+-mhjkl/x<Enter>n");
 	end(&s);
 }
 
@@ -366,11 +294,11 @@ static void a_job_waits_for_the_scan(void **state)
 	begin(&s, 80, 24, true);
 	s.h.graph.partial = true;
 	cv_console_progress(s.c, &progress, 1);
-	press(s.c, "<Enter>/web01-root<Enter>d");
+	send(s.c, "<Enter>/web01-root<Enter>d");
 	assert_false(cv_console_work(s.c, 1, &fx));
 	assert_int_equal(s.c->map.state, CV_JOB_WANTED);
 	assert_shows(s.c, "The map begins when the scan is done", true);
-	press(s.c, "o");
+	send(s.c, "o");
 	assert_false(cv_console_work(s.c, 1, &fx));
 	assert_int_equal(s.c->space.state, CV_JOB_WANTED);
 	assert_shows(s.c, "The space is computed when the scan is done", true);
@@ -385,13 +313,13 @@ static void computing_is_announced_before_it_is_done(void **state)
 
 	(void)state;
 	begin(&s, 80, 24, true);
-	press(s.c, "o");
+	send(s.c, "o");
 	assert_shows(s.c, "computing the space", true);
 	assert_true(cv_console_work(s.c, 1, &fx));
 	assert_int_equal(fx, FX_REDRAW);
 	assert_int_equal(s.c->space.state, CV_JOB_RUNNING);
 	/* whoever leaves now does not wait for it */
-	press(s.c, "q");
+	send(s.c, "q");
 	assert_false(cv_console_work(s.c, 1, &fx));
 	assert_int_equal(s.c->space.state, CV_JOB_NONE);
 	end(&s);
@@ -405,7 +333,7 @@ static void a_stopped_scan_is_not_added_up(void **state)
 	(void)state;
 	begin(&s, 80, 24, true);
 	s.h.graph.partial = true;
-	press(s.c, "o");
+	send(s.c, "o");
 	assert_false(cv_console_work(s.c, 1, &fx));
 	assert_int_equal(fx, FX_REDRAW);
 	assert_shows(s.c, "The scan was stopped; R reads everything", true);
@@ -420,16 +348,16 @@ static void rows_lead_to_their_images_and_repositories_follow_each_other(void **
 	open_scene(&s, SPACE_START, 80, 24, true);
 	assert_int_equal(s.c->space.count, 5);
 	assert_shows(s.c, "no child", true);
-	press(s.c, "/web01-base<Enter>i");
+	send(s.c, "/web01-base<Enter>i");
 	assert_int_equal(cv_top(s.c), CV_VIEW_DETAILS);
 	assert_int_equal(s.c->details_image, 27);
-	press(s.c, "qd");
+	send(s.c, "qd");
 	assert_int_equal(cv_top(s.c), CV_VIEW_MAP);
 	assert_int_equal(s.c->map.image, 27);
-	press(s.c, "q]");
+	send(s.c, "q]");
 	assert_int_equal(cv_space_repository(s.c), 1);
 	assert_shows(s.c, "Nothing could be freed here", true);
-	press(s.c, "[<Enter>");
+	send(s.c, "[<Enter>");
 	assert_int_equal(cv_top(s.c), CV_VIEW_TREE);
 	end(&s);
 }
@@ -444,15 +372,15 @@ static void a_plan_is_shown_over_the_map_and_taken_off_again(void **state)
 	now = cv_map_cell_mean(&s.c->map.model.total);
 	assert_shows(s.c, "mean 1.49 hops, max 2   plan 1 of 1: mean 0.86, max 1 (", true);
 	assert_shows(s.c, "after merging", false);
-	press(s.c, "w");
+	send(s.c, "w");
 	assert_shows(s.c, "~web01-mid.vhd into web01-base.vhd [READ-ONLY]", true);
 	assert_int_equal(cv_map_shown(&s.c->map)->layer_count, 2);
 	assert_true(cv_map_cell_mean(&s.c->map.model.total) == now);
-	press(s.c, "w");
+	send(s.c, "w");
 	assert_shows(s.c, "as it is now", true);
 	assert_int_equal(cv_map_shown(&s.c->map)->layer_count, 3);
 	s.c->map.merge_count = 0;
-	press(s.c, "w");
+	send(s.c, "w");
 	assert_shows(s.c, "no image of this chain can be merged", true);
 	end(&s);
 }
@@ -469,12 +397,12 @@ static void rows_are_sorted_by_what_is_chosen(void **state)
 	(void)state;
 	open_scene(&s, SPACE_START, 80, 24, true);
 	for (size_t i = 0; i < CV_COUNT(orders); i++) {
-		press(s.c, orders[i].script);
+		send(s.c, orders[i].script);
 		assert_int_equal(s.c->space.rows[0].kind, orders[i].first);
 		assert_int_equal(s.c->space.rows[0].bytes, orders[i].bytes);
 	}
 	/* the cursor stays with its row */
-	press(s.c, "ssg/web01-base<Enter>sn");
+	send(s.c, "ssg/web01-base<Enter>sn");
 	assert_int_equal(s.c->space.rows[s.c->view[CV_VIEW_SPACE].list.cursor].image, 27);
 	end(&s);
 }
@@ -485,40 +413,25 @@ static void marks_of_rows_say_what_they_would_free(void **state)
 
 	(void)state;
 	open_scene(&s, SPACE_START, 80, 24, true);
-	press(s.c, "  ");
+	send(s.c, "  ");
 	assert_shows(s.c, "2 marked: 65G, peak 2G", true);
 	/* they are not those of the trees */
 	assert_int_equal(s.c->marked.len, 0);
-	press(s.c, "]");
+	send(s.c, "]");
 	assert_shows(s.c, "marked", false);
-	press(s.c, "[");
+	send(s.c, "[");
 	assert_shows(s.c, "2 marked: 65G", true);
-	press(s.c, "g ");
+	send(s.c, "g ");
 	assert_shows(s.c, "1 marked: 7G", true);
-	press(s.c, "u");
+	send(s.c, "u");
 	assert_shows(s.c, "marked", false);
 	end(&s);
 }
 
 static void every_key_is_safe_in_both_views(void **state)
 {
-	struct cv_text t = { 0 };
-
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(screens); i += SPACE_START)
-		for (int key = 1; key < 256 + 24; key++) {
-			int code = key < 256 ? key : CV_KEY_UP + key - 256;
-			struct scene s;
-
-			open_scene(&s, i, 80, 24, true);
-			cv_console_key(s.c, code);
-			picture(s.c, &t);
-			cv_console_key(s.c, code);
-			cv_console_key(s.c, CV_KEY_ENTER);
-			picture(s.c, &t);
-			end(&s);
-		}
-	cv_text_fini(&t);
+	gallery_bears_every_key(&gallery, SPACE_START);
 }
 
 static void every_key_is_safe_on_an_empty_graph(void **state)
@@ -537,7 +450,7 @@ static void every_key_is_safe_on_an_empty_graph(void **state)
 		handmade_finish(&h);
 		if (i & 1)
 			assert_true(cv_console_show(c, &h.snapshot));
-		press(c, scripts[i / 2]);
+		send(c, scripts[i / 2]);
 		picture(c, &t);
 		cv_console_free(c);
 		handmade_fini(&h);
@@ -548,7 +461,7 @@ static void every_key_is_safe_on_an_empty_graph(void **state)
 static void every_size_can_be_drawn(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < CV_COUNT(screens); i++) {
+	for (size_t i = 0; i < CV_COUNT(shows); i++) {
 		struct scene s;
 
 		open_scene(&s, i, 120, 40, i & 1);
@@ -559,7 +472,7 @@ static void every_size_can_be_drawn(void **state)
 				assert_true(cv_cells_init(&frame, w, h, false));
 				cv_console_draw(s.c, &frame);
 				cv_console_resize(s.c, w, h);
-				if (!screens[i].space && !s.c->map.model.cells)
+				if (!shows[i].space && !s.c->map.model.cells)
 					fill_map(s.c);
 				cv_console_draw(s.c, &frame);
 				cv_cells_fini(&frame);
