@@ -197,7 +197,7 @@ static bool convert_run(struct cv_work *work, struct cv_err *err)
 
 bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item)
 {
-	struct cv_unpack u = { publish->payload, publish->len, false };
+	struct cv_unpack u = { .at = publish->payload, .left = publish->len };
 
 	item->device = cv_unpack_number(&u);
 	item->inode = cv_unpack_number(&u);

@@ -52,7 +52,6 @@ static bool is_inside(struct cv_bytes path)
 	return true;
 }
 
-/* Also failed, with errno ENOMEM, when there is no memory for it. */
 static const char *path_of(struct cv_unpack *u, struct cv_arena *arena, bool needed)
 {
 	struct cv_bytes path = cv_unpack_bytes(u);
@@ -61,8 +60,7 @@ static const char *path_of(struct cv_unpack *u, struct cv_arena *arena, bool nee
 	if (path.len || needed) {
 		u->failed |= !is_inside(path);
 		copy = u->failed ? NULL : cv_arena_dup(arena, path.at, path.len);
-		if (!u->failed && !copy)
-			errno = ENOMEM;
+		u->no_memory |= !u->failed && !copy;
 		u->failed |= !copy;
 	}
 	return copy;
@@ -88,7 +86,7 @@ static void unpack_item(struct cv_unpack *u, struct cv_arena *arena, struct cv_p
 bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, const char **command,
 		     const struct cv_plan_item **items, size_t *count, struct cv_err *err)
 {
-	struct cv_unpack u = { prepare->payload, prepare->len, false };
+	struct cv_unpack u = { .at = prepare->payload, .left = prepare->len };
 	uint64_t layout = cv_unpack_number(&u), n;
 	struct cv_bytes line = cv_unpack_bytes(&u);
 	struct cv_plan_item *list;
@@ -100,10 +98,9 @@ bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, co
 	list = cv_arena_alloc(arena, (size_t)(n + 1) * sizeof *list);
 	if (!*command || !list)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	errno = 0;
 	for (uint64_t i = 0; i < n && !u.failed; i++)
 		unpack_item(&u, arena, &list[i]);
-	if (u.failed && errno == ENOMEM)
+	if (u.no_memory)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (u.failed)
 		return cv_fail(err, CV_EFORMAT, "its PREPARE record names images that cannot be");

@@ -20,6 +20,7 @@ struct cv_unpack {
 	const uint8_t *at;
 	size_t left;
 	bool failed;                 /* something was not there: all that follows is zero and empty */
+	bool no_memory;              /* for who reads and keeps: it failed for want of that */
 };
 
 uint64_t cv_unpack_number(struct cv_unpack *u);

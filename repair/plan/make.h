@@ -51,6 +51,10 @@ void cv_plan_charge(struct cv_plan_maker *m, const char *path);
 bool cv_plan_can_share(const struct cv_plan_maker *m, const char *path, uint64_t *device, uint64_t *block);
 /* Bytes of a file of the repository that others have, too: they do not become free with it. */
 uint64_t cv_plan_shared(const struct cv_plan_maker *m, const char *path);
+static inline bool cv_plan_quota_fits(const struct cv_plan_space *s)
+{
+	return !s->quota || s->peak <= s->quota_left;
+}
 /* Whether what is needed fits, on the file system and by quotas; part of the end. */
 void cv_plan_room(struct cv_plan_maker *m);
 /* Settles space, consent and digest. NULL with err set if memory ran short. */

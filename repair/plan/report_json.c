@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The document of writers: the plan, and the result if it was carried out. */
 #include "inspect/report/json_value.h"
+#include "repair/plan/make.h"
 #include <chainview/operation.h>
 
 static struct json_object *steps_of(struct cv_json *j, const struct cv_plan *plan)
@@ -27,7 +28,7 @@ static struct json_object *space_of(struct cv_json *j, const struct cv_plan_spac
 	cv_json_number(j, o, "lowest_free_bytes", s->lowest_free);
 	cv_json_number(j, o, "reserve_bytes", s->reserve);
 	cv_json_put(j, o, "net_bytes", json_object_new_int64(s->net));
-	cv_json_bool(j, o, "fits", s->fits && !(s->quota && s->peak > s->quota_left));
+	cv_json_bool(j, o, "fits", s->fits && cv_plan_quota_fits(s));
 	return o;
 }
 

@@ -51,7 +51,7 @@ static void check_quota(struct cv_plan_maker *m, const struct cv_quota *q)
 	add_whose(q, &whose);
 	s->quota = true;
 	s->quota_left = cv_quota_left(q);
-	if (s->peak <= s->quota_left)
+	if (cv_plan_quota_fits(s))
 		cv_plan_check(m, "quota", true, "%s leaves %" PRIu64 " bytes (%s), which is enough", cv_text_str(&whose),
 			      s->quota_left, cv_size_short(s->quota_left).s);
 	else

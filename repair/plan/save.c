@@ -111,9 +111,9 @@ static void load_items(struct cv_unpack *u, struct cv_plan_maker *m)
 	const char *command;
 	size_t count = 0;
 
-	if (u->failed ||
-	    !cv_items_unpack(m->plan->arena, &record, &command, &items, &count, &why))
+	if (u->failed || !cv_items_unpack(m->plan->arena, &record, &command, &items, &count, &why))
 		u->failed = true;
+	m->failed |= why.code == CV_ENOMEM;
 	for (size_t i = 0; !u->failed && i < count; i++)
 		m->failed |= !cv_plan_items_push(&m->items, items[i]);
 }
@@ -158,7 +158,7 @@ static void load_head(struct cv_unpack *u, struct cv_plan_maker *m)
 
 struct cv_plan *cv_plan_load(struct cv_bytes saved, struct cv_err *err)
 {
-	struct cv_unpack u = { (const uint8_t *)saved.at, saved.len, false };
+	struct cv_unpack u = { .at = (const uint8_t *)saved.at, .left = saved.len };
 	uint64_t layout = cv_unpack_number(&u), kind = cv_unpack_number(&u);
 	struct cv_plan_maker m;
 

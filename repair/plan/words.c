@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* What plans say, for reports and screens alike: the arithmetic of space, and why a plan is refused. */
-#include <chainview/plan.h>
+#include "repair/plan/make.h"
 
 size_t cv_plan_sums(const struct cv_plan_space *s, struct cv_plan_sum *rows)
 {
@@ -13,7 +13,7 @@ size_t cv_plan_sums(const struct cv_plan_space *s, struct cv_plan_sum *rows)
 	rows[n++] = (struct cv_plan_sum){ "reserve", ' ', s->reserve, s->fits ? "fits" : "does not fit", !s->fits };
 	if (s->quota)
 		rows[n++] = (struct cv_plan_sum){ "left by a quota", ' ', s->quota_left,
-						  s->peak <= s->quota_left ? "fits" : "does not fit", s->peak > s->quota_left };
+						  cv_plan_quota_fits(s) ? "fits" : "does not fit", !cv_plan_quota_fits(s) };
 	if (s->net > 0)
 		rows[n++] = (struct cv_plan_sum){ "frees", '+', (uint64_t)s->net, NULL, false };
 	else if (s->net < 0)

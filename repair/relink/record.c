@@ -44,7 +44,7 @@ static bool unpack_page(struct cv_unpack *u, struct cv_page *page)
 
 bool cv_relink_unpack(struct cv_relink *r, const void *payload, size_t len, uint8_t boot[16], struct cv_err *err)
 {
-	struct cv_unpack u = { payload, len, false };
+	struct cv_unpack u = { .at = payload, .left = len };
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_bytes old, new;
 

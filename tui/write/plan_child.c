@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tui/command/output.h"
 #include "tui/write/plan_child.h"
 
 struct start {
@@ -31,19 +32,11 @@ static bool look_at(struct cv_session *s, const char *place, struct cv_board *bo
 	return cv_session_run(s, err);
 }
 
-static bool write_all(int fd, const char *at, size_t len, struct cv_err *err)
+static bool hand_over(const struct cv_sink *sink, void *ctx)
 {
-	while (len) {
-		ssize_t n = write(fd, at, len);
+	const struct cv_text *saved = ctx;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return cv_fail_errno(err, "cannot hand over the plan");
-		at += n;
-		len -= (size_t)n;
-	}
-	return true;
+	return sink->put(sink->ctx, cv_text_str(saved), saved->len);
 }
 
 /* In the new process. */
@@ -60,7 +53,7 @@ static void work(struct cv_board *board, void *ctx)
 	if (plan && !cv_plan_save(plan, &saved))
 		cv_fail(&board->err, CV_ENOMEM, "out of memory");
 	if (plan && !board->err.code)
-		write_all(start->out, cv_text_str(&saved), saved.len, &board->err);
+		cv_output_into(start->out, (struct cv_report_call){ hand_over, &saved }, &board->err);
 	cv_plan_free(plan);
 }
 
