@@ -37,16 +37,29 @@ static bool small_file(const char *path, char *text, size_t size)
 	return n > 0;
 }
 
-/* Field 22 of /proc/PID/stat; the name before it may hold anything, so it is counted from the last parenthesis. */
+/* Behind field 2 of /proc/PID/stat: the name before that may hold anything, so it is sought from the last parenthesis. */
+static const char *behind(const char *at, int field)
+{
+	for (int n = 2; at && n < field; n++)
+		at = strchr(at + 1, ' ');
+	return at;
+}
+
+/* When it began (field 22); 0: there is none. One that was killed, but was not asked for by its parent yet, is a zombie, and
+ * stays one for ever where nobody asks: it is gone when its last thread is (fields 3 and 20). */
 static uint64_t start_of(uint32_t pid)
 {
-	char path[64], text[1024], *at;
+	char path[64], text[1024];
+	const char *at, *state, *threads;
 
 	snprintf(path, sizeof path, "/proc/%" PRIu32 "/stat", pid);
 	at = small_file(path, text, sizeof text) ? strrchr(text, ')') : NULL;
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
+	state = behind(at, 3);
+	threads = behind(at, 20);
+	at = behind(at, 22);
+	if (!at || (strchr("ZX", state[1]) && strtoull(threads, NULL, 10) <= 1))
+		return 0;
+	return strtoull(at, NULL, 10);
 }
 
 static bool process_alive(const struct cv_host *host, uint32_t pid, uint64_t pid_start)

@@ -73,6 +73,8 @@ rm out/child.qcow2
 ends "an unknown format is wrong usage" 16 convert src/top.qcow2 out/x --to vmdk
 ends "an unknown option is wrong usage" 16 convert src/top.qcow2 out/x --to raw -o cluster_size=64k
 has "it is named" "cluster_size" .out
+ends "the options of a format are listed" 0 convert --to qcow2 -o help
+has "with what they take" "cluster_size=<a size, 512 to 2M>" .out
 ends "a wrong value is wrong usage" 16 convert src/top.qcow2 out/x --to qcow2 -o cluster_size=3000
 ends "compression of raw is wrong usage" 16 convert src/top.qcow2 out/x --to raw -c
 ends "a folder that is not there" 8 convert src/top.qcow2 nowhere/x --to raw --yes

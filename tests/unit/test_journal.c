@@ -7,6 +7,10 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "repair/operation/work.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/simdisk.h"
@@ -289,6 +293,40 @@ static void payloads_of_any_kind_do_no_harm(void **state)
 	cv_pack_fini(&p);
 }
 
+/* One that was killed is gone, whether or not its parent asks for it; one that is there is not. */
+static void a_process_that_was_killed_does_not_run(void **state)
+{
+	struct cv_host here, there;
+	struct cv_err err = { .code = CV_OK };
+	siginfo_t dead;
+	int ends[2];
+	pid_t pid;
+
+	(void)state;
+	assert_true(cv_host_here(&here, false, &err));
+	assert_true(here.alive(&here, here.pid, here.pid_start));
+	assert_false(here.alive(&here, here.pid, here.pid_start + 1));
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (!cv_host_here(&there, false, &err) || write(ends[1], &there, sizeof there) != sizeof there)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ends[0], &there, sizeof there), sizeof there);
+	assert_true(here.alive(&here, there.pid, there.pid_start));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &dead, WEXITED | WNOWAIT), 0);
+	assert_int_equal(kill(pid, 0), 0);
+	assert_false(here.alive(&here, there.pid, there.pid_start));
+	waitpid(pid, NULL, 0);
+	assert_false(here.alive(&here, there.pid, there.pid_start));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +339,7 @@ int main(void)
 		cmocka_unit_test(only_the_owner_is_believed),
 		cmocka_unit_test(names_that_lead_out_are_refused),
 		cmocka_unit_test(payloads_of_any_kind_do_no_harm),
+		cmocka_unit_test(a_process_that_was_killed_does_not_run),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -45,7 +45,7 @@ static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *
 
 static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
-	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image, named as qemu-img names them", set_options, 0 },
+	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image, named as qemu-img names them; \"help\" lists them", set_options, 0 },
 	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
@@ -177,6 +177,23 @@ struct cv_write_call cv_convert_call_of(struct cv_convert_call *c)
 	return (struct cv_write_call){ plan, c, true, "there is nothing to do", tell };
 }
 
+/* As qemu-img writes it, for whoever asks as qemu-img is asked. */
+static bool write_options(const struct cv_sink *sink, void *ctx)
+{
+	const enum cv_format_id *to = ctx;
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	const struct cv_convert_option *option;
+
+	for (size_t i = 0; (option = cv_convert_option(*to, i)); i++)
+		cv_text_addf(&t, "  %s=<%s>\n", option->key, option->values);
+	return !t.failed && sink->put(sink->ctx, cv_text_str(&t), t.len);
+}
+
+static bool asks_for_options(const struct cv_convert_settings *set)
+{
+	return set->options && (!strcmp(set->options, "help") || !strcmp(set->options, "?"));
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	struct cv_convert_call c = { .settings = &s->settings.convert };
@@ -184,10 +201,12 @@ static int run(struct cv_session *s, int argc, char **argv)
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
-	if (argc != 2)
-		return cv_command_usage(s, "give an image and the name of the new one");
 	if (s->settings.convert.to == CV_FORMAT_NONE)
 		return cv_command_usage(s, "--to says which format: one of " FORMATS);
+	if (asks_for_options(&s->settings.convert))
+		return cv_output_report((struct cv_report_call){ write_options, &s->settings.convert.to }, 0);
+	if (argc != 2)
+		return cv_command_usage(s, "give an image and the name of the new one");
 	if (cv_image_words_add(s, argv, 1, &c.source, &err) && cv_convert_call_place(&c, s, argv[1], NULL, &err) &&
 	    (c.device || cv_session_add(s, c.repository, true, &err)))
 		status = cv_write_run(s, &call);
