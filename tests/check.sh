@@ -4,16 +4,16 @@
 set -u
 make=$1 build=$2
 jobs=-j$(nproc)
-TALLY=$(mktemp) cells=$(mktemp)
-export TALLY
-trap 'rm -f "$TALLY" "$cells"' EXIT
+TALLY=$(mktemp) FAILURES=$(mktemp) cells=$(mktemp)
+export TALLY FAILURES
+trap 'rm -f "$TALLY" "$FAILURES" "$cells"' EXIT
 failed=0
 
 step()
 {
 	echo "== $1"
 	shift
-	"$@" || { failed=1; echo "== failed: $*"; }
+	"$@" || { failed=1; echo "failed: $*" >>"$FAILURES"; }
 }
 
 san=address,undefined
@@ -30,6 +30,10 @@ step "build with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" all "$
 step "unit tests with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" unit
 step "tests of the program with sanitizers" "$make" -s SAN=$san BUILD="$build/san" cli
 
+if [ -s "$FAILURES" ]; then
+	echo "== what failed"
+	cat "$FAILURES"
+fi
 awk -v bad=$failed '{ p += $1; f += $2; s += $3 }
 	END { if (bad && !f) f = 1; printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$TALLY"
 exit $failed

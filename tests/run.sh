@@ -49,6 +49,11 @@ for program in "$@"; do
 		# The end, and before it what failed earlier, with what was said about it.
 		{ head -n -60 "$log" | grep -B 12 -E '^not ok|\[  FAILED  \]|\[  ERROR   \]' | grep -v '^ok - '; tail -n 60 "$log"; } || true
 		echo "----"
+		# Once more for the end of the whole run, where they are read first.
+		if [ -n "${FAILURES:-}" ]; then
+			{ echo "$program ended with $status after $seconds s"
+			grep -E '^not ok|^\[  FAILED  \] [a-z]' "$log" | sort -u; } >>"$FAILURES"
+		fi
 	fi
 	[ "$s" -eq 0 ] || grep -iE '^skipped - |^\[  SKIPPED \] [^0-9]|skipped:' "$log"
 	if [ -n "${CELLS:-}" ]; then grep $'^cell\t' "$log" >>"$CELLS"; fi
