@@ -17,7 +17,7 @@ extern "C" {
 /* The numbers are in journals: they never change. */
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
-	CV_PLAN_CONVERT_DEVICE = 6,
+	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7,
 	CV_PLAN_KIND_COUNT
 };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
@@ -42,7 +42,7 @@ struct cv_plan_source {
 	int64_t mtime_ns;
 };
 
-/* REBASE: what the image will say about its parent. */
+/* REBASE, COALESCE: what the image will say about its parent. */
 struct cv_plan_link {
 	enum cv_format_id format;    /* of the parent */
 	const char *folder;          /* that the image lies in: absolute, raw bytes */
@@ -50,6 +50,15 @@ struct cv_plan_link {
 	const char *former;          /* of the parent that it has now; NULL: not known */
 	uint8_t uuid[16];            /* that the parent is known by; null: by its name alone */
 	int64_t time;                /* Unix seconds: when the parent was written to, for formats that record it */
+};
+
+/* COALESCE: item 0 is the image, item 1 its parent, the others are those that stand on the image. */
+struct cv_plan_merge {
+	enum cv_format_id format, parent_format;
+	const struct cv_plan_link *links;  /* of items 2 and on; their time is when the merge is done */
+	size_t link_count;
+	const enum cv_format_id *below;    /* of the sources, which the parent stands on, if these have to be read */
+	size_t below_count;
 };
 
 struct cv_plan_step {
@@ -85,6 +94,7 @@ struct cv_plan {
 	const struct cv_plan_source *sources;
 	size_t source_count;
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
+	const struct cv_plan_merge *merge; /* COALESCE */
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;

@@ -160,3 +160,22 @@ int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, s
 		w->io->close(w->io, fd);
 	return -1;
 }
+
+int cv_claim_as_it_is(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err)
+{
+	struct cv_plan_item now = *item;
+	const char *base;
+	int dir = cv_place_open(w, item->path, &base, err);
+	struct stat st;
+	bool there;
+
+	if (dir < 0)
+		return -1;
+	there = w->io->fstatat(w->io, dir, base, &st) == 0 || cv_io_fail(err, "look at", item->path);
+	w->io->close(w->io, dir);
+	if (!there)
+		return -1;
+	now.size = (uint64_t)st.st_size;
+	now.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	return cv_claim_item(w, &now, err);
+}

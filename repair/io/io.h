@@ -30,6 +30,8 @@ struct cv_io {
 	int (*clone_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len);
 	/* lseek(2) with SEEK_DATA or SEEK_HOLE. */
 	int64_t (*seek)(const struct cv_io *io, int fd, uint64_t off, int whence);
+	/* posix_fadvise POSIX_FADV_DONTNEED on all of the file: what is on disk is read from there the next time. */
+	int (*forget)(const struct cv_io *io, int fd);
 	int (*fsync)(const struct cv_io *io, int fd);
 	int (*fdatasync)(const struct cv_io *io, int fd);
 	int (*fstat)(const struct cv_io *io, int fd, struct stat *st);

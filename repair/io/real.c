@@ -73,6 +73,12 @@ static int64_t real_seek(const struct cv_io *io, int fd, uint64_t off, int whenc
 }
 
 /* After a failed one nothing is known about what reached the disk, so these are never tried again. */
+static int real_forget(const struct cv_io *io, int fd)
+{
+	(void)io;
+	return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int real_fsync(const struct cv_io *io, int fd)
 {
 	(void)io;
@@ -251,6 +257,7 @@ const struct cv_io cv_io_real = {
 	.copy_range = real_copy_range,
 	.clone_range = real_clone_range,
 	.seek = real_seek,
+	.forget = real_forget,
 	.fsync = real_fsync,
 	.fdatasync = real_fdatasync,
 	.fstat = real_fstat,

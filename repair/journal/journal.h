@@ -18,7 +18,7 @@
 enum cv_record_type {
 	CV_RECORD_PREPARE = 1, CV_RECORD_META, CV_RECORD_UNDO, CV_RECORD_PROGRESS, CV_RECORD_VERIFIED, CV_RECORD_RELINKED,
 	CV_RECORD_SWAP, CV_RECORD_PUBLISH, CV_RECORD_EXTEND, CV_RECORD_ZERO, CV_RECORD_ZERODONE, CV_RECORD_TRASHED,
-	CV_RECORD_ABORTED, CV_RECORD_DONE, CV_RECORD_TYPES
+	CV_RECORD_ABORTED, CV_RECORD_DONE, CV_RECORD_BOOT, CV_RECORD_TYPES
 };
 
 #define CV_RECORD_PAYLOAD_MAX (1u << 20)
@@ -29,9 +29,12 @@ struct cv_journal {
 	const struct cv_io *io;
 	const struct cv_host *host;
 	int dir, fd;                         /* dir: borrowed */
-	uint8_t op[16];
+	uint8_t op[16], repository[16];
 	enum cv_plan_kind type;
+	uint64_t created_ns;
 	uint32_t slots, next;                /* next: slot for the next record */
+	uint32_t board;                      /* slots set aside for what is written over and over */
+	uint64_t posted;                     /* how often it was */
 	uint64_t number, epoch;              /* number: of the last record */
 	uint32_t last_crc;
 	uint8_t last_seal[32];
@@ -40,14 +43,22 @@ struct cv_journal {
 /* Slots that a record with so much payload takes. */
 uint32_t cv_journal_slots(size_t payload);
 
-/* Makes the file with room for its PREPARE record and more slots; it is on disk when this returns. dir is the folder for
- * journals. The operation gets a new identity. */
+/* Makes the file with room for its PREPARE record and more slots, and with a board of so many; it is on disk when this
+ * returns. dir is the folder for journals. The operation gets a new identity. */
 bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struct cv_host *host, int dir,
 		       const uint8_t repository[16], enum cv_plan_kind type, const void *prepare, size_t len,
-		       uint32_t more_slots, struct cv_err *err);
+		       uint32_t more_slots, uint32_t board, struct cv_err *err);
 /* Writes one record; it is on disk after the next barrier. Fails when there is no room, and writes nothing then. */
 bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err);
 bool cv_journal_barrier(struct cv_journal *j, struct cv_err *err);
+/*
+ * Writes to the board, over what was there; on disk after the next barrier. What was there must not be needed any more:
+ * a power cut may leave neither. At most cv_journal_board_room() bytes.
+ */
+bool cv_journal_post(struct cv_journal *j, const void *payload, size_t len, struct cv_err *err);
+size_t cv_journal_board_room(const struct cv_journal *j);
+/* Makes sure that there is room for so many slots more, on disk: recoveries that were cut short may have used it up. */
+bool cv_journal_grow(struct cv_journal *j, uint32_t slots, struct cv_err *err);
 /* DONE or ABORTED, then the file moves to the other folder; both are on disk when this returns. */
 bool cv_journal_finish(struct cv_journal *j, enum cv_record_type type, int done_dir, struct cv_err *err);
 void cv_journal_close(struct cv_journal *j);
@@ -65,11 +76,13 @@ struct cv_journal_log {
 	enum cv_plan_kind type;
 	uint8_t op[16], repository[16], host[16], boot[16];
 	uint32_t pid, slots, end;            /* end: the first slot behind the records */
+	uint32_t board_slots;
 	uint64_t pid_start, epoch, created_ns;
 	uint32_t last_crc;
 	uint8_t last_seal[32];
 	bool own;                            /* every seal is right: this host wrote it */
 	bool damaged;                        /* records follow behind one that is not valid */
+	struct cv_record board;              /* payload NULL: nothing is there, or it is torn */
 	struct cv_record_vec records;        /* the first is PREPARE, unless damaged */
 	uint8_t *bytes;                      /* the file */
 };

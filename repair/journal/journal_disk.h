@@ -4,11 +4,13 @@
  * operation begins, so that nothing that it has to note later can fail for want of space.
  *
  *   slot 0, 1   superblock, two copies: the valid one with the larger epoch counts
- *   slot 2...   records, each from the start of a slot, one behind the other; the first that is not valid is the end
+ *   slot 2...   the board, if there is one: a record of its own that each next one is written over
+ *   behind it   records, each from the start of a slot, one behind the other; the first that is not valid is the end
  *
  * Everything is little-endian. A record is valid if its magic, version, operation, number (the one before plus
  * one), epoch, chained checksum and checksum are right; the checksum begins with a number that is not zero, so that
- * zeros never are. Slots are never used twice. The seal (HMAC-SHA256 with a key that this host keeps outside of the
+ * zeros never are. Slots of records are never used twice. What is on the board is only needed until what it is about is
+ * on disk, and the next is written there only then; one that is torn was therefore not needed yet. The seal (HMAC-SHA256 with a key that this host keeps outside of the
  * repository, over the record and the seal before it) tells our own records from those of whoever can write here.
  */
 #ifndef CV_REPAIR_JOURNAL_JOURNAL_DISK_H
@@ -20,7 +22,7 @@
 #define CV_JOURNAL_VERSION 1
 #define CV_JOURNAL_SUPER_MAGIC "CVJSUP01"
 #define CV_JOURNAL_RECORD_MAGIC "CVR1"
-#define CV_JOURNAL_FIRST_RECORD 2u           /* slot */
+#define CV_JOURNAL_SUPERS 2u                 /* slots; the board follows, then the records */
 
 struct cv_journal_super_disk {
 	uint8_t magic[8];          /*   0 */
@@ -34,7 +36,9 @@ struct cv_journal_super_disk {
 	cv_le64 epoch;             /*  88  one more with each take-over */
 	cv_le64 created_ns;        /*  96  since 1970 */
 	cv_le32 pid;               /* 104 */
-	uint8_t filler[20];        /* 108 */
+	uint8_t filler0[4];        /* 108 */
+	cv_le32 board;             /* 112  slots */
+	uint8_t filler[12];        /* 116 */
 	uint8_t seal[32];          /* 128 */
 	cv_le32 crc;               /* 160  CRC-32C of the slot with this field zero */
 };

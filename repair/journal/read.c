@@ -11,14 +11,15 @@ static bool super_valid(const uint8_t *slot, uint64_t size)
 
 	return !memcmp(s->magic, CV_JOURNAL_SUPER_MAGIC, sizeof s->magic) &&
 	       cv_le16_get(s->version) == CV_JOURNAL_VERSION && cv_le32_get(s->crc) == cv_super_crc(slot) &&
-	       (uint64_t)cv_le32_get(s->slots) * CV_JOURNAL_SLOT <= size && cv_le32_get(s->slots) > CV_JOURNAL_FIRST_RECORD;
+	       (uint64_t)cv_le32_get(s->slots) * CV_JOURNAL_SLOT <= size && cv_le32_get(s->slots) > CV_JOURNAL_SUPERS &&
+	       cv_le32_get(s->board) < cv_le32_get(s->slots) - CV_JOURNAL_SUPERS;
 }
 
 static const struct cv_journal_super_disk *newest_super(const uint8_t *bytes, uint64_t size)
 {
 	const struct cv_journal_super_disk *best = NULL;
 
-	for (unsigned i = 0; i < CV_JOURNAL_FIRST_RECORD; i++) {
+	for (unsigned i = 0; i < CV_JOURNAL_SUPERS; i++) {
 		const uint8_t *slot = bytes + (size_t)i * CV_JOURNAL_SLOT;
 		const struct cv_journal_super_disk *s = (const void *)slot;
 
@@ -42,23 +43,46 @@ static void take_super(struct cv_journal_log *log, const struct cv_journal_super
 	log->epoch = cv_le64_get(s->epoch);
 	log->created_ns = cv_le64_get(s->created_ns);
 	log->slots = cv_le32_get(s->slots);
+	log->board_slots = cv_le32_get(s->board);
 	log->own = cv_super_seal(host, s, seal) && !memcmp(seal, s->seal, sizeof seal);
 }
 
-/* The slots of a record that is in order by itself, of this operation; 0 if there is none. */
-static uint32_t record_slots(const struct cv_journal_log *log, uint32_t slot)
+/* The slots of a record of at most so many bytes that is in order by itself, of this operation; 0 if there is none. */
+static uint32_t slots_of(const struct cv_journal_log *log, uint32_t slot, uint32_t end, uint32_t most)
 {
 	const uint8_t *at = log->bytes + (size_t)slot * CV_JOURNAL_SLOT;
 	const struct cv_journal_record_disk *head = (const void *)at;
 	uint32_t len = cv_le32_get(head->len), slots;
 
-	if (memcmp(head->magic, CV_JOURNAL_RECORD_MAGIC, sizeof head->magic) || len > CV_RECORD_PAYLOAD_MAX ||
+	if (memcmp(head->magic, CV_JOURNAL_RECORD_MAGIC, sizeof head->magic) || len > most ||
 	    cv_le16_get(head->version) != CV_JOURNAL_VERSION || memcmp(head->op, log->op, 16) != 0)
 		return 0;
 	slots = cv_journal_slots(len);
-	if (slots > log->slots - slot || cv_record_crc(at, (size_t)slots * CV_JOURNAL_SLOT) != cv_le32_get(head->crc))
+	if (slots > end - slot || cv_record_crc(at, (size_t)slots * CV_JOURNAL_SLOT) != cv_le32_get(head->crc))
 		return 0;
 	return slots;
+}
+
+static uint32_t record_slots(const struct cv_journal_log *log, uint32_t slot)
+{
+	return slots_of(log, slot, log->slots, CV_RECORD_PAYLOAD_MAX);
+}
+
+/* What is on the board, if that is whole. */
+static void take_board(struct cv_journal_log *log, const struct cv_host *host)
+{
+	uint32_t end = CV_JOURNAL_SUPERS + log->board_slots;
+	const uint8_t *at = log->bytes + (size_t)CV_JOURNAL_SUPERS * CV_JOURNAL_SLOT;
+	const struct cv_journal_record_disk *head = (const void *)at;
+	uint8_t seal[32];
+
+	if (!log->board_slots || !slots_of(log, CV_JOURNAL_SUPERS, end, log->board_slots * CV_JOURNAL_SLOT) ||
+	    cv_le64_get(head->epoch) > log->epoch || cv_le16_get(head->type) != CV_RECORD_META)
+		return;
+	log->board = (struct cv_record){ CV_RECORD_META, cv_le64_get(head->number), cv_le64_get(head->time_ns),
+					 at + sizeof *head, cv_le32_get(head->len) };
+	log->own &= cv_record_seal(host, at, sizeof *head + log->board.len, cv_first_seal, seal) &&
+		    !memcmp(seal, head->seal, sizeof seal);
 }
 
 static bool follows(const struct cv_journal_log *log, const struct cv_journal_record_disk *head)
@@ -100,7 +124,8 @@ static bool more_follows(const struct cv_journal_log *log)
 
 static bool take_records(struct cv_journal_log *log, const struct cv_host *host, struct cv_err *err)
 {
-	log->end = CV_JOURNAL_FIRST_RECORD;
+	log->end = CV_JOURNAL_SUPERS + log->board_slots;
+	take_board(log, host);
 	while (log->end < log->slots) {
 		uint32_t slots = record_slots(log, log->end);
 
@@ -121,7 +146,7 @@ static bool load(struct cv_journal_log *log, const struct cv_file_out *file, uin
 	if (file->io->fstat(file->io, file->fd, &st) != 0)
 		return cv_io_fail(err, "look at", file->name);
 	*size = (uint64_t)st.st_size;
-	if (!S_ISREG(st.st_mode) || *size < (uint64_t)CV_JOURNAL_FIRST_RECORD * CV_JOURNAL_SLOT || *size > LARGEST)
+	if (!S_ISREG(st.st_mode) || *size < (uint64_t)CV_JOURNAL_SUPERS * CV_JOURNAL_SLOT || *size > LARGEST)
 		return cv_fail(err, CV_EFORMAT, "it is no journal: %" PRIu64 " bytes", *size);
 	log->bytes = malloc((size_t)*size);
 	if (!log->bytes)

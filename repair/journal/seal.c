@@ -58,3 +58,5 @@ bool cv_record_seal(const struct cv_host *host, const uint8_t *record, size_t le
 	memcpy(copy + len, before, 32);
 	return hmac(host, copy, len + 32, seal);
 }
+
+const uint8_t cv_first_seal[32];

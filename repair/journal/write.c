@@ -5,8 +5,6 @@
 #include <chainview/text.h>
 #include <stdio.h>
 
-static const uint8_t first_seal[32];
-
 struct cv_journal_name cv_journal_name(const uint8_t op[16])
 {
 	struct cv_journal_name name;
@@ -33,14 +31,31 @@ static struct cv_file_out out_of(const struct cv_journal *j)
 	return (struct cv_file_out){ j->io, j->fd, "the journal" };
 }
 
-static bool write_super(const struct cv_journal *j, const struct cv_journal_super_disk *super, unsigned copy,
-			struct cv_err *err)
+/* The owner is this process. */
+static struct cv_journal_super_disk super_of(const struct cv_journal *j)
+{
+	struct cv_journal_super_disk s = {
+		.version = cv_le16_of(CV_JOURNAL_VERSION), .type = cv_le16_of((uint16_t)j->type),
+		.slots = cv_le32_of(j->slots), .board = cv_le32_of(j->board), .pid = cv_le32_of(j->host->pid),
+		.pid_start = cv_le64_of(j->host->pid_start), .epoch = cv_le64_of(j->epoch),
+		.created_ns = cv_le64_of(j->created_ns),
+	};
+
+	memcpy(s.magic, CV_JOURNAL_SUPER_MAGIC, sizeof s.magic);
+	memcpy(s.op, j->op, 16);
+	memcpy(s.repository, j->repository, 16);
+	memcpy(s.host, j->host->id, 16);
+	memcpy(s.boot, j->host->boot, 16);
+	return s;
+}
+
+static bool write_super(const struct cv_journal *j, unsigned copy, struct cv_err *err)
 {
 	uint8_t slot[CV_JOURNAL_SLOT] = { 0 };
-	struct cv_journal_super_disk sealed = *super;
+	struct cv_journal_super_disk super = super_of(j), sealed = super;
 	struct cv_file_out out = out_of(j);
 
-	if (!cv_super_seal(j->host, super, sealed.seal) && j->host->has_key)
+	if (!cv_super_seal(j->host, &super, sealed.seal) && j->host->has_key)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	memcpy(slot, &sealed, sizeof sealed);
 	sealed.crc = cv_le32_of(cv_super_crc(slot));
@@ -48,26 +63,8 @@ static bool write_super(const struct cv_journal *j, const struct cv_journal_supe
 	return cv_out_write(&out, slot, sizeof slot, (uint64_t)copy * CV_JOURNAL_SLOT, err);
 }
 
-/* The owner is this process. */
-static struct cv_journal_super_disk super_of(const struct cv_journal *j, const uint8_t repository[16],
-					     uint64_t created_ns)
-{
-	struct cv_journal_super_disk s = {
-		.version = cv_le16_of(CV_JOURNAL_VERSION), .type = cv_le16_of((uint16_t)j->type),
-		.slots = cv_le32_of(j->slots), .pid = cv_le32_of(j->host->pid), .pid_start = cv_le64_of(j->host->pid_start),
-		.epoch = cv_le64_of(j->epoch), .created_ns = cv_le64_of(created_ns),
-	};
-
-	memcpy(s.magic, CV_JOURNAL_SUPER_MAGIC, sizeof s.magic);
-	memcpy(s.op, j->op, 16);
-	memcpy(s.repository, repository, 16);
-	memcpy(s.host, j->host->id, 16);
-	memcpy(s.boot, j->host->boot, 16);
-	return s;
-}
-
 /* Zeros, not holes: what is written later must not need space. */
-static bool reserve(const struct cv_journal *j, struct cv_err *err)
+static bool reserve(const struct cv_journal *j, uint32_t from, uint32_t end, struct cv_err *err)
 {
 	enum { AT_ONCE = 64 };
 	CV_AUTO(cv_auto_free) uint8_t *zeros = calloc(AT_ONCE, CV_JOURNAL_SLOT);
@@ -75,8 +72,8 @@ static bool reserve(const struct cv_journal *j, struct cv_err *err)
 
 	if (!zeros)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	for (uint32_t slot = 0; slot < j->slots; slot += AT_ONCE) {
-		uint32_t count = j->slots - slot < AT_ONCE ? j->slots - slot : AT_ONCE;
+	for (uint32_t slot = from; slot < end; slot += AT_ONCE) {
+		uint32_t count = end - slot < AT_ONCE ? end - slot : AT_ONCE;
 
 		if (!cv_out_write(&out, zeros, (size_t)count * CV_JOURNAL_SLOT, (uint64_t)slot * CV_JOURNAL_SLOT, err))
 			return false;
@@ -84,37 +81,80 @@ static bool reserve(const struct cv_journal *j, struct cv_err *err)
 	return true;
 }
 
+/* A record in whole slots, with its checksum; the caller's. before: the seal that goes before it; becomes its own. */
+static uint8_t *record_of(const struct cv_journal *j, struct cv_journal_record_disk head, const void *payload, size_t len,
+			  uint8_t before[32], struct cv_err *err)
+{
+	size_t bytes = (size_t)cv_journal_slots(len) * CV_JOURNAL_SLOT;
+	uint8_t *record = calloc(1, bytes);
+	struct cv_journal_record_disk *at = (void *)record;
+
+	if (!record) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	memcpy(head.magic, CV_JOURNAL_RECORD_MAGIC, sizeof head.magic);
+	memcpy(head.op, j->op, sizeof head.op);
+	head.version = cv_le16_of(CV_JOURNAL_VERSION);
+	head.len = cv_le32_of((uint32_t)len);
+	head.epoch = cv_le64_of(j->epoch);
+	head.time_ns = cv_le64_of(j->host->now_ns(j->host));
+	*at = head;
+	if (len)
+		memcpy(record + sizeof head, payload, len);
+	if (!cv_record_seal(j->host, record, sizeof head + len, before, at->seal) && j->host->has_key) {
+		free(record);
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	memcpy(before, at->seal, sizeof at->seal);
+	at->crc = cv_le32_of(cv_record_crc(record, bytes));
+	return record;
+}
+
 bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err)
 {
 	uint32_t slots = cv_journal_slots(len);
-	size_t bytes = (size_t)slots * CV_JOURNAL_SLOT;
-	CV_AUTO(cv_auto_free) uint8_t *record = len <= CV_RECORD_PAYLOAD_MAX ? calloc(1, bytes) : NULL;
-	struct cv_journal_record_disk *head = (void *)record;
+	struct cv_journal_record_disk head = { .type = cv_le16_of((uint16_t)type), .number = cv_le64_of(j->number + 1),
+					       .previous_crc = cv_le32_of(j->last_crc) };
+	CV_AUTO(cv_auto_free) uint8_t *record = NULL;
 	struct cv_file_out out = out_of(j);
+	uint8_t seal[32];
 
-	if (!record)
-		return cv_fail(err, len <= CV_RECORD_PAYLOAD_MAX ? CV_ENOMEM : CV_ELIMIT, "a journal record of %zu bytes", len);
+	if (len > CV_RECORD_PAYLOAD_MAX)
+		return cv_fail(err, CV_ELIMIT, "a journal record of %zu bytes", len);
 	if (slots > j->slots - j->next)
 		return cv_fail(err, CV_ELIMIT, "the journal is full: %" PRIu32 " slots, %" PRIu32 " used", j->slots, j->next);
-	*head = (struct cv_journal_record_disk){
-		.version = cv_le16_of(CV_JOURNAL_VERSION), .type = cv_le16_of((uint16_t)type),
-		.number = cv_le64_of(j->number + 1), .len = cv_le32_of((uint32_t)len),
-		.previous_crc = cv_le32_of(j->last_crc), .epoch = cv_le64_of(j->epoch),
-		.time_ns = cv_le64_of(j->host->now_ns(j->host)),
-	};
-	memcpy(head->magic, CV_JOURNAL_RECORD_MAGIC, sizeof head->magic);
-	memcpy(head->op, j->op, sizeof head->op);
-	if (len)
-		memcpy(record + sizeof *head, payload, len);
-	if (!cv_record_seal(j->host, record, sizeof *head + len, j->last_seal, head->seal) && j->host->has_key)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	head->crc = cv_le32_of(cv_record_crc(record, bytes));
-	if (!cv_out_write(&out, record, bytes, (uint64_t)j->next * CV_JOURNAL_SLOT, err))
+	memcpy(seal, j->last_seal, sizeof seal);
+	record = record_of(j, head, payload, len, seal, err);
+	if (!record || !cv_out_write(&out, record, (size_t)slots * CV_JOURNAL_SLOT, (uint64_t)j->next * CV_JOURNAL_SLOT, err))
 		return false;
 	j->next += slots;
 	j->number++;
-	j->last_crc = cv_le32_get(head->crc);
-	memcpy(j->last_seal, head->seal, sizeof j->last_seal);
+	j->last_crc = cv_le32_get(((const struct cv_journal_record_disk *)(const void *)record)->crc);
+	memcpy(j->last_seal, seal, sizeof j->last_seal);
+	return true;
+}
+
+size_t cv_journal_board_room(const struct cv_journal *j)
+{
+	return j->board ? (size_t)j->board * CV_JOURNAL_SLOT - sizeof(struct cv_journal_record_disk) : 0;
+}
+
+bool cv_journal_post(struct cv_journal *j, const void *payload, size_t len, struct cv_err *err)
+{
+	struct cv_journal_record_disk head = { .type = cv_le16_of(CV_RECORD_META), .number = cv_le64_of(j->posted + 1) };
+	CV_AUTO(cv_auto_free) uint8_t *record = NULL;
+	struct cv_file_out out = out_of(j);
+	uint8_t seal[32] = { 0 };
+
+	if (len > cv_journal_board_room(j))
+		return cv_fail(err, CV_ELIMIT, "%zu bytes for a board of %" PRIu32 " slots", len, j->board);
+	record = record_of(j, head, payload, len, seal, err);
+	if (!record || !cv_out_write(&out, record, (size_t)cv_journal_slots(len) * CV_JOURNAL_SLOT,
+				     (uint64_t)CV_JOURNAL_SUPERS * CV_JOURNAL_SLOT, err))
+		return false;
+	j->posted++;
 	return true;
 }
 
@@ -124,13 +164,26 @@ bool cv_journal_barrier(struct cv_journal *j, struct cv_err *err)
 }
 
 /* The file under its temporary name, complete and on disk. */
-static bool make(struct cv_journal *j, const uint8_t repository[16], const void *prepare, size_t len, struct cv_err *err)
+static bool make(struct cv_journal *j, const void *prepare, size_t len, struct cv_err *err)
 {
-	struct cv_journal_super_disk super = super_of(j, repository, j->host->now_ns(j->host));
-
-	return reserve(j, err) && write_super(j, &super, 0, err) && write_super(j, &super, 1, err) &&
+	return reserve(j, 0, j->slots, err) && write_super(j, 0, err) && write_super(j, 1, err) &&
 	       cv_journal_add(j, CV_RECORD_PREPARE, prepare, len, err) &&
 	       (j->io->fsync(j->io, j->fd) == 0 || cv_io_fail(err, "sync", "the journal"));
+}
+
+bool cv_journal_grow(struct cv_journal *j, uint32_t slots, struct cv_err *err)
+{
+	uint32_t before = j->slots;
+
+	if (j->slots - j->next >= slots)
+		return true;
+	if (__builtin_add_overflow(j->next, slots, &j->slots) || !reserve(j, before, j->slots, err) ||
+	    (j->io->fsync(j->io, j->fd) != 0 && !cv_io_fail(err, "sync", "the journal"))) {
+		j->slots = before;
+		return err->code ? false : cv_fail(err, CV_ELIMIT, "a journal of so many slots");
+	}
+	j->epoch++;
+	return write_super(j, (unsigned)(j->epoch & 1), err) && cv_journal_barrier(j, err);
 }
 
 static bool publish(struct cv_journal *j, const char *from, struct cv_err *err)
@@ -144,24 +197,25 @@ static bool publish(struct cv_journal *j, const char *from, struct cv_err *err)
 
 bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struct cv_host *host, int dir,
 		       const uint8_t repository[16], enum cv_plan_kind type, const void *prepare, size_t len,
-		       uint32_t more_slots, struct cv_err *err)
+		       uint32_t more_slots, uint32_t board, struct cv_err *err)
 {
 	struct cv_journal_name temporary;
 
 	*j = (struct cv_journal){ .io = io, .host = host, .dir = dir, .fd = -1, .type = type, .epoch = 1,
-				  .next = CV_JOURNAL_FIRST_RECORD };
-	if (__builtin_add_overflow(CV_JOURNAL_FIRST_RECORD + cv_journal_slots(len), more_slots, &j->slots))
+				  .next = CV_JOURNAL_SUPERS + board, .board = board, .created_ns = host->now_ns(host) };
+	if (__builtin_add_overflow(CV_JOURNAL_SUPERS + board + cv_journal_slots(len), more_slots, &j->slots))
 		return cv_fail(err, CV_ELIMIT, "a journal of %" PRIu32 " slots", more_slots);
+	memcpy(j->repository, repository, sizeof j->repository);
 	if (!host->random(host, j->op, sizeof j->op))
 		return cv_fail_errno(err, "cannot make an identity");
 	j->op[6] = (uint8_t)((j->op[6] & 0x0f) | 0x40);
 	j->op[8] = (uint8_t)((j->op[8] & 0x3f) | 0x80);
-	memcpy(j->last_seal, first_seal, sizeof first_seal);
+	memcpy(j->last_seal, cv_first_seal, sizeof cv_first_seal);
 	temporary = temporary_name(j->op);
 	j->fd = io->openat(io, dir, temporary.s, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (j->fd < 0)
 		return cv_io_fail(err, "create", temporary.s);
-	if (make(j, repository, prepare, len, err) && publish(j, temporary.s, err))
+	if (make(j, prepare, len, err) && publish(j, temporary.s, err))
 		return true;
 	cv_journal_close(j);
 	io->unlinkat(io, dir, temporary.s, 0);
@@ -205,11 +259,11 @@ static bool may_take_over(const struct cv_journal_log *log, const struct cv_host
 bool cv_journal_take_over(struct cv_journal *j, const struct cv_journal_log *log, const struct cv_io *io,
 			  const struct cv_host *host, int dir, const char *name, bool adopt, struct cv_err *err)
 {
-	struct cv_journal_super_disk super;
-
 	*j = (struct cv_journal){ .io = io, .host = host, .dir = dir, .fd = -1, .type = log->type, .epoch = log->epoch + 1,
 				  .next = log->end, .slots = log->slots, .number = log->records.len,
-				  .last_crc = log->last_crc };
+				  .last_crc = log->last_crc, .board = log->board_slots, .posted = log->board.number,
+				  .created_ns = log->created_ns };
+	memcpy(j->repository, log->repository, sizeof j->repository);
 	memcpy(j->op, log->op, 16);
 	memcpy(j->last_seal, log->last_seal, sizeof j->last_seal);
 	if (!may_take_over(log, host, adopt, err))
@@ -217,8 +271,7 @@ bool cv_journal_take_over(struct cv_journal *j, const struct cv_journal_log *log
 	j->fd = io->openat(io, dir, name, O_RDWR, 0);
 	if (j->fd < 0)
 		return cv_io_fail(err, "open", name);
-	super = super_of(j, log->repository, log->created_ns);
-	if (write_super(j, &super, (unsigned)(j->epoch & 1), err) && cv_journal_barrier(j, err))
+	if (write_super(j, (unsigned)(j->epoch & 1), err) && cv_journal_barrier(j, err))
 		return true;
 	cv_journal_close(j);
 	return false;

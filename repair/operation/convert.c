@@ -286,4 +286,4 @@ static bool convert_recover(struct cv_work *work, enum cv_record_type *end, stru
 	return ok;
 }
 
-const struct cv_operation_row cv_operation_convert = { CV_PLAN_CONVERT, "convert", false, convert_run, convert_recover, 0 };
+const struct cv_operation_row cv_operation_convert = { CV_PLAN_CONVERT, "convert", false, convert_run, convert_recover, .slots = 0 };

@@ -54,5 +54,5 @@ static bool device_recover(struct cv_work *work, enum cv_record_type *end, struc
 }
 
 const struct cv_operation_row cv_operation_convert_device = {
-	CV_PLAN_CONVERT_DEVICE, "convert", false, device_run, device_recover, 0,
+	CV_PLAN_CONVERT_DEVICE, "convert", false, device_run, device_recover, .slots = 0,
 };

@@ -108,3 +108,73 @@ bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, co
 	*count = (size_t)n;
 	return true;
 }
+
+struct cv_bytes cv_items_more(const struct cv_record *prepare)
+{
+	struct cv_arena *arena = cv_arena_new(SIZE_MAX);
+	struct cv_unpack u = { prepare->payload, prepare->len, false };
+	struct cv_plan_item item;
+	uint64_t n;
+
+	cv_unpack_number(&u);
+	cv_unpack_bytes(&u);
+	n = cv_unpack_number(&u);
+	for (uint64_t i = 0; arena && i < n && !u.failed; i++)
+		unpack_item(&u, arena, &item);
+	cv_arena_free(arena);
+	return arena && !u.failed ? (struct cv_bytes){ (const char *)u.at, u.left } : (struct cv_bytes){ NULL, 0 };
+}
+
+void cv_link_pack(struct cv_pack *p, const struct cv_plan_link *l)
+{
+	cv_pack_number(p, l->format);
+	pack_text(p, l->folder);
+	pack_text(p, l->path);
+	pack_text(p, l->former);
+	cv_pack_bytes(p, l->uuid, sizeof l->uuid);
+	cv_pack_number(p, (uint64_t)l->time);
+}
+
+/* An absolute path. */
+static const char *text_of(struct cv_unpack *u, struct cv_arena *arena)
+{
+	struct cv_bytes text = cv_unpack_bytes(u);
+	const char *copy = NULL;
+
+	if (text.len) {
+		u->failed |= text.at[0] != '/' || memchr(text.at, '\0', text.len);
+		copy = u->failed ? NULL : cv_arena_dup(arena, text.at, text.len);
+		u->failed |= !copy;
+	}
+	return copy;
+}
+
+bool cv_link_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_link *l)
+{
+	*l = (struct cv_plan_link){ .format = (enum cv_format_id)cv_unpack_number(u) };
+	l->folder = text_of(u, arena);
+	l->path = text_of(u, arena);
+	l->former = text_of(u, arena);
+	cv_unpack_into(u, l->uuid, sizeof l->uuid);
+	l->time = (int64_t)cv_unpack_number(u);
+	return !u->failed && l->folder && l->path;
+}
+
+void cv_source_pack(struct cv_pack *p, const struct cv_plan_source *s)
+{
+	pack_text(p, s->path);
+	cv_pack_number(p, s->device);
+	cv_pack_number(p, s->inode);
+	cv_pack_number(p, s->size);
+	cv_pack_number(p, (uint64_t)s->mtime_ns);
+}
+
+bool cv_source_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_source *s)
+{
+	*s = (struct cv_plan_source){ .path = text_of(u, arena) };
+	s->device = cv_unpack_number(u);
+	s->inode = cv_unpack_number(u);
+	s->size = cv_unpack_number(u);
+	s->mtime_ns = (int64_t)cv_unpack_number(u);
+	return !u->failed && s->path;
+}

@@ -166,6 +166,12 @@ static bool add_trashed(struct cv_trash *trash, size_t *cap, const struct cv_ope
 	return true;
 }
 
+/* How many of its items it may have put there: those come first. */
+static size_t trashed(const struct cv_operation_entry *e)
+{
+	return e->kind == CV_PLAN_TRASH ? e->item_count : e->kind == CV_PLAN_COALESCE && e->item_count;
+}
+
 static bool fill_trash(struct cv_trash *trash, const struct cv_writing *w, struct cv_err *err)
 {
 	size_t cap = 0;
@@ -173,7 +179,7 @@ static bool fill_trash(struct cv_trash *trash, const struct cv_writing *w, struc
 	for (size_t k = 0; k < trash->operations->count; k++) {
 		const struct cv_operation_entry *e = &trash->operations->entries[k];
 
-		for (uint32_t i = 0; e->kind == CV_PLAN_TRASH && i < e->item_count; i++)
+		for (uint32_t i = 0; i < trashed(e); i++)
 			if (in_trash(w, e, i) && !add_trashed(trash, &cap, e, i))
 				return cv_fail(err, CV_ENOMEM, "out of memory");
 	}

@@ -7,6 +7,7 @@ enum { RECORDS_TO_COME = 4 };                /* slots besides PREPARE: DONE or A
 
 static const struct cv_operation_row *const rows[] = {
 	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge, &cv_operation_convert, &cv_operation_convert_device, &cv_operation_rebase,
+	&cv_operation_coalesce,
 };
 
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind)
@@ -38,6 +39,7 @@ bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct 
 	w->host = *host;
 	w->root = root;
 	w->monitor = NULL;
+	w->give_up = false;
 	if (!cv_store_open(&w->store, io, &w->host, root, CV_STORE_MAKE, err))
 		return false;
 	if (cv_store_lock(&w->store, err) && cv_store_sweep(&w->store, err))
@@ -46,15 +48,26 @@ bool cv_writing_open(struct cv_writing *w, const struct cv_io *io, const struct 
 	return false;
 }
 
+struct cv_journal_size cv_work_room(const struct cv_plan *plan)
+{
+	const struct cv_operation_row *row = cv_operation_row(plan->kind);
+	struct cv_journal_size room = row && row->room ? row->room(plan) : (struct cv_journal_size){ 0, 0 };
+
+	room.records += RECORDS_TO_COME + (row ? row->slots : 0);
+	return room;
+}
+
 static bool begin(struct cv_work *work, const struct cv_plan *plan, const char *command, struct cv_err *err)
 {
 	struct cv_pack prepare = { 0 };
-	bool ok = cv_items_pack(&prepare, command, plan->items, plan->item_count) ||
-		  cv_fail(err, CV_ENOMEM, "out of memory");
+	const struct cv_operation_row *row = cv_operation_row(plan->kind);
+	struct cv_journal_size room = cv_work_room(plan);
+	bool ok = (cv_items_pack(&prepare, command, plan->items, plan->item_count) &&
+		   (!row->prepare || row->prepare(plan, &prepare))) || cv_fail(err, CV_ENOMEM, "out of memory");
 
 	ok = ok && cv_journal_create(&work->journal, work->w->io, &work->w->host, work->w->store.journal, work->w->store.id,
 				     plan->kind, prepare.at, prepare.len,
-				     RECORDS_TO_COME + cv_operation_row(plan->kind)->slots, err);
+				     room.records, room.board, err);
 	cv_pack_fini(&prepare);
 	return ok;
 }
@@ -98,6 +111,8 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 		ok = row->run(&work, err);
 		if (ok)
 			ok = cv_journal_finish(&work.journal, CV_RECORD_DONE, w->store.done, err);
+		else if (work.stays)
+			cv_wrap(err, "what is done is kept, and chainview recover goes on");
 		else
 			take_back(&work, row, err);
 	}
@@ -148,6 +163,7 @@ static bool recover_log(struct cv_work *work, const struct cv_journal_log *log, 
 		return cv_fail(err, CV_EREFUSED, "it is of a kind that this version does not know (%d)", (int)log->type);
 	if (log->damaged || !log->records.len)
 		return cv_fail(err, CV_EREFUSED, "its journal is damaged: nothing is touched");
+	work->more = cv_items_more(&log->records.at[0]);
 	return cv_items_unpack(work->arena, &log->records.at[0], &work->command, &work->items, &work->item_count, err) &&
 	       cv_journal_take_over(&work->journal, log, w->io, &w->host, w->store.journal, name, adopt, err) &&
 	       cv_store_sync(w->io, w->store.journal, "the folder of journals", err) && row->recover(work, &end, err) &&

@@ -121,5 +121,5 @@ static bool purge_recover(struct cv_work *work, enum cv_record_type *end, struct
 	return settle_trash(work, err);
 }
 
-const struct cv_operation_row cv_operation_restore = { CV_PLAN_RESTORE, "restore", false, restore_run, restore_recover, 0 };
-const struct cv_operation_row cv_operation_purge = { CV_PLAN_PURGE, "purge", false, purge_run, purge_recover, 0 };
+const struct cv_operation_row cv_operation_restore = { CV_PLAN_RESTORE, "restore", false, restore_run, restore_recover, .slots = 0 };
+const struct cv_operation_row cv_operation_purge = { CV_PLAN_PURGE, "purge", false, purge_run, purge_recover, .slots = 0 };

@@ -75,4 +75,4 @@ static bool trash_recover(struct cv_work *work, enum cv_record_type *end, struct
 	return all ? settle(work, err) : put_back(work, where, taken, err);
 }
 
-const struct cv_operation_row cv_operation_trash = { CV_PLAN_TRASH, "trash", true, trash_run, trash_recover, 0 };
+const struct cv_operation_row cv_operation_trash = { CV_PLAN_TRASH, "trash", true, trash_run, trash_recover, .slots = 0 };

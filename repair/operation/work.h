@@ -17,6 +17,7 @@ struct cv_writing {
 	int root;                    /* the repository's folder */
 	struct cv_store store;
 	const struct cv_monitor *monitor;     /* of a recovery; NULL: none */
+	bool give_up;                /* a recovery puts back what could be finished, where that can be chosen */
 };
 
 /* The same for tests: root is borrowed, the lock is taken. */
@@ -50,6 +51,8 @@ struct cv_work {
 	const struct cv_monitor *monitor;
 	struct cv_operation_result *result;  /* figures go there; NULL when it is recovered */
 	uint64_t done, total;        /* of the items' bytes, for cv_work_item() */
+	struct cv_bytes more;        /* what PREPARE holds besides the items; only when it is recovered */
+	bool stays;                  /* it was stopped, and is to be resumed: nothing is put back */
 	struct cv_arena *arena;
 };
 
@@ -67,6 +70,13 @@ bool cv_work_is_exclusive(const struct cv_work *work);
 void cv_work_step_back(struct cv_work *work);
 void cv_work_step_forward(struct cv_work *work);
 
+/* Slots of a journal. */
+struct cv_journal_size {
+	uint32_t records, board;
+};
+/* Of the journal of a plan, but for PREPARE. */
+struct cv_journal_size cv_work_room(const struct cv_plan *plan);
+
 struct cv_operation_row {
 	enum cv_plan_kind kind;
 	const char *name;
@@ -77,9 +87,12 @@ struct cv_operation_row {
 	 * is believed. May be cut short and run again. */
 	bool (*recover)(struct cv_work *work, enum cv_record_type *end, struct cv_err *err);
 	uint32_t slots;              /* of the journal, for its records between PREPARE and the end */
+	/* What else PREPARE holds, and how many slots more the journal needs for such a plan. NULL: nothing, none. */
+	bool (*prepare)(const struct cv_plan *plan, struct cv_pack *p);
+	struct cv_journal_size (*room)(const struct cv_plan *plan);
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
-	cv_operation_rebase;
+	cv_operation_rebase, cv_operation_coalesce;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
 
@@ -96,6 +109,12 @@ bool cv_recover_all(struct cv_writing *w, bool adopt, size_t *settled, struct cv
 bool cv_items_pack(struct cv_pack *p, const char *command, const struct cv_plan_item *items, size_t count);
 bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, const char **command,
 		     const struct cv_plan_item **items, size_t *count, struct cv_err *err);
+/* What the row's prepare() has put behind them; empty if it put nothing there. */
+struct cv_bytes cv_items_more(const struct cv_record *prepare);
+void cv_link_pack(struct cv_pack *p, const struct cv_plan_link *link);
+bool cv_link_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_link *link);
+void cv_source_pack(struct cv_pack *p, const struct cv_plan_source *source);
+bool cv_source_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_source *source);
 
 /* convert.c: what the new image of a PUBLISH record is on disk, into an item; false if the record is damaged. */
 bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
@@ -137,6 +156,8 @@ bool cv_place_tidy(const struct cv_writing *w, const uint8_t op[16], struct cv_e
 /* Opens the item and makes sure that nobody else has it, and that it is what the plan saw; the descriptor keeps it so
  * until it is closed. -1 with err set (CV_EREFUSED: in use, or changed). */
 int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err);
+/* The same for an image of an operation that is taken up again, whatever it is like now: it must be the same file. */
+int cv_claim_as_it_is(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err);
 /*
  * The same for a file that is only read, through a descriptor that is open for reading only: it is what the plan saw,
  * nobody has it open for writing, and nobody can begin to without waiting for us (F_GETLEASE then says so). Others may

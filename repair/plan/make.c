@@ -135,24 +135,6 @@ void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g)
 			      : "all places and all files in them could be looked at", incomplete, failed);
 }
 
-static void pack_source(struct cv_pack *p, const struct cv_plan_source *s)
-{
-	cv_pack_bytes(p, s->path, strlen(s->path));
-	cv_pack_number(p, s->device);
-	cv_pack_number(p, s->inode);
-	cv_pack_number(p, s->size);
-	cv_pack_number(p, (uint64_t)s->mtime_ns);
-}
-
-static void pack_link(struct cv_pack *p, const struct cv_plan_link *l)
-{
-	cv_pack_number(p, l->format);
-	cv_pack_bytes(p, l->folder, strlen(l->folder));
-	cv_pack_bytes(p, l->path, strlen(l->path));
-	cv_pack_bytes(p, l->uuid, sizeof l->uuid);
-	cv_pack_number(p, (uint64_t)l->time);
-}
-
 /* What is carried out, and nothing that only explains it. */
 static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, uint8_t out[32])
 {
@@ -163,9 +145,9 @@ static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, ui
 	cv_pack_number(&p, plan->kind);
 	cv_pack_bytes(&p, plan->repository, strlen(plan->repository));
 	for (size_t i = 0; i < plan->source_count; i++)
-		pack_source(&p, &plan->sources[i]);
+		cv_source_pack(&p, &plan->sources[i]);
 	if (plan->link)
-		pack_link(&p, plan->link);
+		cv_link_pack(&p, plan->link);
 	cv_pack_bytes(&p, carried->at, carried->len);
 	ok = !carried->failed && cv_items_pack(&p, "", plan->items, plan->item_count) &&
 	     EVP_Digest(p.at, p.len, out, &len, EVP_sha256(), NULL);
@@ -236,9 +218,12 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 {
 	struct cv_plan *plan = m->plan;
 	struct cv_plan_space *s = &plan->space;
-	const struct cv_operation_row *row = cv_operation_row(plan->kind);
-	uint64_t journal = (uint64_t)CV_JOURNAL_SLOT * (16 + (row ? row->slots : 0)) + (uint64_t)m->items.len * 512;
+	struct cv_journal_size room;
+	uint64_t journal;
 
+	gather(m);
+	room = cv_work_room(plan);
+	journal = (uint64_t)CV_JOURNAL_SLOT * (12 + (uint64_t)room.records + room.board) + (uint64_t)m->items.len * 512;
 	if (__builtin_add_overflow(s->peak, journal, &s->peak))
 		s->peak = UINT64_MAX;
 	cv_plan_room(m);

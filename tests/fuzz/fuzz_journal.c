@@ -111,7 +111,7 @@ static void seal_journal(struct fuzz_image *m)
 
 		sparse_read(&m->file, slots, CV_JOURNAL_SLOT, off);
 		len = (size_t)cv_journal_slots(cv_le32_get(head->len) % sizeof slots) * CV_JOURNAL_SLOT;
-		if (off < CV_JOURNAL_FIRST_RECORD * CV_JOURNAL_SLOT) {
+		if (off < CV_JOURNAL_SUPERS * CV_JOURNAL_SLOT) {
 			fuzz_image_put(m, off + super_at, cv_super_crc(slots), 4);
 		} else if (!memcmp(head->magic, CV_JOURNAL_RECORD_MAGIC, 4) && len <= sizeof slots) {
 			sparse_read(&m->file, slots, len, off);
@@ -132,7 +132,7 @@ static void add_record(struct fuzz_image *m, unsigned slot, unsigned type, const
 	uint64_t off = (uint64_t)slot * CV_JOURNAL_SLOT;
 
 	head.type = cv_le16_of((uint16_t)type);
-	head.number = cv_le64_of(slot - CV_JOURNAL_FIRST_RECORD + 1);
+	head.number = cv_le64_of(slot - CV_JOURNAL_SUPERS + 1);
 	head.len = cv_le32_of((uint32_t)payload->len);
 	head.epoch = cv_le64_of(1);
 	fuzz_image_poke(m, off, &head, sizeof head);
@@ -143,7 +143,7 @@ static void add_record(struct fuzz_image *m, unsigned slot, unsigned type, const
 /* The checksum of the record before, which a record holds; needs the ones before to be sealed. */
 static void chain_records(struct fuzz_image *m)
 {
-	for (uint64_t slot = CV_JOURNAL_FIRST_RECORD + 1; slot < SLOTS; slot++) {
+	for (uint64_t slot = CV_JOURNAL_SUPERS + 1; slot < SLOTS; slot++) {
 		uint64_t off = slot * CV_JOURNAL_SLOT;
 
 		seal_journal(m);
@@ -164,7 +164,7 @@ static void journal_seeds(struct fuzz_seeds *s)
 
 	super.epoch = cv_le64_of(1);
 	m = (struct fuzz_image){ .format = CV_FORMAT_VHDX, .file = { .size = (uint64_t)SLOTS * CV_JOURNAL_SLOT } };
-	for (unsigned i = 0; i < CV_JOURNAL_FIRST_RECORD; i++)
+	for (unsigned i = 0; i < CV_JOURNAL_SUPERS; i++)
 		fuzz_image_poke(&m, (uint64_t)i * CV_JOURNAL_SLOT, &super, sizeof super);
 	fuzz_require(cv_items_pack(&prepare, "gc /sr", items, CV_COUNT(items)), "no memory");
 	add_record(&m, 2, CV_RECORD_PREPARE, &prepare);

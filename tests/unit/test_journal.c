@@ -31,7 +31,7 @@ static void begin(struct bench *b, uint32_t more)
 	*b = (struct bench){ .s = sim_new() };
 	sim_host_init(&b->host, 1, 1, 1, 42);
 	b->root = sim_root(b->s);
-	assert_true(cv_journal_create(&b->j, &b->s->io, &b->host.host, b->root, repository, CV_PLAN_TRASH, "prepared", 8, more,
+	assert_true(cv_journal_create(&b->j, &b->s->io, &b->host.host, b->root, repository, CV_PLAN_TRASH, "prepared", 8, more, 0,
 				      &b->err));
 }
 

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* From an image into its parent: what the image has of its own, piece by piece, in batches; and whether it is there. */
+#include "repair/merge/merge.h"
+
+enum { WINDOW_UNITS = 256 };
+#define WINDOW_LEAST (UINT64_C(64) << 20)
+
+typedef bool each_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err);
+
+/* Only from one multiple of the unit to the next, and no more than a piece. */
+static uint64_t cut(const struct cv_merge *m, uint64_t pos, uint64_t end)
+{
+	uint64_t most = CV_MERGE_PIECE - pos % CV_MERGE_PIECE, unit = m->unit - pos % m->unit;
+
+	most = unit < most ? unit : most;
+	return end - pos < most ? end : pos + most;
+}
+
+static bool walk_extent(struct cv_merge_copy *c, const struct cv_extent *e, each_piece *each, void *ctx, struct cv_err *err)
+{
+	uint64_t end = e->at.off + e->at.len;
+
+	if (e->kind == CV_EXTENT_PARENT)
+		return true;
+	if (e->kind == CV_EXTENT_BAD)
+		return cv_fail(err, CV_EFORMAT, "the image cannot be read at guest offset %" PRIu64 ": its tables are damaged", e->at.off);
+	for (uint64_t pos = e->at.off, next; pos < end; pos = next) {
+		struct cv_merge_piece piece = { .zero = e->kind == CV_EXTENT_ZERO };
+
+		next = cut(c->m, pos, end);
+		piece.at = (struct cv_range){ pos, next - pos };
+		if (!each(c, &piece, ctx, err))
+			return false;
+	}
+	return true;
+}
+
+/* All pieces, in ascending order. */
+static bool walk(struct cv_merge_copy *c, each_piece *each, void *ctx, struct cv_err *err)
+{
+	uint64_t size = c->child->size, window = (uint64_t)c->m->unit * WINDOW_UNITS;
+	struct cv_extents list = { .max = 4096 };
+	bool ok = true;
+
+	window = window < WINDOW_LEAST ? WINDOW_LEAST : window;
+	for (uint64_t pos = 0; ok && pos < size; pos = cv_extents_end(&list)) {
+		ok = cv_layer_extents(c->child, (struct cv_range){ pos, size - pos < window ? size - pos : window }, &list, err);
+		for (size_t i = 0; ok && i < list.len; i++)
+			ok = walk_extent(c, &list.at[i], each, ctx, err);
+	}
+	cv_extents_fini(&list);
+	return ok;
+}
+
+static bool count_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
+{
+	(void)ctx;
+	c->owned += piece->at.len;
+	return c->m->format->count(c->m, piece, err);
+}
+
+/* --- copying --------------------------------------------------------------------------------------------- */
+
+struct copying {
+	uint8_t *buffer;
+	uint64_t behind, next;               /* done when the last batch ended; when this one is to */
+};
+
+static bool end_batch(struct cv_merge_copy *c, struct cv_err *err)
+{
+	struct cv_merge *m = c->m;
+
+	return (!m->format->settle || m->format->settle(m, err)) && cv_merge_flush(m, err);
+}
+
+/* What is done is on disk, and it may be left here. */
+static bool rest(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
+{
+	uint64_t next = CV_MERGE_BATCH;
+
+	if (!end_batch(c, err) || !c->batch(c->ctx, "merging", c->done, c->owned, &next, err))
+		return false;
+	k->behind = c->done;
+	k->next = c->done + next;
+	return true;
+}
+
+static bool read_child(struct cv_merge_copy *c, struct cv_range at, uint8_t *buffer, struct cv_err *err)
+{
+	struct cv_layer *layers[] = { c->child };
+	const struct cv_chain alone = { layers, 1, false };
+
+	return cv_chain_read(&alone, buffer, at, err);
+}
+
+static bool copy_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
+{
+	struct copying *k = ctx;
+	struct cv_merge_piece full = *piece;
+
+	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, err))
+		return false;
+	if (!piece->zero) {
+		if (!read_child(c, piece->at, k->buffer, err))
+			return false;
+		full.data = k->buffer;
+	}
+	c->done += piece->at.len;
+	return c->m->format->put(c->m, &full, err);
+}
+
+static bool grow(struct cv_merge_copy *c, struct cv_err *err)
+{
+	struct cv_merge *m = c->m;
+	bool more = m->child_size > m->size;
+
+	for (unsigned step = 0; more; step++) {
+		more = false;
+		if (!m->format->grow)
+			return cv_fail(err, CV_EREFUSED, "the image is larger than its parent, which cannot grow in place");
+		if (!m->format->grow(m, step, &more, err) || !cv_merge_flush(m, err))
+			return false;
+	}
+	return true;
+}
+
+static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) uint8_t *buffer = malloc((size_t)CV_MERGE_PIECE);
+	struct copying k = { .buffer = buffer };
+
+	c->done = 0;
+	if (!buffer)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	return rest(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, err);
+}
+
+static bool finish(struct cv_merge *m, struct cv_err *err)
+{
+	return (!m->format->finish || m->format->finish(m, err)) && cv_merge_flush(m, err) &&
+	       (!m->format->trim || m->format->trim(m, err)) && cv_merge_flush(m, err);
+}
+
+bool cv_merge_copy(struct cv_merge_copy *c, struct cv_err *err)
+{
+	struct cv_merge *m = c->m;
+
+	c->owned = 0;
+	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) &&
+	       (!m->dirty || m->out.io->fsync(m->out.io, m->out.fd) == 0 || cv_io_fail(err, "sync", m->out.name)) &&
+	       cv_merge_flush(m, err) && grow(c, err) && copy_all(c, err) && finish(m, err);
+}
+
+/* --- reading back ---------------------------------------------------------------------------------------- */
+
+struct comparing {
+	struct cv_layer *parent;
+	struct cv_extents list;
+	bool stands_alone;                   /* what the parent does not have reads as zeros */
+	uint8_t *mine, *theirs;
+	uint64_t next;
+};
+
+static bool differs(struct cv_err *err, uint64_t at)
+{
+	return cv_fail(err, CV_EIO, "reading it back: the parent does not hold what the image has at guest offset %" PRIu64, at);
+}
+
+/* The parent must have it itself. */
+static bool is_held(struct comparing *k, struct cv_range at, struct cv_err *err)
+{
+	for (uint64_t pos = at.off; pos < at.off + at.len; pos = cv_extents_end(&k->list)) {
+		if (!cv_layer_extents(k->parent, (struct cv_range){ pos, at.off + at.len - pos }, &k->list, err))
+			return false;
+		for (size_t i = 0; i < k->list.len; i++)
+			if (k->list.at[i].kind == CV_EXTENT_BAD || (k->list.at[i].kind == CV_EXTENT_PARENT && !k->stands_alone))
+				return differs(err, k->list.at[i].at.off);
+	}
+	return true;
+}
+
+static bool compare_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
+{
+	struct comparing *k = ctx;
+	const struct cv_chain alone = { &k->parent, 1, false };
+	size_t len = (size_t)piece->at.len;
+
+	if (c->done >= k->next) {
+		uint64_t next = CV_MERGE_BATCH;
+
+		if (!c->batch(c->ctx, "verifying", c->done, c->owned, &next, err))
+			return false;
+		k->next = c->done + next;
+	}
+	c->done += len;
+	if (!cv_range_inside(piece->at, k->parent->size))
+		return differs(err, piece->at.off);
+	if (!is_held(k, piece->at, err))
+		return false;
+	memset(k->mine, 0, len);
+	if ((!piece->zero && !read_child(c, piece->at, k->mine, err)) || !cv_chain_read(&alone, k->theirs, piece->at, err))
+		return false;
+	return !memcmp(k->mine, k->theirs, len) || differs(err, piece->at.off);
+}
+
+bool cv_merge_verify(struct cv_merge_copy *c, enum cv_format_id parent, struct cv_source **source, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) uint8_t *buffer = malloc(2 * (size_t)CV_MERGE_PIECE);
+	struct comparing k = { .stands_alone = !c->m->based, .mine = buffer,
+			       .theirs = buffer + CV_MERGE_PIECE };
+	bool ok = buffer != NULL;
+
+	c->done = 0;
+	if (!ok) {
+		cv_source_close(cv_take(*source));
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	}
+	k.parent = cv_layer_open(source, NULL, parent, err);
+	ok = k.parent && walk(c, compare_piece, &k, err) &&
+	     (k.parent->size >= c->child->size || differs(err, k.parent->size));
+	cv_layer_close(k.parent);
+	cv_extents_fini(&k.list);
+	return ok;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Merging an image into its parent, in place: data, read back, those that stood on it onto the parent, and the image to the
+ * trash. Until the first of them names the parent nobody can see what has become of it, since the image lies over it; from then on
+ * it has all that the image has.
+ *
+ * After a crash nothing that was true before is believed: a guest may have run meanwhile. What is torn is put right, all data
+ * are gone through again and read back, and only then it goes on with those that do not name the parent yet.
+ */
+#include "repair/operation/merging.h"
+#include "repair/operation/relinking.h"
+
+enum { LAYOUT = 1, IMAGE = 0, PARENT = 1, FIRST_CHILD = 2, MOST_LINKS = 65536 };
+/* Slots of the journal for one child: an UNDO record of the largest size, and what later rounds note of it, which are as
+ * large as need be. */
+enum { SLOTS_OF_A_CHILD = CV_RELINKING_SLOTS + 8, SLOTS_BESIDES = 16 };
+
+/* --- the plan in the journal ----------------------------------------------------------------------------- */
+
+static bool prepare(const struct cv_plan *plan, struct cv_pack *p)
+{
+	const struct cv_plan_merge *merge = plan->merge;
+
+	cv_pack_number(p, LAYOUT);
+	cv_pack_number(p, merge->format);
+	cv_pack_number(p, merge->parent_format);
+	cv_pack_number(p, merge->link_count);
+	for (size_t i = 0; i < merge->link_count; i++)
+		cv_link_pack(p, &merge->links[i]);
+	cv_pack_number(p, merge->below_count);
+	for (size_t i = 0; i < merge->below_count; i++) {
+		cv_pack_number(p, merge->below[i]);
+		cv_source_pack(p, &plan->sources[i]);
+	}
+	return !p->failed;
+}
+
+static struct cv_journal_size room(const struct cv_plan *plan)
+{
+	uint64_t pages = plan->item_count ? plan->items[IMAGE].allocated / CV_MERGE_PAGE : 0, children = plan->merge ? plan->merge->link_count : 0;
+	struct cv_journal_size size = { SLOTS_BESIDES + (uint32_t)(children > MOST_LINKS ? MOST_LINKS : children) * SLOTS_OF_A_CHILD,
+					CV_MERGE_BOARD_LEAST };
+
+	if (pages > CV_MERGE_BOARD_LEAST)
+		size.board = pages < CV_MERGE_BOARD_MOST ? (uint32_t)pages : CV_MERGE_BOARD_MOST;
+	return size;
+}
+
+static bool unpack_below(struct cv_work *work, struct cv_unpack *u, struct cv_plan_merge *merge)
+{
+	uint64_t count = cv_unpack_number(u);
+	struct cv_plan_source *sources = count <= MOST_LINKS ? cv_arena_alloc(work->arena, (size_t)(count + 1) * sizeof *sources) : NULL;
+	enum cv_format_id *formats = sources ? cv_arena_alloc(work->arena, (size_t)(count + 1) * sizeof *formats) : NULL;
+
+	for (uint64_t i = 0; formats && i < count; i++) {
+		formats[i] = (enum cv_format_id)cv_unpack_number(u);
+		if (!cv_source_unpack(work->arena, u, &sources[i]))
+			return false;
+	}
+	merge->below = formats;
+	merge->below_count = formats ? (size_t)count : 0;
+	work->sources = sources;
+	work->source_count = merge->below_count;
+	return formats && !u->failed;
+}
+
+/* Of one that is recovered; kept in its arena. */
+static bool unpack(struct cv_work *work, struct cv_plan_merge *merge, struct cv_err *err)
+{
+	struct cv_unpack u = { (const uint8_t *)work->more.at, work->more.len, false };
+	uint64_t layout = cv_unpack_number(&u), count;
+	struct cv_plan_link *links;
+	bool ok;
+
+	merge->format = (enum cv_format_id)cv_unpack_number(&u);
+	merge->parent_format = (enum cv_format_id)cv_unpack_number(&u);
+	count = cv_unpack_number(&u);
+	ok = !u.failed && layout == LAYOUT && count <= MOST_LINKS && work->item_count == FIRST_CHILD + count;
+	links = ok ? cv_arena_alloc(work->arena, (size_t)(count + 1) * sizeof *links) : NULL;
+	for (uint64_t i = 0; links && i < count && ok; i++)
+		ok = cv_link_unpack(work->arena, &u, &links[i]);
+	merge->links = links;
+	merge->link_count = (size_t)count;
+	return (ok && links && unpack_below(work, &u, merge)) || cv_fail(err, CV_EFORMAT, "its PREPARE record is not one of a merge");
+}
+
+/* --- what both ways do ----------------------------------------------------------------------------------- */
+
+struct coalesce {
+	struct cv_work *work;
+	struct cv_plan_merge plan;
+	struct cv_journal_log log;           /* when it is recovered: what there was */
+	bool recovered, own_error;
+	bool *is_new;                        /* for each child: it names the parent already */
+};
+
+static void coalesce_fini(struct coalesce *c)
+{
+	cv_journal_log_fini(&c->log);
+	free(c->is_new);
+}
+
+static bool coalesce_init(struct coalesce *c, struct cv_work *work, struct cv_err *err)
+{
+	c->work = work;
+	if (work->plan)
+		c->plan = *work->plan->merge;
+	else if (!unpack(work, &c->plan, err))
+		return false;
+	if (work->item_count != FIRST_CHILD + c->plan.link_count)
+		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
+	c->is_new = calloc(c->plan.link_count + 1, sizeof *c->is_new);
+	return c->is_new || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+static bool note(struct cv_work *work, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err)
+{
+	return cv_journal_add(&work->journal, type, payload, len, err);
+}
+
+/* In which boot it is at work; or that it stopped there with all that it wrote on disk. */
+static bool note_boot(struct cv_work *work, bool stopped, struct cv_err *err)
+{
+	uint8_t payload[17];
+
+	memcpy(payload, work->w->host.boot, 16);
+	payload[16] = stopped;
+	return note(work, CV_RECORD_BOOT, payload, sizeof payload, err);
+}
+
+static bool stat_parent(const struct cv_work *work, struct stat *st, struct cv_err *err)
+{
+	return work->w->io->fstat(work->w->io, work->claims[PARENT], st) == 0 || cv_io_fail(err, "look at", work->items[PARENT].path);
+}
+
+/* What the parent is like now that it is complete. The barrier of what is noted next makes it sure, before anything else is
+ * changed. */
+static bool note_verified(struct cv_work *work, struct cv_err *err)
+{
+	struct cv_pack p = { 0 };
+	struct stat st;
+	bool ok;
+
+	if (!stat_parent(work, &st, err))
+		return false;
+	cv_pack_number(&p, (uint64_t)st.st_size);
+	cv_pack_number(&p, (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory") : note(work, CV_RECORD_VERIFIED, p.at, p.len, err);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+static bool merge(struct coalesce *c, struct cv_merging_how how, struct cv_err *err)
+{
+	CV_AUTO(cv_merging_fini) struct cv_merging g = { 0 };
+	struct cv_work *work = c->work;
+
+	if (cv_merging_open(&g, work, &c->plan, how, err) && cv_merging_do(&g, err))
+		return note_verified(work, err);
+	if (err->code == CV_ECANCELLED && (c->recovered || g.m.written)) {
+		struct cv_err none = { .code = CV_OK };
+
+		/* What is in the parent need not be written again; if this cannot be noted, it is. */
+		work->stays = true;
+		if (note_boot(work, true, &none))
+			cv_journal_barrier(&work->journal, &none);
+	}
+	return false;
+}
+
+/* --- those that stand on it ------------------------------------------------------------------------------ */
+
+/* A new identity for whoever wrote last, where a format wants one: the same one in each round. */
+static void fresh_of(const struct cv_work *work, size_t item, uint8_t fresh[16])
+{
+	memcpy(fresh, work->journal.op, 16);
+	for (size_t i = 0; i < 4; i++)
+		fresh[i] ^= (uint8_t)((item + 1) >> 8 * i);
+}
+
+static bool relink(struct coalesce *c, size_t child, struct cv_err *err)
+{
+	CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
+	struct cv_plan_link link = c->plan.links[child];
+	struct cv_work *work = c->work;
+	size_t item = FIRST_CHILD + child;
+	struct stat st;
+
+	if (!stat_parent(work, &st, err) || !cv_relinking_begin(&b, work, item, work->claims[item], err))
+		return false;
+	b.of_many = true;
+	link.time = st.st_mtim.tv_sec;
+	fresh_of(work, item, b.change.fresh);
+	return (cv_relink_make(&b.change, b.source, &link, err) && cv_relinking_note(&b, c->recovered ? &c->log : NULL, err) &&
+		cv_relinking_apply(&b, err)) || cv_wrap(err, "%s", work->items[item].path);
+}
+
+/* Images that are opened by somebody meanwhile are left to them: it goes on later. */
+static bool look(struct coalesce *c, struct cv_err *err)
+{
+	if (cv_work_look(c->work, err))
+		return true;
+	c->work->stays = err->code == CV_ECANCELLED;
+	return false;
+}
+
+static bool relink_all(struct coalesce *c, struct cv_err *err)
+{
+	for (size_t i = 0; i < c->plan.link_count; i++)
+		if (!c->is_new[i] && (!look(c, err) || !relink(c, i, err)))
+			return false;
+	return note(c->work, CV_RECORD_RELINKED, NULL, 0, err);
+}
+
+static bool sync_moved(struct cv_work *work, struct cv_err *err)
+{
+	return cv_place_sync_trash(work->w, work->journal.op, err) && cv_place_sync_homes(work->w, work->items, 1, err);
+}
+
+static bool to_trash(struct coalesce *c, struct cv_err *err)
+{
+	struct cv_work *work = c->work;
+	int dir = cv_place_trash(work->w, work->journal.op, true, err);
+
+	if (dir < 0)
+		return false;
+	work->w->io->close(work->w->io, dir);
+	/* An image must not be where only a folder that may vanish leads to. */
+	return cv_store_sync(work->w->io, work->w->store.trash, "the trash", err) && look(c, err) &&
+	       cv_place_to_trash(work->w, work->journal.op, IMAGE, &work->items[IMAGE], err) && sync_moved(work, err);
+}
+
+static bool coalesce_run(struct cv_work *work, struct cv_err *err)
+{
+	CV_AUTO(coalesce_fini) struct coalesce c = { .work = work };
+
+	/* Nothing that this is not sure before needs it: after a power cut it is another boot in any case. */
+	return coalesce_init(&c, work, err) && note_boot(work, false, err) && merge(&c, (struct cv_merging_how){ .image = true }, err) && relink_all(&c, err) &&
+	       to_trash(&c, err);
+}
+
+/* --- recovery -------------------------------------------------------------------------------------------- */
+
+/* In which boot it was last at work, and whether it was stopped there with all on disk. */
+static bool went_on_here(const struct coalesce *c, bool *stopped)
+{
+	const struct cv_record *r = cv_journal_last(&c->log, CV_RECORD_BOOT);
+	bool known = r && r->len == 17;
+
+	*stopped = known && r->payload[16];
+	return known && !memcmp(r->payload, c->work->w->host.boot, 16);
+}
+
+/* From here on it is at work in this boot. What the board said is done. */
+static bool go_on_here(const struct coalesce *c, struct cv_err *err)
+{
+	struct cv_work *work = c->work;
+	bool stopped, here = went_on_here(c, &stopped);
+
+	if ((!here || stopped) && !note_boot(work, false, err))
+		return false;
+	return (!c->log.board.len || cv_journal_post(&work->journal, NULL, 0, err)) && cv_journal_barrier(&work->journal, err);
+}
+
+static bool claim_all(struct cv_work *work, struct cv_err *err)
+{
+	if (!cv_work_claim(work, false, err))
+		return false;
+	for (size_t i = PARENT; i < work->item_count; i++) {
+		work->claims[i] = cv_claim_as_it_is(work->w, &work->items[i], err);
+		if (work->claims[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool settle_children(struct coalesce *c, bool *any, bool *all, struct cv_err *err)
+{
+	*any = false;
+	*all = true;
+	for (size_t i = 0; i < c->plan.link_count; i++) {
+		CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
+		size_t item = FIRST_CHILD + i;
+
+		if (!cv_relinking_begin(&b, c->work, item, c->work->claims[item], err))
+			return false;
+		b.of_many = true;
+		if (!cv_relinking_settle(&b, &c->log, c->own_error, &c->is_new[i], err))
+			return cv_wrap(err, "%s", c->work->items[item].path);
+		*any |= c->is_new[i];
+		*all &= c->is_new[i];
+	}
+	return true;
+}
+
+static bool settle_parent(struct coalesce *c, struct cv_err *err)
+{
+	const struct cv_work *work = c->work;
+	const struct cv_file_out out = { work->w->io, work->claims[PARENT], work->items[PARENT].path };
+
+	if (c->log.board.len &&
+	    !cv_merge_replay(&out, &c->log.board, work->w->host.boot, c->own_error, err))
+		return false;
+	return c->own_error || go_on_here(c, err);
+}
+
+/* The image comes back from where a crash may have left it, and is what it was. */
+static bool bring_home(struct coalesce *c, enum cv_whereabouts where, struct cv_err *err)
+{
+	struct cv_work *work = c->work;
+
+	if (where == CV_IN_TRASH && (!cv_place_to_home(work->w, work->journal.op, IMAGE, &work->items[IMAGE], err) ||
+				     !cv_place_sync_homes(work->w, work->items, 1, err)))
+		return false;
+	if (where != CV_AT_HOME && where != CV_IN_TRASH)
+		return cv_fail(err, CV_EREFUSED, "the image is not where it was: nothing more is touched");
+	if (work->claims[IMAGE] < 0)
+		work->claims[IMAGE] = cv_claim_item(work->w, &work->items[IMAGE], err);
+	return work->claims[IMAGE] >= 0;
+}
+
+/* As if nothing had been begun: what the parent has got of the image stays, but nobody sees it. */
+static bool give_up(struct coalesce *c, struct cv_err *err)
+{
+	CV_AUTO(cv_merging_fini) struct cv_merging g = { 0 };
+	const struct cv_merging_how how = { .again = true };
+
+	return cv_merging_open(&g, c->work, &c->plan, how, err) && cv_merging_drop(&g, err);
+}
+
+static bool go_on(struct coalesce *c, struct cv_err *err)
+{
+	bool stopped, here = went_on_here(c, &stopped);
+	const struct cv_merging_how how = { .again = true, .image = true, .trusting = !c->own_error && (!here || stopped) };
+
+	/* What was read back by this process, which has held everything since, is so. */
+	if (!(c->own_error && cv_journal_last(&c->log, CV_RECORD_VERIFIED)) && !merge(c, how, err))
+		return false;
+	return relink_all(c, err) && to_trash(c, err);
+}
+
+static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *err)
+{
+	struct cv_work *work = c->work;
+	bool any, all, taken;
+	enum cv_whereabouts where = cv_place_find(work->w, work->journal.op, IMAGE, &work->items[IMAGE], &taken, err);
+
+	if (where == CV_UNKNOWN || !settle_children(c, &any, &all, err))
+		return false;
+	*end = CV_RECORD_DONE;
+	if (all && where == CV_IN_TRASH)
+		return sync_moved(work, err);
+	if (!settle_parent(c, err) || !bring_home(c, where, err))
+		return false;
+	if (any || !(c->own_error || work->w->give_up) || cv_journal_last(&c->log, CV_RECORD_VERIFIED))
+		return go_on(c, err);
+	*end = CV_RECORD_ABORTED;
+	return give_up(c, err);
+}
+
+static bool coalesce_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
+{
+	CV_AUTO(coalesce_fini) struct coalesce c = { .recovered = true, .own_error = work->claims != NULL };
+	const struct cv_writing *w = work->w;
+
+	*end = CV_RECORD_ABORTED;
+	if (!coalesce_init(&c, work, err) ||
+	    !cv_journal_read(&c.log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
+		return false;
+	if (!c.own_error && (!cv_journal_grow(&work->journal, SLOTS_BESIDES + (uint32_t)c.plan.link_count * SLOTS_OF_A_CHILD, err) ||
+			     !claim_all(work, err)))
+		return false;
+	return settle(&c, end, err);
+}
+
+const struct cv_operation_row cv_operation_coalesce = {
+	CV_PLAN_COALESCE, "coalesce", true, coalesce_run, coalesce_recover, .prepare = prepare, .room = room,
+};

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * The part of a merge that is about data: both images open over the descriptors that they are claimed by, the image's own
+ * data into the parent, and read back. Operations that merge stand on it.
+ */
+#ifndef CV_REPAIR_OPERATION_MERGING_H
+#define CV_REPAIR_OPERATION_MERGING_H
+
+#include "repair/merge/merge.h"
+#include "repair/operation/work.h"
+
+struct cv_merging {
+	struct cv_work *work;
+	const struct cv_plan_merge *plan;
+	struct cv_layer *child;
+	struct cv_merge m;
+	struct cv_merge_copy copy;
+	struct cv_layer **layers;            /* of what the parent stands on */
+	struct cv_chain below;
+};
+
+/*
+ * Of items 0 (the image) and 1 (its parent). Both are checked strictly first; what a crash left in the parent is put right
+ * (again). trusting: what is in the parent's file was read after a power cut, or is known to be on disk. image: also open the
+ * image; without it nothing can be copied.
+ */
+struct cv_merging_how {
+	bool again, trusting, image;
+};
+bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv_plan_merge *plan, struct cv_merging_how how,
+		     struct cv_err *err);
+/* Copies, and compares what is on disk then. */
+bool cv_merging_do(struct cv_merging *g, struct cv_err *err);
+/* Gives back what was set aside in the parent. */
+bool cv_merging_drop(struct cv_merging *g, struct cv_err *err);
+void cv_merging_fini(struct cv_merging *g);
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * See relinking.h. After a crash the image says one or the other, or nothing (a torn header): all new and understood by the
+ * parser, that was it; otherwise everything goes back to what it was. A guest may have written meanwhile: sectors that are
+ * neither old nor new are left alone as long as the parser understands the image, and put back only when they may be torn,
+ * which they cannot be without a power cut in between.
+ */
+#include "repair/operation/relinking.h"
+#include "repair/io/source.h"
+
+void cv_relinking_fini(struct cv_relinking *b)
+{
+	cv_source_close(b->source);
+	cv_relink_fini(&b->change);
+	b->source = NULL;
+}
+
+bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t item, int fd, struct cv_err *err)
+{
+	*b = (struct cv_relinking){ .work = work, .item = item, .out = { work->w->io, fd, work->items[item].path } };
+	b->source = cv_io_source(work->w->io, fd, err);
+	return b->source != NULL;
+}
+
+/* --- writing --------------------------------------------------------------------------------------------- */
+
+static bool barrier(const struct cv_relinking *b, struct cv_err *err)
+{
+	return b->out.io->fdatasync(b->out.io, b->out.fd) == 0 || cv_io_fail(err, "sync", b->out.name);
+}
+
+/* The present state of a page. */
+struct look {
+	uint8_t now[CV_RELINK_PAGE];
+	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
+	bool any_torn, all_new;
+	bool kept, changed;                  /* a sector that does not change is as it was; is not */
+	bool filled;                         /* all that do not change are of one byte: zeros, or ones */
+};
+
+/* Which sectors are written. Without looks all of them. */
+struct choice {
+	const struct look *looks;
+	bool new;                            /* as they will be, or as they were */
+	bool leave_torn;                     /* those are somebody else's */
+	bool anyway;                         /* also what looks right: after a barrier that failed it may only look so */
+};
+
+static bool is_chosen(const struct choice *c, size_t page, size_t sector, const uint8_t *bytes)
+{
+	const struct look *l = c->looks ? &c->looks[page] : NULL;
+
+	return !l || (l->torn[sector] ? !c->leave_torn
+				      : c->anyway || memcmp(l->now + sector * CV_RELINK_SECTOR, bytes, CV_RELINK_SECTOR) != 0);
+}
+
+static bool write_layer(const struct cv_relinking *b, unsigned layer, const struct choice *c, struct cv_err *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		const struct cv_page *page = &b->change.pages.at[i];
+
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++) {
+			const uint8_t *bytes = (c->new ? page->new : page->old) + k * CV_RELINK_SECTOR;
+
+			if (page->layer[k] != layer)
+				continue;
+			any = true;
+			if (is_chosen(c, i, k, bytes) &&
+			    !cv_out_write(&b->out, bytes, CV_RELINK_SECTOR, page->off + k * CV_RELINK_SECTOR, err))
+				return false;
+		}
+	}
+	return !any || barrier(b, err);
+}
+
+/* The way back is the other way round. */
+static bool write_layers(const struct cv_relinking *b, const struct choice *c, struct cv_err *err)
+{
+	for (unsigned i = 1; i <= CV_RELINK_LAYERS; i++)
+		if (!write_layer(b, c->new ? i : CV_RELINK_LAYERS + 1 - i, c, err))
+			return false;
+	return true;
+}
+
+/* Which image it is about comes first, if there may be others. */
+static void pack_item(const struct cv_relinking *b, struct cv_pack *p)
+{
+	if (b->of_many)
+		cv_pack_number(p, b->item);
+}
+
+/* The last record of this type about this image; what comes behind the number of the image is in *u. */
+static const struct cv_record *last_record(const struct cv_relinking *b, const struct cv_journal_log *log,
+					   enum cv_record_type type, struct cv_unpack *u)
+{
+	for (size_t i = log ? log->records.len : 0; i-- > 0;) {
+		const struct cv_record *r = &log->records.at[i];
+
+		*u = (struct cv_unpack){ r->payload, r->len, false };
+		if (r->type == type && (!b->of_many || (cv_unpack_number(u) == b->item && !u->failed)))
+			return r;
+	}
+	return NULL;
+}
+
+bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *before, struct cv_err *err)
+{
+	struct cv_pack p = { 0 };
+	struct cv_unpack none;
+	const struct cv_record *last = last_record(b, before, CV_RECORD_UNDO, &none);
+	bool ok;
+
+	pack_item(b, &p);
+	ok = (cv_relink_pack(&p, &b->change, b->work->w->host.boot) && !p.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
+	if (ok && !(last && last->len == p.len && !memcmp(last->payload, p.at, p.len)))
+		ok = cv_journal_add(&b->work->journal, CV_RECORD_UNDO, p.at, p.len, err) &&
+		     cv_journal_barrier(&b->work->journal, err);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+/* 1: the parser finds the new parent; -1: the former one; 0: neither. */
+static int says(const struct cv_relinking *b)
+{
+	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
+	struct cv_err err = { .code = CV_OK };
+
+	if (!cv_relink_says(b->source, &now, &err))
+		return 0;
+	return !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_new))   ? 1
+	       : !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_old)) ? -1 : 0;
+}
+
+static bool check_again(const struct cv_relinking *b, struct cv_err *err)
+{
+	uint8_t now[CV_RELINK_PAGE];
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		const struct cv_page *page = &b->change.pages.at[i];
+
+		if (!cv_out_read(&b->out, now, page->len, page->off, err))
+			return false;
+		if (memcmp(now, page->new, page->len) != 0)
+			return cv_fail(err, CV_EIO, "offset %" PRIu64 " does not hold what was written there", page->off);
+	}
+	return says(b) == 1 || cv_fail(err, CV_EIO, "the image does not name its new parent after all");
+}
+
+bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err)
+{
+	const struct choice all = { .new = true };
+
+	return write_layers(b, &all, err) && check_again(b, err);
+}
+
+/* --- recovery -------------------------------------------------------------------------------------------- */
+
+static void look_at_sector(const struct cv_page *page, size_t k, struct look *l, int *fill)
+{
+	const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
+	bool is_old = !memcmp(now, old, CV_RELINK_SECTOR);
+	bool is_new = !memcmp(now, page->new + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR);
+
+	if (!page->layer[k]) {
+		l->kept |= is_old;
+		l->changed |= !is_old;
+		*fill = *fill < 0 ? now[0] : *fill;
+		l->filled &= now[0] == *fill && !memcmp(now, now + 1, CV_RELINK_SECTOR - 1);
+		return;
+	}
+	l->torn[k] = !is_old && !is_new;
+	l->any_torn |= l->torn[k];
+	l->all_new &= is_new;
+}
+
+static bool look_at(const struct cv_relinking *b, const struct cv_page *page, struct look *l, struct cv_err *err)
+{
+	int fill = -1;
+
+	*l = (struct look){ .all_new = true, .filled = true };
+	if (!cv_out_read(&b->out, l->now, page->len, page->off, err))
+		return false;
+	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++)
+		look_at_sector(page, k, l, &fill);
+	return true;
+}
+
+/*
+ * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was, if
+ * they are all of the same byte, or if a recovery before this one has noted so. Otherwise what is beside torn sectors is
+ * somebody's, who may have written to the image since.
+ */
+static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct look *l)
+{
+	return l->any_torn && l->changed && (b->noted[i] || !l->kept || l->filled);
+}
+
+static bool add_noted(struct cv_relinking *b, const uint8_t spoilt[CV_RELINK_PAGES_MOST], struct cv_err *err)
+{
+	uint8_t payload[8 + CV_RELINK_PAGES_MOST];
+	struct cv_pack p = { payload, 0, sizeof payload, false };
+
+	pack_item(b, &p);
+	memcpy(payload + p.len, spoilt, CV_RELINK_PAGES_MOST);
+	return cv_journal_add(&b->work->journal, CV_RECORD_PROGRESS, payload, p.len + CV_RELINK_PAGES_MOST, err) &&
+	       cv_journal_barrier(&b->work->journal, err);
+}
+
+static bool note_spoilt(struct cv_relinking *b, const struct look *looks, bool *any, struct cv_err *err)
+{
+	uint8_t spoilt[CV_RELINK_PAGES_MOST] = { 0 };
+	bool more = false;
+
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		spoilt[i] = b->noted[i] || is_spoilt(b, i, &looks[i]);
+		more |= spoilt[i] && !b->noted[i];
+		*any |= is_spoilt(b, i, &looks[i]);
+	}
+	return !more || add_noted(b, spoilt, err);
+}
+
+/* What is beside those that change; they stay torn until all of it is as it was. */
+static bool mend_page(const struct cv_relinking *b, const struct cv_page *page, const struct look *l, struct cv_err *err)
+{
+	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++) {
+		size_t at = k * CV_RELINK_SECTOR;
+
+		if (!page->layer[k] && memcmp(l->now + at, page->old + at, CV_RELINK_SECTOR) != 0 &&
+		    !cv_out_write(&b->out, page->old + at, CV_RELINK_SECTOR, page->off + at, err))
+			return false;
+	}
+	return true;
+}
+
+static bool mend(struct cv_relinking *b, const struct look *looks, struct cv_err *err)
+{
+	bool any = false;
+
+	if (!note_spoilt(b, looks, &any, err))
+		return false;
+	for (size_t i = 0; i < b->change.pages.len; i++)
+		if (is_spoilt(b, i, &looks[i]) && !mend_page(b, &b->change.pages.at[i], &looks[i], err))
+			return false;
+	return !any || barrier(b, err);
+}
+
+/* As it was. */
+static bool put_back(struct cv_relinking *b, const struct choice *c, struct cv_err *err)
+{
+	return mend(b, c->looks, err) && write_layers(b, c, err) &&
+	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not name its former parent after all"));
+}
+
+/* Sectors are neither old nor new. whole: it cannot be that they were written in part. */
+static bool settle_foreign(struct cv_relinking *b, struct choice *c, bool whole, enum cv_record_type *end, struct cv_err *err)
+{
+	int now = says(b);
+
+	c->new = now > 0;
+	c->leave_torn = now != 0;
+	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	if (now)
+		return write_layers(b, c, err);
+	if (whole)
+		return cv_fail(err, CV_EREFUSED, "somebody else has changed what names the parent of the image: nothing is touched");
+	return put_back(b, c, err);
+}
+
+/* How sure it is that what is read is what is on disk. */
+enum trust { OWN_ERROR, SAME_BOOT, AFTER_CUT };
+
+static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type *end, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) struct look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
+	struct choice c = { .looks = looks, .anyway = trust != AFTER_CUT };
+	bool foreign = false, all_new = true;
+
+	if (!looks)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < b->change.pages.len; i++) {
+		if (!look_at(b, &b->change.pages.at[i], &looks[i], err))
+			return false;
+		foreign |= looks[i].any_torn;
+		all_new &= looks[i].all_new;
+	}
+	if (foreign)
+		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
+	c.new = all_new && says(b) == 1;
+	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	return c.new ? write_layers(b, &c, err) : put_back(b, &c, err);
+}
+
+/* Within one boot there are no torn sectors but those of a write that failed, which only who made it sees. */
+bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
+			 struct cv_err *err)
+{
+	struct cv_unpack u, noted;
+	enum cv_record_type end = CV_RECORD_ABORTED;
+	uint8_t boot[16];
+
+	*is_new = false;
+	if (!last_record(b, log, CV_RECORD_UNDO, &u))
+		return true;
+	if (!cv_relink_unpack(&b->change, u.at, u.left, boot, err))
+		return false;
+	if (last_record(b, log, CV_RECORD_PROGRESS, &noted) && noted.left == sizeof b->noted)
+		memcpy(b->noted, noted.at, sizeof b->noted);
+	if (!settle(b, own_error ? OWN_ERROR : memcmp(boot, b->work->w->host.boot, sizeof boot) ? AFTER_CUT : SAME_BOOT, &end, err))
+		return false;
+	*is_new = end == CV_RECORD_DONE;
+	return true;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Giving an image of an operation another parent, on disk: what relink.h has found out is noted in the journal (UNDO), then
+ * applied layer by layer, and read back. After a crash the image is settled: it names one of both, and all else in it is as
+ * it was or as a guest has made it since.
+ */
+#ifndef CV_REPAIR_OPERATION_RELINKING_H
+#define CV_REPAIR_OPERATION_RELINKING_H
+
+#include "repair/operation/work.h"
+#include "repair/relink/relink.h"
+
+/* Slots of the journal for one UNDO record with as many pages as there may be. */
+enum { CV_RELINKING_SLOTS = 32 };
+_Static_assert((CV_RELINKING_SLOTS - 2) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_MOST * (2 * CV_RELINK_PAGE + 64), "room for it");
+
+struct cv_relinking {
+	struct cv_work *work;
+	size_t item;                         /* which of its items */
+	bool of_many;                        /* others may be relinked, too: records say which it is */
+	struct cv_file_out out;
+	struct cv_source *source;            /* over it */
+	struct cv_relink change;
+	uint8_t noted[CV_RELINK_PAGES_MOST]; /* pages that a recovery before this one found spoilt */
+};
+
+/* fd: borrowed. The caller then makes b->change from b->source, or cv_relinking_settle() finds it in the journal. */
+bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t item, int fd, struct cv_err *err);
+void cv_relinking_fini(struct cv_relinking *b);
+/* On disk when it returns. before: the journal as it was read, or NULL: what is noted there already is not noted again. */
+bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *before, struct cv_err *err);
+bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err);
+
+/* Whatever the crash left of what the journal says of this item. own_error: a call of this process failed, and there was no
+ * crash. *is_new: it names the new parent; if there is no record, nothing was begun. */
+bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
+			 struct cv_err *err);
+
+#endif
