@@ -25,6 +25,22 @@ static uint32_t sector_sum(const uint8_t *page, uint32_t len, size_t k)
 	return at >= len ? 0 : cv_crc32c(0, page + at, len - at < CV_MERGE_SECTOR ? len - at : CV_MERGE_SECTOR);
 }
 
+/* Only what changes is written: what lies beside it is at stake only where a power cut takes whole pages. now: the page as
+ * it is, or NULL: what does not change is as it was. sure: what looks right is on disk. */
+static bool write_page(const struct cv_file_out *out, const struct page *p, const uint8_t *now, bool sure, struct cv_err *err)
+{
+	for (size_t k = 0; k < SECTORS; k++) {
+		uint32_t at = (uint32_t)k * CV_MERGE_SECTOR, len = at < p->len ? p->len - at : 0;
+
+		len = len < CV_MERGE_SECTOR ? len : CV_MERGE_SECTOR;
+		if (!len || ((sure || sector_sum(p->bytes, p->len, k) == p->old[k]) && (!now || !memcmp(now + at, p->bytes + at, len))))
+			continue;
+		if (!cv_out_write(out, p->bytes + at, len, p->off + at, err))
+			return false;
+	}
+	return true;
+}
+
 static bool barrier(struct cv_merge *m, struct cv_err *err)
 {
 	m->dirty = false;
@@ -111,7 +127,7 @@ static bool write_pages(struct cv_merge *m, const struct pages *pages, struct cv
 	for (size_t i = 0; i < pages->len; i++) {
 		m->dirty = true;
 		m->written += pages->at[i].len;
-		if (!cv_out_write(&m->out, pages->at[i].bytes, pages->at[i].len, pages->at[i].off, err))
+		if (!write_page(&m->out, &pages->at[i], NULL, false, err))
 			return false;
 	}
 	return true;
@@ -170,37 +186,37 @@ static bool is_foreign(const struct page *p, const uint8_t *now)
 }
 
 /* Looks at a page, or writes it. What was cut off again afterwards (cv_merge_resize) is gone. */
-static bool replay_page(const struct cv_file_out *out, const struct page *p, bool look, struct cv_err *err)
+static bool replay_page(const struct cv_replay *r, const struct page *p, bool look, struct cv_err *err)
 {
 	uint8_t now[CV_MERGE_PAGE];
 	uint64_t size;
 
-	if (!cv_out_size(out, &size, err))
+	if (!cv_out_size(&r->out, &size, err))
 		return false;
 	if (p->off + p->len > size)
 		return true;
+	if (!cv_out_read(&r->out, now, p->len, p->off, err))
+		return false;
 	if (!look)
-		return cv_out_write(out, p->bytes, p->len, p->off, err);
-	return cv_out_read(out, now, p->len, p->off, err) &&
-	       (!is_foreign(p, now) || cv_fail(err, CV_EREFUSED, "somebody else has changed the parent at offset %" PRIu64
-					       " meanwhile: nothing is touched", p->off));
+		return write_page(&r->out, p, now, r->sure, err);
+	return !is_foreign(p, now) || cv_fail(err, CV_EREFUSED, "somebody else has changed the parent at offset %" PRIu64
+					      " meanwhile: nothing is touched", p->off);
 }
 
-static bool replay_all(const struct cv_file_out *out, struct cv_unpack u, uint64_t count, bool look, struct cv_err *err)
+static bool replay_all(const struct cv_replay *r, struct cv_unpack u, uint64_t count, bool look, struct cv_err *err)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		struct page p;
 
 		if (!unpack_page(&u, &p))
 			return cv_fail(err, CV_EFORMAT, "its META record has a page that cannot be");
-		if (!replay_page(out, &p, look, err))
+		if (!replay_page(r, &p, look, err))
 			return false;
 	}
 	return true;
 }
 
-bool cv_merge_replay(const struct cv_file_out *out, const struct cv_record *board, const uint8_t boot[16], bool own_error,
-		     struct cv_err *err)
+bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err)
 {
 	struct cv_unpack u = { board->payload, board->len, false };
 	uint64_t layout = cv_unpack_number(&u), count;
@@ -209,8 +225,8 @@ bool cv_merge_replay(const struct cv_file_out *out, const struct cv_record *boar
 	count = cv_unpack_number(&u);
 	if (u.failed || layout != LAYOUT || then.len != 16)
 		return cv_fail(err, CV_EFORMAT, "its META record is of layout %" PRIu64, layout);
-	if (!own_error && !memcmp(then.at, boot, 16) && !replay_all(out, u, count, true, err))
+	if (!r->own_error && !memcmp(then.at, r->boot, 16) && !replay_all(r, u, count, true, err))
 		return false;
-	return replay_all(out, u, count, false, err) &&
-	       (!count || out->io->fdatasync(out->io, out->fd) == 0 || cv_io_fail(err, "sync", out->name));
+	return replay_all(r, u, count, false, err) &&
+	       (!count || r->out.io->fdatasync(r->out.io, r->out.fd) == 0 || cv_io_fail(err, "sync", r->out.name));
 }

@@ -6,7 +6,7 @@
 /* One piece may change parts of so many pages. */
 enum { PATCHES_OF_A_PIECE = 16 };
 
-static const struct cv_merge_format *const formats[] = { &cv_merge_raw };
+static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd };
 
 const struct cv_merge_format *cv_merge_format(enum cv_format_id format)
 {
@@ -233,6 +233,19 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
 		return cv_io_fail(err, "set space aside for", m->out.name);
 	m->file = size;
 	return true;
+}
+
+bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)
+{
+	const struct cv_io *io = m->out.io;
+	uint64_t page = off / CV_MERGE_PAGE * CV_MERGE_PAGE, end = off + len < m->file ? off + len : m->file;
+	int64_t hole = page < end ? io->seek(io, m->out.fd, page, SEEK_HOLE) : -1;
+
+	if (hole < 0 || (uint64_t)hole >= end)
+		return true;
+	m->dirty = true;
+	return io->fallocate(io, m->out.fd, FALLOC_FL_KEEP_SIZE, page, end - page) == 0 || errno == EOPNOTSUPP ||
+	       cv_io_fail(err, "set space aside for", m->out.name);
 }
 
 bool cv_merge_below(struct cv_merge *m, void *buf, struct cv_range range, struct cv_err *err)

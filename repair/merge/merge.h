@@ -59,6 +59,7 @@ struct cv_merge {
 	const uint8_t *boot;                 /* of this host: noted with META */
 	/* It was read back after a power cut: what is there already is on disk, and need not be written again. */
 	bool trusting;
+	bool again;                          /* after a crash or an error */
 
 	/* Set by the format when it is opened; kept up by it. */
 	uint64_t size;                       /* of the parent's disk, bytes */
@@ -119,6 +120,8 @@ bool cv_merge_set(struct cv_merge *m, unsigned layer, uint64_t off, const void *
 bool cv_merge_read(struct cv_merge *m, void *buf, size_t len, uint64_t off, struct cv_err *err);
 /* The file becomes so long; what is new of it is set aside, and reads as zeros. Shorter is fine. */
 bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err);
+/* While counting: this part of the file will be written. Holes in it are set aside. */
+bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
 /* What is read through the parent where it has nothing of its own; zeros behind the end of what it stands on. */
 bool cv_merge_below(struct cv_merge *m, void *buf, struct cv_range range, struct cv_err *err);
 
@@ -135,10 +138,15 @@ size_t cv_merge_room(size_t board);
 /*
  * What the journal's board says: the pages as they will be are put right, and are on disk when this returns. Sectors that
  * are neither as they were nor as they will be are torn; where they cannot be, because there was no power cut since (boot is the
- * one they were written in) and no call failed (own_error), they are somebody else's: CV_EREFUSED.
+ * one they were written in) and no call failed, they are somebody else's: CV_EREFUSED.
  */
-bool cv_merge_replay(const struct cv_file_out *out, const struct cv_record *board, const uint8_t boot[16], bool own_error,
-		     struct cv_err *err);
+struct cv_replay {
+	struct cv_file_out out;              /* the parent */
+	const uint8_t *boot;                 /* of this host */
+	bool own_error;                      /* a call of this process failed */
+	bool sure;                           /* what looks right is on disk, and others read it already: it is left alone */
+};
+bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err);
 void cv_merge_fini(struct cv_merge *m);
 
 /* copy.c: what an image has of its own, piece by piece. */

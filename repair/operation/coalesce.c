@@ -17,11 +17,12 @@ enum { SLOTS_OF_A_CHILD = CV_RELINKING_SLOTS + 8, SLOTS_BESIDES = 16 };
 
 /* --- the plan in the journal ----------------------------------------------------------------------------- */
 
-static bool prepare(const struct cv_plan *plan, struct cv_pack *p)
+static bool prepare(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p)
 {
 	const struct cv_plan_merge *merge = plan->merge;
 
 	cv_pack_number(p, LAYOUT);
+	cv_pack_bytes(p, w->host.boot, sizeof w->host.boot);
 	cv_pack_number(p, merge->format);
 	cv_pack_number(p, merge->parent_format);
 	cv_pack_number(p, merge->link_count);
@@ -64,14 +65,26 @@ static bool unpack_below(struct cv_work *work, struct cv_unpack *u, struct cv_pl
 	return formats && !u->failed;
 }
 
+struct coalesce {
+	struct cv_work *work;
+	struct cv_plan_merge plan;
+	struct cv_journal_log log;           /* when it is recovered: what there was */
+	uint8_t boot[16];                    /* in which it was begun; when it is recovered */
+	bool recovered, own_error;
+	bool *is_new;                        /* for each child: it names the parent already */
+};
+
 /* Of one that is recovered; kept in its arena. */
-static bool unpack(struct cv_work *work, struct cv_plan_merge *merge, struct cv_err *err)
+static bool unpack(struct coalesce *c, struct cv_err *err)
 {
+	struct cv_work *work = c->work;
+	struct cv_plan_merge *merge = &c->plan;
 	struct cv_unpack u = { (const uint8_t *)work->more.at, work->more.len, false };
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_plan_link *links;
 	bool ok;
 
+	cv_unpack_into(&u, c->boot, sizeof c->boot);
 	merge->format = (enum cv_format_id)cv_unpack_number(&u);
 	merge->parent_format = (enum cv_format_id)cv_unpack_number(&u);
 	count = cv_unpack_number(&u);
@@ -86,14 +99,6 @@ static bool unpack(struct cv_work *work, struct cv_plan_merge *merge, struct cv_
 
 /* --- what both ways do ----------------------------------------------------------------------------------- */
 
-struct coalesce {
-	struct cv_work *work;
-	struct cv_plan_merge plan;
-	struct cv_journal_log log;           /* when it is recovered: what there was */
-	bool recovered, own_error;
-	bool *is_new;                        /* for each child: it names the parent already */
-};
-
 static void coalesce_fini(struct coalesce *c)
 {
 	cv_journal_log_fini(&c->log);
@@ -105,7 +110,7 @@ static bool coalesce_init(struct coalesce *c, struct cv_work *work, struct cv_er
 	c->work = work;
 	if (work->plan)
 		c->plan = *work->plan->merge;
-	else if (!unpack(work, &c->plan, err))
+	else if (!unpack(c, err))
 		return false;
 	if (work->item_count != FIRST_CHILD + c->plan.link_count)
 		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
@@ -113,9 +118,10 @@ static bool coalesce_init(struct coalesce *c, struct cv_work *work, struct cv_er
 	return c->is_new || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+/* On disk when it returns: a record that is lost before one that is not makes a journal a damaged one. */
 static bool note(struct cv_work *work, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err)
 {
-	return cv_journal_add(&work->journal, type, payload, len, err);
+	return cv_journal_add(&work->journal, type, payload, len, err) && cv_journal_barrier(&work->journal, err);
 }
 
 /* In which boot it is at work; or that it stopped there with all that it wrote on disk. */
@@ -133,8 +139,7 @@ static bool stat_parent(const struct cv_work *work, struct stat *st, struct cv_e
 	return work->w->io->fstat(work->w->io, work->claims[PARENT], st) == 0 || cv_io_fail(err, "look at", work->items[PARENT].path);
 }
 
-/* What the parent is like now that it is complete. The barrier of what is noted next makes it sure, before anything else is
- * changed. */
+/* What the parent is like now that it is complete. */
 static bool note_verified(struct cv_work *work, struct cv_err *err)
 {
 	struct cv_pack p = { 0 };
@@ -162,8 +167,7 @@ static bool merge(struct coalesce *c, struct cv_merging_how how, struct cv_err *
 
 		/* What is in the parent need not be written again; if this cannot be noted, it is. */
 		work->stays = true;
-		if (note_boot(work, true, &none))
-			cv_journal_barrier(&work->journal, &none);
+		note_boot(work, true, &none);
 	}
 	return false;
 }
@@ -234,8 +238,7 @@ static bool coalesce_run(struct cv_work *work, struct cv_err *err)
 {
 	CV_AUTO(coalesce_fini) struct coalesce c = { .work = work };
 
-	/* Nothing that this is not sure before needs it: after a power cut it is another boot in any case. */
-	return coalesce_init(&c, work, err) && note_boot(work, false, err) && merge(&c, (struct cv_merging_how){ .image = true }, err) && relink_all(&c, err) &&
+	return coalesce_init(&c, work, err) && merge(&c, (struct cv_merging_how){ .image = true }, err) && relink_all(&c, err) &&
 	       to_trash(&c, err);
 }
 
@@ -248,7 +251,7 @@ static bool went_on_here(const struct coalesce *c, bool *stopped)
 	bool known = r && r->len == 17;
 
 	*stopped = known && r->payload[16];
-	return known && !memcmp(r->payload, c->work->w->host.boot, 16);
+	return !memcmp(known ? r->payload : c->boot, c->work->w->host.boot, 16);
 }
 
 /* From here on it is at work in this boot. What the board said is done. */
@@ -257,9 +260,8 @@ static bool go_on_here(const struct coalesce *c, struct cv_err *err)
 	struct cv_work *work = c->work;
 	bool stopped, here = went_on_here(c, &stopped);
 
-	if ((!here || stopped) && !note_boot(work, false, err))
-		return false;
-	return (!c->log.board.len || cv_journal_post(&work->journal, NULL, 0, err)) && cv_journal_barrier(&work->journal, err);
+	return (!c->log.board.len || cv_journal_post(&work->journal, NULL, 0, err)) &&
+	       (here && !stopped ? cv_journal_barrier(&work->journal, err) : note_boot(work, false, err));
 }
 
 static bool claim_all(struct cv_work *work, struct cv_err *err)
@@ -293,13 +295,14 @@ static bool settle_children(struct coalesce *c, bool *any, bool *all, struct cv_
 	return true;
 }
 
-static bool settle_parent(struct coalesce *c, struct cv_err *err)
+/* Once a child names the parent, all that it has was on disk. */
+static bool settle_parent(struct coalesce *c, bool any, struct cv_err *err)
 {
 	const struct cv_work *work = c->work;
-	const struct cv_file_out out = { work->w->io, work->claims[PARENT], work->items[PARENT].path };
+	const struct cv_replay r = { .out = { work->w->io, work->claims[PARENT], work->items[PARENT].path },
+				     .boot = work->w->host.boot, .own_error = c->own_error, .sure = any };
 
-	if (c->log.board.len &&
-	    !cv_merge_replay(&out, &c->log.board, work->w->host.boot, c->own_error, err))
+	if (c->log.board.len && !cv_merge_replay(&r, &c->log.board, err))
 		return false;
 	return c->own_error || go_on_here(c, err);
 }
@@ -328,10 +331,8 @@ static bool give_up(struct coalesce *c, struct cv_err *err)
 	return cv_merging_open(&g, c->work, &c->plan, how, err) && cv_merging_drop(&g, err);
 }
 
-static bool go_on(struct coalesce *c, struct cv_err *err)
+static bool go_on(struct coalesce *c, struct cv_merging_how how, struct cv_err *err)
 {
-	bool stopped, here = went_on_here(c, &stopped);
-	const struct cv_merging_how how = { .again = true, .image = true, .trusting = !c->own_error && (!here || stopped) };
 
 	/* What was read back by this process, which has held everything since, is so. */
 	if (!(c->own_error && cv_journal_last(&c->log, CV_RECORD_VERIFIED)) && !merge(c, how, err))
@@ -342,7 +343,8 @@ static bool go_on(struct coalesce *c, struct cv_err *err)
 static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
-	bool any, all, taken;
+	struct cv_merging_how how = { .again = true, .image = true };
+	bool any, all, taken, stopped;
 	enum cv_whereabouts where = cv_place_find(work->w, work->journal.op, IMAGE, &work->items[IMAGE], &taken, err);
 
 	if (where == CV_UNKNOWN || !settle_children(c, &any, &all, err))
@@ -350,10 +352,12 @@ static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *
 	*end = CV_RECORD_DONE;
 	if (all && where == CV_IN_TRASH)
 		return sync_moved(work, err);
-	if (!settle_parent(c, err) || !bring_home(c, where, err))
+	/* Before what is noted for this boot. */
+	how.trusting = any || (!c->own_error && (!went_on_here(c, &stopped) || stopped));
+	if (!settle_parent(c, any, err) || !bring_home(c, where, err))
 		return false;
 	if (any || !(c->own_error || work->w->give_up) || cv_journal_last(&c->log, CV_RECORD_VERIFIED))
-		return go_on(c, err);
+		return go_on(c, how, err);
 	*end = CV_RECORD_ABORTED;
 	return give_up(c, err);
 }

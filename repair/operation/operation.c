@@ -63,7 +63,7 @@ static bool begin(struct cv_work *work, const struct cv_plan *plan, const char *
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
 	struct cv_journal_size room = cv_work_room(plan);
 	bool ok = (cv_items_pack(&prepare, command, plan->items, plan->item_count) &&
-		   (!row->prepare || row->prepare(plan, &prepare))) || cv_fail(err, CV_ENOMEM, "out of memory");
+		   (!row->prepare || row->prepare(work->w, plan, &prepare))) || cv_fail(err, CV_ENOMEM, "out of memory");
 
 	ok = ok && cv_journal_create(&work->journal, work->w->io, &work->w->host, work->w->store.journal, work->w->store.id,
 				     plan->kind, prepare.at, prepare.len,

@@ -7,6 +7,7 @@
  */
 #include "repair/operation/relinking.h"
 #include "repair/io/source.h"
+#include <chainview/format.h>
 
 void cv_relinking_fini(struct cv_relinking *b)
 {
@@ -35,6 +36,7 @@ struct look {
 	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
 	bool any_torn, all_new;
 	bool kept, changed;                  /* a sector that does not change is as it was; is not */
+	bool telling, told;                  /* one of those that could not be so by chance; and is as it was */
 	bool filled;                         /* all that do not change are of one byte: zeros, or ones */
 };
 
@@ -157,6 +159,11 @@ bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err)
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
+static bool is_of_one_byte(const uint8_t *sector)
+{
+	return !memcmp(sector, sector + 1, CV_RELINK_SECTOR - 1);
+}
+
 static void look_at_sector(const struct cv_page *page, size_t k, struct look *l, int *fill)
 {
 	const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
@@ -165,9 +172,11 @@ static void look_at_sector(const struct cv_page *page, size_t k, struct look *l,
 
 	if (!page->layer[k]) {
 		l->kept |= is_old;
+		l->telling |= !is_of_one_byte(old);
+		l->told |= is_old && !is_of_one_byte(old);
 		l->changed |= !is_old;
 		*fill = *fill < 0 ? now[0] : *fill;
-		l->filled &= now[0] == *fill && !memcmp(now, now + 1, CV_RELINK_SECTOR - 1);
+		l->filled &= now[0] == *fill && is_of_one_byte(now);
 		return;
 	}
 	l->torn[k] = !is_old && !is_new;
@@ -188,13 +197,27 @@ static bool look_at(const struct cv_relinking *b, const struct cv_page *page, st
 }
 
 /*
- * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was, if
- * they are all of the same byte, or if a recovery before this one has noted so. Otherwise what is beside torn sectors is
- * somebody's, who may have written to the image since.
+ * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was (none of
+ * those that are more than zeros), if they are all of the same byte, if nobody can have opened the image since, or if a recovery before this one has noted so.
+ * Otherwise what is beside torn sectors is somebody's, who may have written to the image since.
  */
 static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct look *l)
 {
-	return l->any_torn && l->changed && (b->noted[i] || !l->kept || l->filled);
+	bool kept = l->telling ? l->told : l->kept;
+
+	return l->any_torn && l->changed && (b->noted[i] || !kept || l->filled || b->unreadable);
+}
+
+static bool is_unreadable(const struct cv_relinking *b)
+{
+	struct cv_facts *f = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	bool bad = f && (!cv_image_read(b->source, CV_FORMAT_NONE, f, &err) || f->format == CV_FORMAT_NONE);
+
+	for (uint32_t i = 0; f && i < f->finding_count; i++)
+		bad |= f->findings[i].severity == CV_ERROR;
+	cv_facts_free(f);
+	return bad;
 }
 
 static bool add_noted(struct cv_relinking *b, const uint8_t spoilt[CV_RELINK_PAGES_MOST], struct cv_err *err)
@@ -265,6 +288,7 @@ static bool settle_foreign(struct cv_relinking *b, struct choice *c, bool whole,
 		return write_layers(b, c, err);
 	if (whole)
 		return cv_fail(err, CV_EREFUSED, "somebody else has changed what names the parent of the image: nothing is touched");
+	b->unreadable = is_unreadable(b);
 	return put_back(b, c, err);
 }
 
@@ -296,16 +320,19 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
 			 struct cv_err *err)
 {
+	const struct cv_record *undo, *later;
 	struct cv_unpack u, noted;
 	enum cv_record_type end = CV_RECORD_ABORTED;
 	uint8_t boot[16];
 
 	*is_new = false;
-	if (!last_record(b, log, CV_RECORD_UNDO, &u))
+	undo = last_record(b, log, CV_RECORD_UNDO, &u);
+	if (!undo)
 		return true;
 	if (!cv_relink_unpack(&b->change, u.at, u.left, boot, err))
 		return false;
-	if (last_record(b, log, CV_RECORD_PROGRESS, &noted) && noted.left == sizeof b->noted)
+	later = last_record(b, log, CV_RECORD_PROGRESS, &noted);
+	if (later && later->number > undo->number && noted.left == sizeof b->noted)
 		memcpy(b->noted, noted.at, sizeof b->noted);
 	if (!settle(b, own_error ? OWN_ERROR : memcmp(boot, b->work->w->host.boot, sizeof boot) ? AFTER_CUT : SAME_BOOT, &end, err))
 		return false;

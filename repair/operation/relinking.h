@@ -21,6 +21,7 @@ struct cv_relinking {
 	struct cv_file_out out;
 	struct cv_source *source;            /* over it */
 	struct cv_relink change;
+	bool unreadable;                     /* nobody can have opened it as it is */
 	uint8_t noted[CV_RELINK_PAGES_MOST]; /* pages that a recovery before this one found spoilt */
 };
 

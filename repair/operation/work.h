@@ -88,7 +88,7 @@ struct cv_operation_row {
 	bool (*recover)(struct cv_work *work, enum cv_record_type *end, struct cv_err *err);
 	uint32_t slots;              /* of the journal, for its records between PREPARE and the end */
 	/* What else PREPARE holds, and how many slots more the journal needs for such a plan. NULL: nothing, none. */
-	bool (*prepare)(const struct cv_plan *plan, struct cv_pack *p);
+	bool (*prepare)(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p);
 	struct cv_journal_size (*room)(const struct cv_plan *plan);
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,

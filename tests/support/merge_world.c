@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* See merge_world.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "repair/io/source.h"
+#include "repair/merge/merge.h"
+#include "repair/sample/maker.h"
+#include "tests/support/merge_world.h"
+#include <chainview/format.h>
+
+#define PLACE "/repository"
+
+enum { LAYERS = 6, GUEST = 1, BARRIERS_OF_BIRTH = 2, MOST_ITEMS = 2 + MERGE_CHILDREN };
+
+/* A file as a sequence of sectors. */
+struct shot {
+	uint32_t *sector;
+	size_t count;
+	uint64_t size;
+};
+
+struct ctx {
+	const struct merge_tree *t;
+	struct sim_host host;
+	size_t children;
+	uint8_t *truth[MERGE_CHILDREN + 1];  /* what is read through each child; without children through the image */
+	uint64_t size[MERGE_CHILDREN + 1];
+	uint8_t *under;                      /* what is read through the parent at first */
+	uint64_t under_size;
+	bool *owned;                         /* sectors of the disk that the image has */
+	struct shot image;
+	bool pages;                          /* power cuts take whole pages */
+	unsigned boots;                      /* so far: after each power cut it is another */
+	bool done;                           /* the operation said that it was */
+	const struct cv_monitor *monitor;
+	void (*hook)(struct sim *s, void *ctx, const char *what);
+	void *hook_ctx;
+};
+
+static size_t leaves(const struct ctx *c)
+{
+	return c->children ? c->children : 1;
+}
+
+static const char *leaf(const struct ctx *c, size_t i)
+{
+	return c->children ? c->t->children[i] : c->t->image;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------- */
+
+static enum cv_format_id format_of(const char *name)
+{
+	static const struct { const char *end; enum cv_format_id format; } rows[] = {
+		{ ".vhd", CV_FORMAT_VHD }, { ".vhdx", CV_FORMAT_VHDX }, { ".qcow2", CV_FORMAT_QCOW2 }, { ".raw", CV_FORMAT_RAW },
+	};
+
+	for (size_t i = 0; i < CV_COUNT(rows); i++)
+		if (strlen(name) > strlen(rows[i].end) && !strcmp(name + strlen(name) - strlen(rows[i].end), rows[i].end))
+			return rows[i].format;
+	return CV_FORMAT_NONE;
+}
+
+/* The file name of the parent; false if there is none, or it cannot be told. */
+static bool parent_of(struct cv_source *source, enum cv_format_id format, char name[256], bool *based)
+{
+	struct cv_facts *f = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	bool ok = cv_image_read(source, format, f, &err), found = false;
+
+	*based = ok && f->flags & CV_FACT_PARENT;
+	for (uint32_t i = 0; *based && i < f->name_count && !found; i++) {
+		struct cv_bytes path = f->names[i].path;
+		const char *slash = memrchr(path.at, '/', path.len);
+		size_t at = slash ? (size_t)(slash - path.at) + 1 : 0;
+
+		found = (f->names[i].kind == CV_NAME_RELATIVE || f->names[i].kind == CV_NAME_BASENAME) && path.len - at < 256;
+		if (found)
+			snprintf(name, 256, "%.*s", (int)(path.len - at), path.at + at);
+	}
+	cv_facts_free(f);
+	return ok && (!*based || found);
+}
+
+/* The names of the chain from an image down, as the images say. */
+struct chain {
+	char names[LAYERS][256];
+	struct cv_layer *layers[LAYERS];
+	int fds[LAYERS];
+	size_t count;
+	bool whole;
+};
+
+static void chain_close(struct sim *s, struct chain *c)
+{
+	for (size_t i = 0; i < LAYERS; i++) {
+		cv_layer_close(c->layers[i]);
+		if (c->fds[i] >= 0)
+			s->io.close(&s->io, c->fds[i]);
+	}
+}
+
+static bool chain_add(struct sim *s, int root, struct chain *c, const char *name, char next[256], bool *based)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct cv_source *source;
+
+	snprintf(c->names[c->count], sizeof c->names[0], "%s", name);
+	c->fds[c->count] = s->io.openat(&s->io, root, c->names[c->count], O_RDONLY, 0);
+	source = c->fds[c->count] >= 0 ? cv_io_source(&s->io, c->fds[c->count], &err) : NULL;
+	if (!source)
+		return false;
+	if (!parent_of(source, format_of(c->names[c->count]), next, based)) {
+		cv_source_close(source);
+		return false;
+	}
+	c->layers[c->count] = cv_layer_open(&source, NULL, format_of(c->names[c->count]), &err);
+	return c->layers[c->count++] != NULL;
+}
+
+static struct chain chain_open(struct sim *s, const char *name)
+{
+	struct chain c = { .whole = true };
+	char next[256];
+	bool based = true;
+	int root = sim_root(s);
+
+	for (size_t i = 0; i < LAYERS; i++)
+		c.fds[i] = -1;
+	snprintf(next, sizeof next, "%s", name);
+	while (c.whole && based) {
+		char at[256];
+
+		snprintf(at, sizeof at, "%s", next);
+		c.whole = c.count < LAYERS && chain_add(s, root, &c, at, next, &based);
+	}
+	s->io.close(&s->io, root);
+	return c;
+}
+
+/* What a guest reads through an image; the caller's. NULL if it cannot be read. parent: the name of its parent. */
+static uint8_t *read_through(struct sim *s, const char *name, uint64_t *size, char parent[256])
+{
+	struct chain c = chain_open(s, name);
+	struct cv_err err = { .code = CV_OK };
+	uint8_t *bytes = NULL;
+
+	if (c.whole) {
+		const struct cv_chain chain = { c.layers, c.count, false };
+
+		*size = c.layers[0]->size;
+		bytes = malloc((size_t)*size + 1);
+		if (!cv_chain_read(&chain, bytes, (struct cv_range){ 0, *size }, &err)) {
+			free(bytes);
+			bytes = NULL;
+		}
+	}
+	if (parent)
+		snprintf(parent, 256, "%s", c.count > 1 ? c.names[1] : "");
+	chain_close(s, &c);
+	return bytes;
+}
+
+static bool *owned_by(struct sim *s, const char *name)
+{
+	struct chain c = chain_open(s, name);
+	struct cv_extents list = { .max = 0 };
+	struct cv_err err = { .code = CV_OK };
+	uint64_t size = c.layers[0]->size;
+	bool *owned = calloc((size_t)(size / SIM_SECTOR) + 2, sizeof *owned);
+
+	assert_true(cv_layer_extents(c.layers[0], (struct cv_range){ 0, size }, &list, &err));
+	for (size_t i = 0; i < list.len; i++)
+		for (uint64_t at = list.at[i].at.off; at < list.at[i].at.off + list.at[i].at.len; at += SIM_SECTOR)
+			owned[at / SIM_SECTOR] = list.at[i].kind != CV_EXTENT_PARENT;
+	cv_extents_fini(&list);
+	chain_close(s, &c);
+	return owned;
+}
+
+/* --- the world ------------------------------------------------------------------------------------------- */
+
+static struct sim *make_world(const struct merge_tree *t)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = sim_new();
+	int root = sim_root(s);
+
+	if (!cv_maker_run(&s->io, root, "test", t->recipe, &err))
+		fail_msg("%s: %s", t->name, err.text);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+	return s;
+}
+
+static struct shot shoot(const struct sim *s, uint32_t inode)
+{
+	const struct sim_content *c = &s->inodes.at[inode].now;
+	struct shot shot = { calloc(c->count + 1, sizeof *shot.sector), c->count, c->size };
+
+	memcpy(shot.sector, c->sector, c->count * sizeof *c->sector);
+	return shot;
+}
+
+static uint32_t sector_of(const uint32_t *sector, size_t count, uint64_t i)
+{
+	uint32_t s = i < count ? sector[i] : SIM_HOLE;
+
+	return s == SIM_ZERO ? SIM_HOLE : s;
+}
+
+static bool is_like(const struct sim *s, uint32_t inode, const struct shot *shot)
+{
+	const struct sim_content *c = &s->inodes.at[inode].now;
+
+	for (uint64_t i = 0; i * SIM_SECTOR < shot->size; i++)
+		if (sector_of(c->sector, c->count, i) != sector_of(shot->sector, shot->count, i))
+			return false;
+	return c->size == shot->size;
+}
+
+static void prepare(struct ctx *c, struct sim *s)
+{
+	sim_host_init(&c->host, 5, 1, 1, 4711);
+	while (c->t->children[c->children])
+		c->children++;
+	for (size_t i = 0; i < leaves(c); i++) {
+		c->truth[i] = read_through(s, leaf(c, i), &c->size[i], NULL);
+		if (!c->truth[i])
+			fail_msg("%s: %s cannot be read", c->t->name, leaf(c, i));
+	}
+	c->under = read_through(s, c->t->parent, &c->under_size, NULL);
+	c->owned = owned_by(s, c->t->image);
+	c->image = shoot(s, sim_lookup(s, c->t->image));
+}
+
+static void ctx_fini(struct ctx *c)
+{
+	for (size_t i = 0; i < leaves(c); i++)
+		free(c->truth[i]);
+	free(c->under);
+	free(c->owned);
+	free(c->image.sector);
+}
+
+/* Without that every run would begin with the folders that the tests of trash are about. */
+static void make_store(struct sim *s, struct sim_host *host)
+{
+	int root = sim_root(s);
+	struct cv_err err = { .code = CV_OK };
+	struct cv_writing w;
+
+	assert_true(cv_writing_open(&w, &s->io, &host->host, root, &err));
+	cv_store_close(&w.store);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+}
+
+static struct cv_plan_item item_of(struct sim *s, const char *path)
+{
+	struct cv_plan_item item = { .path = path };
+	struct cv_facts *f = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, path, O_RDONLY, 0);
+	struct cv_source *source = cv_io_source(&s->io, fd, &err);
+	struct stat st;
+
+	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
+	assert_true(cv_image_read(source, format_of(path), f, &err));
+	memcpy(item.uuid, f->uuid, sizeof item.uuid);
+	item.device = st.st_dev;
+	item.inode = st.st_ino;
+	item.size = (uint64_t)st.st_size;
+	item.allocated = (uint64_t)st.st_blocks * 512;
+	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	cv_source_close(source);
+	cv_facts_free(f);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	return item;
+}
+
+struct planned {
+	struct cv_plan_item items[MOST_ITEMS];
+	struct cv_plan_link links[MERGE_CHILDREN + 1];
+	struct cv_plan_merge merge;
+	struct cv_plan plan;
+	char path[512], former[512];
+};
+
+static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
+{
+	*p = (struct planned){ .items = { item_of(s, c->t->image), item_of(s, c->t->parent) } };
+	p->merge = (struct cv_plan_merge){ .format = format_of(c->t->image), .parent_format = format_of(c->t->parent),
+					   .links = p->links, .link_count = c->children };
+	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
+	snprintf(p->path, sizeof p->path, PLACE "/%s", c->t->parent);
+	snprintf(p->former, sizeof p->former, PLACE "/%s", c->t->image);
+	for (size_t i = 0; i < c->children; i++) {
+		p->items[2 + i] = item_of(s, c->t->children[i]);
+		p->links[i] = (struct cv_plan_link){ .format = p->merge.parent_format, .folder = PLACE, .path = p->path, .former = p->former };
+		if (p->merge.parent_format == CV_FORMAT_VHD || p->merge.parent_format == CV_FORMAT_VHDX)
+			memcpy(p->links[i].uuid, p->items[1].uuid, 16);
+	}
+}
+
+static void after_birth(struct sim *s, void *ctx, const char *what)
+{
+	struct ctx *c = ctx;
+
+	if (s->barriers >= BARRIERS_OF_BIRTH)
+		c->hook(s, c->hook_ctx, what);
+}
+
+/* How the repository is opened is not looked at. */
+static bool run(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct sim_host host = c->host;
+	int root = sim_root(s);
+	struct cv_writing w;
+	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	struct cv_operation_result result;
+	struct planned p;
+	bool ok;
+
+	host.host.ctx = &host;
+	c->done = false;
+	c->hook = s->before;
+	c->hook_ctx = s->before_ctx;
+	s->before = NULL;
+	s->drop_barrier = s->fail_at = 0;
+	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
+	plan_it(&p, s, c);
+	sim_settle(s);
+	s->before = c->hook ? after_birth : NULL;
+	s->before_ctx = c;
+	s->drop_barrier = drop;
+	s->fail_at = fail_at;
+	s->barriers = s->calls = 0;
+	ok = cv_work_run(&w, &p.plan, "coalesce", c->monitor, &result, err);
+	s->fail_at = 0;
+	cv_store_close(&w.store);
+	s->io.close(&s->io, root);
+	c->done = ok;
+	return ok;
+}
+
+static bool recover_at(struct sim *s, const struct ctx *c, unsigned boot, struct cv_err *err)
+{
+	struct sim_host later = c->host;
+	int root = sim_root(s);
+	struct cv_writing w;
+	size_t settled;
+	bool ok;
+
+	later.host.ctx = &later;
+	later.host.pid = 77;
+	if (boot)
+		memcpy(later.host.boot, &boot, sizeof boot);
+	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
+	if (ok) {
+		ok = cv_recover_all(&w, false, &settled, err);
+		cv_store_close(&w.store);
+	}
+	s->io.close(&s->io, root);
+	return ok;
+}
+
+static bool recover(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+
+	return recover_at(s, c, ++c->boots, err);
+}
+
+/* --- what is looked at ----------------------------------------------------------------------------------- */
+
+/* Where the guest writes: a byte of the first child's own data. */
+static bool guest_wrote;
+
+static bool is_true(const struct ctx *c, size_t i, const uint8_t *now, uint64_t size, unsigned guest)
+{
+	uint64_t differ = 0;
+
+	if (size != c->size[i])
+		return false;
+	if (!guest || !guest_wrote || i)
+		return !memcmp(now, c->truth[i], (size_t)size);
+	for (uint64_t at = 0; at < size; at++)
+		differ += now[at] != c->truth[i][at];
+	return differ == 1;
+}
+
+static const char *look_at_leaf(struct sim *s, const struct ctx *c, size_t i, unsigned guest, bool *merged)
+{
+	CV_AUTO(cv_auto_free) uint8_t *now = NULL;
+	char parent[256];
+	uint64_t size = 0;
+
+	now = read_through(s, leaf(c, i), &size, parent);
+	if (!now)
+		return "an image cannot be read";
+	*merged = !strcmp(parent, c->t->parent);
+	if (!*merged && strcmp(parent, c->t->image) != 0)
+		return "an image names neither parent";
+	return is_true(c, i, now, size, guest) ? NULL : "an image does not read as it did";
+}
+
+/* The parent has what the image has, and is otherwise as it was. */
+static const char *look_at_parent(struct sim *s, const struct ctx *c, bool merged)
+{
+	CV_AUTO(cv_auto_free) uint8_t *now = NULL;
+	uint64_t size = 0;
+
+	now = read_through(s, c->t->parent, &size, NULL);
+	if (!now)
+		return "the parent cannot be read";
+	if (size < c->under_size || (merged && size < c->size[0]))
+		return "the parent is too small";
+	for (uint64_t at = 0; at < size; at += SIM_SECTOR) {
+		static const uint8_t zeros[SIM_SECTOR];
+		bool mine = at < c->size[0] && c->owned[at / SIM_SECTOR];
+		const uint8_t *was = at < c->under_size ? c->under + at : zeros;
+
+		if (!mine && memcmp(now + at, was, SIM_SECTOR) != 0)
+			return "something else of the parent has changed";
+		if (mine && merged && !c->children && memcmp(now + at, c->truth[0] + at, SIM_SECTOR) != 0)
+			return "the parent lacks something";
+	}
+	return NULL;
+}
+
+static bool tick(struct cv_checking *k, uint64_t done, uint64_t total, struct cv_err *err)
+{
+	(void)k;
+	(void)done;
+	(void)total;
+	(void)err;
+	return true;
+}
+
+static bool has_errors(struct sim *s, const char *name)
+{
+	struct cv_facts *f = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, name, O_RDONLY, 0);
+	struct cv_source *source = fd >= 0 ? cv_io_source(&s->io, fd, &err) : NULL;
+	const struct cv_format *row = cv_format_by_id(format_of(name));
+	struct cv_checking k = { .source = source, .facts = f, .tick = tick };
+	bool bad = !source || !cv_image_read(source, row->id, f, &err) || (row->check && !row->check(&k, &err)) || k.corruptions;
+
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		bad |= f->findings[i].severity == CV_ERROR;
+	cv_source_close(source);
+	cv_facts_free(f);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	return bad;
+}
+
+/* The image is at home or in the trash, and is what it was. */
+static const char *look_at_image(struct sim *s, const struct ctx *c, bool *home)
+{
+	uint32_t inode = sim_lookup(s, c->t->image);
+	char name[300];
+
+	*home = inode;
+	for (size_t i = 0; !inode && i < s->now.len; i++) {
+		snprintf(name, sizeof name, "0-%s", c->t->image);
+		if (s->now.at[i].inode && !strcmp(s->now.at[i].name, name))
+			inode = s->now.at[i].inode;
+	}
+	if (!inode)
+		return "the image is gone";
+	return is_like(s, inode, &c->image) ? NULL : "the image has changed";
+}
+
+static const char *look_settled(struct sim *s, const struct ctx *c, size_t merged, bool home)
+{
+	const char *wrong;
+
+	if (sim_store_has_journal(s, "journal", NULL))
+		return "an operation is still pending";
+	if (c->children && merged != 0 && merged != c->children)
+		return "some were moved to the parent, and others not";
+	if (c->children && !home != (merged != 0))
+		return home ? "nobody needs the image, but it is not in the trash" : "the image is in the trash, but needed";
+	if (c->done && home)
+		return "what was promised to be done is not";
+	wrong = look_at_parent(s, c, !home);
+	if (wrong)
+		return wrong;
+	return has_errors(s, c->t->parent) ? "the parent has errors" : NULL;
+}
+
+static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+	size_t merged = 0;
+	bool home;
+	const char *wrong = look_at_image(s, c, &home);
+
+	if (wrong)
+		return wrong;
+	for (size_t i = 0; i < leaves(c) && (c->children || home); i++) {
+		bool one = false;
+
+		wrong = look_at_leaf(s, c, i, recovered ? guest : 0, &one);
+		merged += one;
+		if (wrong && (recovered || c->done || (c->t->always && !c->pages && strcmp(wrong, "an image does not read as it did") == 0)))
+			return wrong;
+		if (recovered && has_errors(s, leaf(c, i)))
+			return "an image has errors";
+	}
+	return recovered ? look_settled(s, c, merged, home) : NULL;
+}
+
+static void guest(struct sim *s, void *ctx, unsigned which)
+{
+	const struct ctx *c = ctx;
+	CV_AUTO(cv_auto_free) uint8_t *now = NULL;
+	uint64_t size;
+	uint8_t byte;
+	int root, fd;
+
+	(void)which;
+	/* It can only write to what can be opened. */
+	now = read_through(s, leaf(c, 0), &size, NULL);
+	guest_wrote = c->t->data && c->children && now && is_true(c, 0, now, size, 0);
+	if (!guest_wrote)
+		return;
+	root = sim_root(s);
+	fd = s->io.openat(&s->io, root, leaf(c, 0), O_RDWR, 0);
+	assert_int_equal(s->io.pread(&s->io, fd, &byte, 1, c->t->data), 1);
+	byte ^= 0xff;
+	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, c->t->data), 1);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------- */
+
+static struct sim *begin(struct ctx *c, const struct merge_tree *t)
+{
+	struct sim *s = make_world(t), *trial;
+	struct cv_err err = { .code = CV_OK };
+	const char *wrong;
+
+	*c = (struct ctx){ .t = t };
+	prepare(c, s);
+	make_store(s, &c->host);
+	trial = sim_copy(s);
+	if (!run(trial, c, &err))
+		fail_msg("%s: %s", t->name, err.text);
+	wrong = look(trial, c, true, 0);
+	if (wrong)
+		fail_msg("%s: without any trouble: %s", t->name, wrong);
+	c->done = false;
+	sim_free(trial);
+	return s;
+}
+
+static struct crash_result enumerate(const struct merge_tree *t, uint64_t drop, unsigned inner, bool pages)
+{
+	struct ctx c;
+	struct crash_scene scene = { t->name, run, recover, look, t->data && t->children[0] ? 1 : 0, guest, &c };
+	struct crash_options options = { .seed = 3, .random = 3, .inner = inner, .drop_barrier = drop, .pages = pages,
+					 .stop_at_first = drop != 0 };
+	struct crash_result r = { 0 };
+	struct sim *s = begin(&c, t);
+
+	c.pages = pages;
+	crash_enumerate(s, &scene, &options, &r);
+	sim_free(s);
+	ctx_fini(&c);
+	return r;
+}
+
+void merge_tree_survives(const struct merge_tree *t)
+{
+	struct crash_result r = { 0 };
+
+	for (unsigned pages = 0; pages < 2; pages++) {
+		r = enumerate(t, 0, 60, pages);
+		if (r.failures)
+			fail_msg("%s: %llu failures; %s", t->name, (unsigned long long)r.failures, r.first);
+		print_message("%s%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, %llu of them "
+			      "cut short, too\n", t->name, pages ? ", whole pages torn" : "", (unsigned long long)r.barriers,
+			      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
+			      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
+	}
+	for (uint64_t k = 1; CRASH_MUTANTS && k <= r.barriers; k++)
+		if (!enumerate(t, BARRIERS_OF_BIRTH + k, 0, false).failures && !enumerate(t, BARRIERS_OF_BIRTH + k, 0, true).failures)
+			fail_msg("%s: nobody notices when barrier %llu of %llu is left out", t->name, (unsigned long long)k,
+				 (unsigned long long)r.barriers);
+}
+
+/* What is left is settled by the next who comes, in the same boot. */
+static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
+{
+	return recover_at(s, ctx, 0, err);
+}
+
+void merge_tree_bears_errors(const struct merge_tree *t, unsigned long long *runs)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors) };
+	struct ctx c;
+	struct sim *s = begin(&c, t);
+	struct crash_scene scene = { t->name, run, recover_in_this_boot, look, 0, NULL, &c };
+
+	if (!crash_fail_each(s, &scene, &faults))
+		fail_msg("%s", faults.first);
+	*runs += faults.runs;
+	sim_free(s);
+	ctx_fini(&c);
+}

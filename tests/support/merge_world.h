@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Trees in which an image is merged into its parent, on a simulated disk: what each of those who read through it reads, before
+ * and after, whatever power cuts leave. A format's test is a list of trees and a call.
+ */
+#ifndef TESTS_SUPPORT_MERGE_WORLD_H
+#define TESTS_SUPPORT_MERGE_WORLD_H
+
+#include "repair/operation/work.h"
+#include "tests/support/crash.h"
+#include "tests/support/crash_faults.h"
+#include "tests/support/sim_host.h"
+#include "tests/support/sim_store.h"
+#include "tests/support/simdisk.h"
+#include "tests/support/simdisk_io.h"
+
+enum { MERGE_CHILDREN = 3 };
+
+/* All files lie in the root; a file's format is what its name ends with. */
+struct merge_tree {
+	const char *name, *recipe;
+	const char *image, *parent, *children[MERGE_CHILDREN + 1];
+	uint64_t data;               /* a byte of guest data in the file of the first child; 0: nobody writes to it */
+	bool always;                 /* children read right at every moment, as far as they can be opened */
+};
+
+/* Everything there is to be shown: crashes with single sectors torn and with whole pages, cuts inside recovery, guests that
+ * write meanwhile, each barrier left out. Fails the test. */
+void merge_tree_survives(const struct merge_tree *tree);
+/* Each call fails, once and from then on. */
+void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
+/* Killed before each barrier; then somebody changes the parent's identity: refused, and nothing is touched. */
+void merge_tree_refuses_foreigners(const struct merge_tree *tree);
+/* Stopped at each point at which it asks; recovery goes on. */
+void merge_tree_can_be_stopped(const struct merge_tree *tree);
+
+#endif
