@@ -22,6 +22,7 @@
 #define CV_JOURNAL_VERSION 1
 #define CV_JOURNAL_SUPER_MAGIC "CVJSUP01"
 #define CV_JOURNAL_RECORD_MAGIC "CVR1"
+#define CV_JOURNAL_BOARD_MAGIC "CVB1"        /* of what is on the board: never taken for a record */
 #define CV_JOURNAL_SUPERS 2u                 /* slots; the board follows, then the records */
 
 struct cv_journal_super_disk {

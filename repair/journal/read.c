@@ -48,13 +48,13 @@ static void take_super(struct cv_journal_log *log, const struct cv_journal_super
 }
 
 /* The slots of a record of at most so many bytes that is in order by itself, of this operation; 0 if there is none. */
-static uint32_t slots_of(const struct cv_journal_log *log, uint32_t slot, uint32_t end, uint32_t most)
+static uint32_t slots_of(const struct cv_journal_log *log, const char *magic, uint32_t slot, uint32_t end, uint32_t most)
 {
 	const uint8_t *at = log->bytes + (size_t)slot * CV_JOURNAL_SLOT;
 	const struct cv_journal_record_disk *head = (const void *)at;
 	uint32_t len = cv_le32_get(head->len), slots;
 
-	if (memcmp(head->magic, CV_JOURNAL_RECORD_MAGIC, sizeof head->magic) || len > most ||
+	if (memcmp(head->magic, magic, sizeof head->magic) || len > most ||
 	    cv_le16_get(head->version) != CV_JOURNAL_VERSION || memcmp(head->op, log->op, 16) != 0)
 		return 0;
 	slots = cv_journal_slots(len);
@@ -65,7 +65,7 @@ static uint32_t slots_of(const struct cv_journal_log *log, uint32_t slot, uint32
 
 static uint32_t record_slots(const struct cv_journal_log *log, uint32_t slot)
 {
-	return slots_of(log, slot, log->slots, CV_RECORD_PAYLOAD_MAX);
+	return slots_of(log, CV_JOURNAL_RECORD_MAGIC, slot, log->slots, CV_RECORD_PAYLOAD_MAX);
 }
 
 /* What is on the board, if that is whole. */
@@ -76,7 +76,7 @@ static void take_board(struct cv_journal_log *log, const struct cv_host *host)
 	const struct cv_journal_record_disk *head = (const void *)at;
 	uint8_t seal[32];
 
-	if (!log->board_slots || !slots_of(log, CV_JOURNAL_SUPERS, end, log->board_slots * CV_JOURNAL_SLOT) ||
+	if (!log->board_slots || !slots_of(log, CV_JOURNAL_BOARD_MAGIC, CV_JOURNAL_SUPERS, end, log->board_slots * CV_JOURNAL_SLOT) ||
 	    cv_le64_get(head->epoch) > log->epoch || cv_le16_get(head->type) != CV_RECORD_META)
 		return;
 	log->board = (struct cv_record){ CV_RECORD_META, cv_le64_get(head->number), cv_le64_get(head->time_ns),

@@ -82,8 +82,8 @@ static bool reserve(const struct cv_journal *j, uint32_t from, uint32_t end, str
 }
 
 /* A record in whole slots, with its checksum; the caller's. before: the seal that goes before it; becomes its own. */
-static uint8_t *record_of(const struct cv_journal *j, struct cv_journal_record_disk head, const void *payload, size_t len,
-			  uint8_t before[32], struct cv_err *err)
+static uint8_t *record_of(const struct cv_journal *j, struct cv_journal_record_disk head, const char *magic,
+			  const void *payload, size_t len, uint8_t before[32], struct cv_err *err)
 {
 	size_t bytes = (size_t)cv_journal_slots(len) * CV_JOURNAL_SLOT;
 	uint8_t *record = calloc(1, bytes);
@@ -93,7 +93,7 @@ static uint8_t *record_of(const struct cv_journal *j, struct cv_journal_record_d
 		cv_fail(err, CV_ENOMEM, "out of memory");
 		return NULL;
 	}
-	memcpy(head.magic, CV_JOURNAL_RECORD_MAGIC, sizeof head.magic);
+	memcpy(head.magic, magic, sizeof head.magic);
 	memcpy(head.op, j->op, sizeof head.op);
 	head.version = cv_le16_of(CV_JOURNAL_VERSION);
 	head.len = cv_le32_of((uint32_t)len);
@@ -126,7 +126,7 @@ bool cv_journal_add(struct cv_journal *j, enum cv_record_type type, const void *
 	if (slots > j->slots - j->next)
 		return cv_fail(err, CV_ELIMIT, "the journal is full: %" PRIu32 " slots, %" PRIu32 " used", j->slots, j->next);
 	memcpy(seal, j->last_seal, sizeof seal);
-	record = record_of(j, head, payload, len, seal, err);
+	record = record_of(j, head, CV_JOURNAL_RECORD_MAGIC, payload, len, seal, err);
 	if (!record || !cv_out_write(&out, record, (size_t)slots * CV_JOURNAL_SLOT, (uint64_t)j->next * CV_JOURNAL_SLOT, err))
 		return false;
 	j->next += slots;
@@ -150,7 +150,7 @@ bool cv_journal_post(struct cv_journal *j, const void *payload, size_t len, stru
 
 	if (len > cv_journal_board_room(j))
 		return cv_fail(err, CV_ELIMIT, "%zu bytes for a board of %" PRIu32 " slots", len, j->board);
-	record = record_of(j, head, payload, len, seal, err);
+	record = record_of(j, head, CV_JOURNAL_BOARD_MAGIC, payload, len, seal, err);
 	if (!record || !cv_out_write(&out, record, (size_t)cv_journal_slots(len) * CV_JOURNAL_SLOT,
 				     (uint64_t)CV_JOURNAL_SUPERS * CV_JOURNAL_SLOT, err))
 		return false;

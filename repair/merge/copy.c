@@ -63,7 +63,7 @@ static bool count_piece(struct cv_merge_copy *c, const struct cv_merge_piece *pi
 
 struct copying {
 	uint8_t *buffer;
-	uint64_t behind, next;               /* done when the last batch ended; when this one is to */
+	uint64_t next;                       /* done when the batch is to end */
 };
 
 static bool end_batch(struct cv_merge_copy *c, struct cv_err *err)
@@ -73,16 +73,20 @@ static bool end_batch(struct cv_merge_copy *c, struct cv_err *err)
 	return (!m->format->settle || m->format->settle(m, err)) && cv_merge_flush(m, err);
 }
 
-/* What is done is on disk, and it may be left here. */
-static bool rest(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
+static bool begin_batch(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
 {
 	uint64_t next = CV_MERGE_BATCH;
 
-	if (!end_batch(c, err) || !c->batch(c->ctx, "merging", c->done, c->owned, &next, err))
+	if (!c->batch(c->ctx, "merging", c->done, c->owned, &next, err))
 		return false;
-	k->behind = c->done;
 	k->next = c->done + next;
 	return true;
+}
+
+/* What is done is on disk, and it may be left here. */
+static bool rest(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
+{
+	return end_batch(c, err) && begin_batch(c, k, err);
 }
 
 static bool read_child(struct cv_merge_copy *c, struct cv_range at, uint8_t *buffer, struct cv_err *err)
@@ -118,7 +122,7 @@ static bool grow(struct cv_merge_copy *c, struct cv_err *err)
 		more = false;
 		if (!m->format->grow)
 			return cv_fail(err, CV_EREFUSED, "the image is larger than its parent, which cannot grow in place");
-		if (!m->format->grow(m, step, &more, err) || !cv_merge_flush(m, err))
+		if (!m->format->grow(m, step, &more, err) || ((more || m->patches.len) && !cv_merge_flush(m, err)))
 			return false;
 	}
 	return true;
@@ -132,7 +136,7 @@ static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
 	c->done = 0;
 	if (!buffer)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	return rest(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, err);
+	return begin_batch(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, err);
 }
 
 static bool finish(struct cv_merge *m, struct cv_err *err)
@@ -146,9 +150,8 @@ bool cv_merge_copy(struct cv_merge_copy *c, struct cv_err *err)
 	struct cv_merge *m = c->m;
 
 	c->owned = 0;
-	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) &&
-	       (!m->dirty || m->out.io->fsync(m->out.io, m->out.fd) == 0 || cv_io_fail(err, "sync", m->out.name)) &&
-	       cv_merge_flush(m, err) && grow(c, err) && copy_all(c, err) && finish(m, err);
+	/* What is reserved is on disk with the first data, before anything points there. */
+	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) && grow(c, err) && copy_all(c, err) && finish(m, err);
 }
 
 /* --- reading back ---------------------------------------------------------------------------------------- */

@@ -88,11 +88,12 @@ struct cv_merge_format {
 	bool (*open)(struct cv_merge *m, struct cv_err *err);
 	/* Adds up what a piece will need; all pieces come by, in ascending order, before anything is written. */
 	bool (*count)(struct cv_merge *m, const struct cv_merge_piece *piece, struct cv_err *err);
-	/* Sets aside all space that will be needed (also by grow), and what must lie at the new end of the file. It is on
-	 * disk before the next call. CV_ENOSPC here is the last chance to find out that there is none. */
+	/* Sets aside all space that will be needed (also by grow), and writes what must lie at the new end of the file. It is
+	 * on disk with the first batch, before any set() of it. Here it is found out if there is no space. */
 	bool (*reserve)(struct cv_merge *m, struct cv_err *err);
 	/* Makes the parent's disk as large as the image's. Called with 0, 1, ... as long as *more comes back true; each
-	 * time is a batch of its own. Only called if the image is larger. NULL: refused before. */
+	 * time is a batch of its own, but for data of the last time, which ride with what comes next. Only called if the
+	 * image is larger. NULL: refused before. */
 	bool (*grow)(struct cv_merge *m, unsigned step, bool *more, struct cv_err *err);
 	bool (*put)(struct cv_merge *m, const struct cv_merge_piece *piece, struct cv_err *err);
 	/* A batch ends: sets what was only noted until now. NULL: nothing. */

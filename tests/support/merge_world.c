@@ -31,6 +31,7 @@ struct ctx {
 	uint64_t size[MERGE_CHILDREN + 1];
 	uint8_t *under;                      /* what is read through the parent at first */
 	uint64_t under_size;
+	struct cv_extent data;               /* of the first child: its first byte is one that a guest writes */
 	bool *owned;                         /* sectors of the disk that the image has */
 	struct shot image;
 	bool pages;                          /* power cuts take whole pages */
@@ -165,7 +166,8 @@ static uint8_t *read_through(struct sim *s, const char *name, uint64_t *size, ch
 	return bytes;
 }
 
-static bool *owned_by(struct sim *s, const char *name)
+/* Which sectors of the disk an image has itself; first: the first of them. */
+static bool *owned_by(struct sim *s, const char *name, struct cv_extent *first)
 {
 	struct chain c = chain_open(s, name);
 	struct cv_extents list = { .max = 0 };
@@ -174,6 +176,9 @@ static bool *owned_by(struct sim *s, const char *name)
 	bool *owned = calloc((size_t)(size / SIM_SECTOR) + 2, sizeof *owned);
 
 	assert_true(cv_layer_extents(c.layers[0], (struct cv_range){ 0, size }, &list, &err));
+	for (size_t i = list.len; i-- > 0;)
+		if (list.at[i].kind == CV_EXTENT_DATA && list.at[i].placed)
+			*first = list.at[i];
 	for (size_t i = 0; i < list.len; i++)
 		for (uint64_t at = list.at[i].at.off; at < list.at[i].at.off + list.at[i].at.len; at += SIM_SECTOR)
 			owned[at / SIM_SECTOR] = list.at[i].kind != CV_EXTENT_PARENT;
@@ -225,6 +230,8 @@ static bool is_like(const struct sim *s, uint32_t inode, const struct shot *shot
 
 static void prepare(struct ctx *c, struct sim *s)
 {
+	struct cv_extent none;
+
 	sim_host_init(&c->host, 5, 1, 1, 4711);
 	while (c->t->children[c->children])
 		c->children++;
@@ -234,7 +241,8 @@ static void prepare(struct ctx *c, struct sim *s)
 			fail_msg("%s: %s cannot be read", c->t->name, leaf(c, i));
 	}
 	c->under = read_through(s, c->t->parent, &c->under_size, NULL);
-	c->owned = owned_by(s, c->t->image);
+	free(owned_by(s, leaf(c, 0), &c->data));
+	c->owned = owned_by(s, c->t->image, &none);
 	c->image = shoot(s, sim_lookup(s, c->t->image));
 }
 
@@ -380,20 +388,39 @@ static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 
 /* --- what is looked at ----------------------------------------------------------------------------------- */
 
-/* Where the guest writes: a byte of the first child's own data. */
-static bool guest_wrote;
+/* Whether the guest could write, for each state that is being looked at: states are looked at within others. */
+static struct { const struct sim *s; bool wrote; } guests[8];
 
-static bool is_true(const struct ctx *c, size_t i, const uint8_t *now, uint64_t size, unsigned guest)
+static void note_guest(const struct sim *s, bool wrote)
 {
-	uint64_t differ = 0;
+	size_t i = 0;
+
+	while (i + 1 < CV_COUNT(guests) && guests[i].s && guests[i].s != s)
+		i++;
+	guests[i].s = s;
+	guests[i].wrote = wrote;
+}
+
+static bool guest_wrote(const struct sim *s)
+{
+	for (size_t i = 0; i < CV_COUNT(guests); i++)
+		if (guests[i].s == s)
+			return guests[i].wrote;
+	return false;
+}
+
+/* must: a guest wrote just before, which must be there; it may have before an earlier crash. */
+static bool is_true(const struct ctx *c, size_t i, uint8_t *now, uint64_t size, bool must)
+{
+	uint64_t at = c->data.at.off;
+	bool wrote;
 
 	if (size != c->size[i])
 		return false;
-	if (!guest || !guest_wrote || i)
-		return !memcmp(now, c->truth[i], (size_t)size);
-	for (uint64_t at = 0; at < size; at++)
-		differ += now[at] != c->truth[i][at];
-	return differ == 1;
+	wrote = !i && c->t->guest && (now[at] ^ c->truth[i][at]) == 0xff;
+	if (wrote)
+		now[at] = c->truth[i][at];
+	return (wrote || i || !must) && !memcmp(now, c->truth[i], (size_t)size);
 }
 
 static const char *look_at_leaf(struct sim *s, const struct ctx *c, size_t i, unsigned guest, bool *merged)
@@ -408,7 +435,7 @@ static const char *look_at_leaf(struct sim *s, const struct ctx *c, size_t i, un
 	*merged = !strcmp(parent, c->t->parent);
 	if (!*merged && strcmp(parent, c->t->image) != 0)
 		return "an image names neither parent";
-	return is_true(c, i, now, size, guest) ? NULL : "an image does not read as it did";
+	return is_true(c, i, now, size, guest && guest_wrote(s)) ? NULL : "an image does not read as it did";
 }
 
 /* The parent has what the image has, and is otherwise as it was. */
@@ -480,6 +507,30 @@ static const char *look_at_image(struct sim *s, const struct ctx *c, bool *home)
 	return is_like(s, inode, &c->image) ? NULL : "the image has changed";
 }
 
+/* The journal that was put aside says that it was done, or given up. */
+static bool says(struct sim *s, const struct ctx *c, bool done)
+{
+	uint32_t inode = sim_lookup(s, CV_STORE_NAME "/done");
+	int root = sim_root(s), ours = s->io.openat(&s->io, root, CV_STORE_NAME, O_RDONLY | O_DIRECTORY, 0);
+	int dir = s->io.openat(&s->io, ours, "done", O_RDONLY | O_DIRECTORY, 0);
+	bool right = !done;
+
+	for (size_t i = 0; inode && i < s->now.len; i++) {
+		struct cv_journal_log log;
+		struct cv_err err = { .code = CV_OK };
+
+		if (s->now.at[i].dir != inode || !s->now.at[i].inode || !strstr(s->now.at[i].name, ".cvj"))
+			continue;
+		right = cv_journal_read(&log, &s->io, &c->host.host, dir, s->now.at[i].name, &err) && !log.damaged &&
+			cv_journal_last(&log, done ? CV_RECORD_DONE : CV_RECORD_ABORTED);
+		cv_journal_log_fini(&log);
+	}
+	s->io.close(&s->io, dir);
+	s->io.close(&s->io, ours);
+	s->io.close(&s->io, root);
+	return right;
+}
+
 static const char *look_settled(struct sim *s, const struct ctx *c, size_t merged, bool home)
 {
 	const char *wrong;
@@ -495,6 +546,8 @@ static const char *look_settled(struct sim *s, const struct ctx *c, size_t merge
 	wrong = look_at_parent(s, c, !home);
 	if (wrong)
 		return wrong;
+	if (!says(s, c, !home))
+		return "the journal does not say what is so";
 	return has_errors(s, c->t->parent) ? "the parent has errors" : NULL;
 }
 
@@ -531,14 +584,14 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 	(void)which;
 	/* It can only write to what can be opened. */
 	now = read_through(s, leaf(c, 0), &size, NULL);
-	guest_wrote = c->t->data && c->children && now && is_true(c, 0, now, size, 0);
-	if (!guest_wrote)
+	note_guest(s, c->t->guest && c->children && now && is_true(c, 0, now, size, false));
+	if (!guest_wrote(s))
 		return;
 	root = sim_root(s);
 	fd = s->io.openat(&s->io, root, leaf(c, 0), O_RDWR, 0);
-	assert_int_equal(s->io.pread(&s->io, fd, &byte, 1, c->t->data), 1);
-	byte ^= 0xff;
-	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, c->t->data), 1);
+	assert_int_equal(s->io.pread(&s->io, fd, &byte, 1, c->data.host), 1);
+	byte = (uint8_t)~c->truth[0][c->data.at.off];
+	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, c->data.host), 1);
 	s->io.close(&s->io, fd);
 	s->io.close(&s->io, root);
 }
@@ -568,9 +621,9 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 static struct crash_result enumerate(const struct merge_tree *t, uint64_t drop, unsigned inner, bool pages)
 {
 	struct ctx c;
-	struct crash_scene scene = { t->name, run, recover, look, t->data && t->children[0] ? 1 : 0, guest, &c };
+	struct crash_scene scene = { t->name, run, recover, look, t->guest && t->children[0] ? 1 : 0, guest, &c };
 	struct crash_options options = { .seed = 3, .random = 3, .inner = inner, .drop_barrier = drop, .pages = pages,
-					 .stop_at_first = drop != 0 };
+					 .stop_at_first = true };
 	struct crash_result r = { 0 };
 	struct sim *s = begin(&c, t);
 
@@ -579,6 +632,21 @@ static struct crash_result enumerate(const struct merge_tree *t, uint64_t drop, 
 	sim_free(s);
 	ctx_fini(&c);
 	return r;
+}
+
+/* That it takes without any trouble, but for those of birth. */
+static uint64_t barriers_of(const struct merge_tree *t)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct ctx c;
+	struct sim *s = begin(&c, t);
+	uint64_t barriers;
+
+	assert_true(run(s, &c, &err));
+	barriers = s->barriers - BARRIERS_OF_BIRTH;
+	sim_free(s);
+	ctx_fini(&c);
+	return barriers;
 }
 
 void merge_tree_survives(const struct merge_tree *t)
@@ -594,10 +662,16 @@ void merge_tree_survives(const struct merge_tree *t)
 			      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
 			      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
 	}
-	for (uint64_t k = 1; CRASH_MUTANTS && k <= r.barriers; k++)
+}
+
+void merge_tree_needs_barriers(const struct merge_tree *t)
+{
+	uint64_t barriers = barriers_of(t);
+
+	for (uint64_t k = 1; CRASH_MUTANTS && k <= barriers; k++)
 		if (!enumerate(t, BARRIERS_OF_BIRTH + k, 0, false).failures && !enumerate(t, BARRIERS_OF_BIRTH + k, 0, true).failures)
 			fail_msg("%s: nobody notices when barrier %llu of %llu is left out", t->name, (unsigned long long)k,
-				 (unsigned long long)r.barriers);
+				 (unsigned long long)barriers);
 }
 
 /* What is left is settled by the next who comes, in the same boot. */

@@ -20,13 +20,15 @@ enum { MERGE_CHILDREN = 3 };
 struct merge_tree {
 	const char *name, *recipe;
 	const char *image, *parent, *children[MERGE_CHILDREN + 1];
-	uint64_t data;               /* a byte of guest data in the file of the first child; 0: nobody writes to it */
+	bool guest;                  /* somebody may write to data of the first child between crash and recovery */
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 };
 
 /* Everything there is to be shown: crashes with single sectors torn and with whole pages, cuts inside recovery, guests that
- * write meanwhile, each barrier left out. Fails the test. */
+ * write meanwhile. Fails the test. */
 void merge_tree_survives(const struct merge_tree *tree);
+/* Each barrier is left out, and that is noticed. */
+void merge_tree_needs_barriers(const struct merge_tree *tree);
 /* Each call fails, once and from then on. */
 void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* Killed before each barrier; then somebody changes the parent's identity: refused, and nothing is touched. */

@@ -12,35 +12,94 @@
 #include "tests/support/merge_world.h"
 #include "tests/support/simdisk_io.h"
 
-#define SMALL "size=64K block=8K "
+/* Others than tap make disks of any size: small ones are quick. */
+#define SMALL "size=32K block=8K pattern=all creator=win "
+#define TAP "size=2M block=64K pattern=all "
 
 static const struct merge_tree raw = {
-	"raw parent", "raw p.raw size=64K blocks=0-7 block=8K\n"
-	"vhd n.vhd parent=p.raw " SMALL "blocks=1,4 sectors=3 pattern=all hidden\n"
-	"vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2 pattern=all\n",
-	"n.vhd", "p.raw", { "g.vhd" }, 0, true,
+	"raw parent", "raw p.raw size=32K blocks=0-3 block=8K pattern=all\n"
+	"vhd n.vhd parent=p.raw " SMALL "blocks=1 sectors=3\n"
+	"vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
+	"n.vhd", "p.raw", { "g.vhd" }, true, true,
 };
 
-static void raw_survives(void **state)
+static const struct merge_tree vhds[] = {
+	{ "VHD, blocks of both and new ones", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2 sectors=3\n"
+	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
+	  "n.vhd", "p.vhd", { "g.vhd" }, true, false },
+	{ "VHD on another, the rest falls through", "vhd b.vhd dynamic " SMALL "blocks=0-3\n"
+	  "vhd p.vhd parent=b.vhd " SMALL "blocks=1 sectors=5\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,3 sectors=9\n"
+	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
+	  "n.vhd", "p.vhd", { "g.vhd" }, true, false },
+	{ "VHD of QEMU, whole blocks", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2\n",
+	  "n.vhd", "p.vhd", { NULL }, false, false },
+	{ "VHD, three children", "vhd p.vhd dynamic " SMALL "blocks=0\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
+	  "vhd g1.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n"
+	  "vhd g2.vhd parent=n.vhd " SMALL "blocks=0 sectors=1\n"
+	  "vhd g3.vhd parent=n.vhd " SMALL "blocks=1\n",
+	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, true, false },
+	{ "fixed VHD", "vhd p.vhd fixed size=32K creator=win pattern=all blocks=0\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=3\n"
+	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
+	  "n.vhd", "p.vhd", { "g.vhd" }, false, true },
+};
+
+static const struct merge_tree tap = {
+	"VHD of tap, with a batmap", "vhd p.vhd dynamic " TAP "blocks=1 sectors=100 hidden\n"
+	"vhd n.vhd parent=p.vhd " TAP "blocks=1 hidden\n"
+	"vhd g.vhd parent=n.vhd " TAP "blocks=2 sectors=2\n",
+	"n.vhd", "p.vhd", { "g.vhd" }, true, false,
+};
+
+static void raw_parents_survive(void **state)
 {
 	(void)state;
 	merge_tree_survives(&raw);
 }
 
-static void raw_bears_errors(void **state)
+static void raw_parents_need_every_barrier(void **state)
+{
+	(void)state;
+	merge_tree_needs_barriers(&raw);
+}
+
+static void vhds_survive(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(vhds); i++)
+		merge_tree_survives(&vhds[i]);
+	merge_tree_survives(&tap);
+}
+
+static void vhds_need_every_barrier(void **state)
+{
+	(void)state;
+	merge_tree_needs_barriers(&vhds[0]);
+}
+
+static void every_call_may_fail(void **state)
 {
 	unsigned long long runs = 0;
 
 	(void)state;
 	merge_tree_bears_errors(&raw, &runs);
-	print_message("%llu runs\n", runs);
+	merge_tree_bears_errors(&vhds[0], &runs);
+	print_message("%llu runs with a call that failed\n", runs);
+	assert_true(runs > 1000);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(raw_survives),
-		cmocka_unit_test(raw_bears_errors),
+		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(raw_parents_survive),
+		cmocka_unit_test(raw_parents_need_every_barrier),
+		cmocka_unit_test(vhds_survive),
+		cmocka_unit_test(vhds_need_every_barrier),
 	};
 
 	return cmocka_run_group_tests_name("coalesce on a simulated disk", tests, NULL, NULL);
