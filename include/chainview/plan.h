@@ -147,6 +147,15 @@ CV_API struct cv_plan *cv_plan_rebase_undo(const struct cv_graph *g, uint32_t re
 					   const struct cv_operation_entry *done, const struct cv_rebase_options *options,
 					   struct cv_err *err);
 
+/* Merging an image into its parent, in place; those that stand on it then stand on the parent, and it goes to the trash. */
+struct cv_space;
+struct cv_coalesce_options {
+	uint32_t image;              /* in the graph */
+	uint64_t reserve;
+	const struct cv_space *space;        /* of the graph: how much the parent will grow by */
+};
+CV_API struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coalesce_options *options, struct cv_err *err);
+
 /* How the space is told, on the command line and on screens: one row an amount, in the order of the arithmetic. */
 struct cv_plan_sum {
 	const char *label;           /* "free now" */

@@ -122,6 +122,27 @@ bool cv_merge_unpost(struct cv_merge *m, struct cv_err *err)
 	return post(m, &(const struct pages){ 0 }, err);
 }
 
+bool cv_merge_guard(struct cv_merge *m, uint64_t off, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) struct cv_patch *none = calloc(1, sizeof *none);
+	struct pages pages = { 0 };
+	bool trusting = m->trusting, ok;
+
+	if (!none)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	none->off = off - off % CV_MERGE_PAGE;
+	m->trusting = false;
+	ok = add_page(m, none, &pages, err) && post(m, &pages, err);
+	m->trusting = trusting;
+	free(pages.at);
+	return ok;
+}
+
+bool cv_merge_sync(struct cv_merge *m, struct cv_err *err)
+{
+	return barrier(m, err);
+}
+
 static bool write_pages(struct cv_merge *m, const struct pages *pages, struct cv_err *err)
 {
 	for (size_t i = 0; i < pages->len; i++) {

@@ -221,18 +221,26 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 	return true;
 }
 
-bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
+static bool lengthen(struct cv_merge *m, uint64_t size, struct cv_err *err)
 {
 	const struct cv_io *io = m->out.io;
 
-	m->dirty = true;
-	if (size < m->file && !cv_out_resize(&m->out, size, err))
+	return io->fallocate(io, m->out.fd, 0, m->file, size - m->file) == 0 ||
+	       (errno == EOPNOTSUPP ? cv_out_resize(&m->out, size, err) : cv_io_fail(err, "set space aside for", m->out.name));
+}
+
+/* A page that the file ended within is written anew when it becomes longer. */
+bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
+{
+	bool shared = size > m->file && m->file % CV_MERGE_PAGE;
+
+	if (shared && !cv_merge_guard(m, m->file, err))
 		return false;
-	if (size > m->file && io->fallocate(io, m->out.fd, 0, m->file, size - m->file) != 0 &&
-	    (errno != EOPNOTSUPP || !cv_out_resize(&m->out, size, err)))
-		return cv_io_fail(err, "set space aside for", m->out.name);
+	m->dirty = true;
+	if (size > m->file ? !lengthen(m, size, err) : size < m->file && !cv_out_resize(&m->out, size, err))
+		return false;
 	m->file = size;
-	return true;
+	return !shared || cv_merge_sync(m, err);
 }
 
 bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)

@@ -134,6 +134,10 @@ bool cv_merge_is_full(const struct cv_merge *m);
 bool cv_merge_flush(struct cv_merge *m, struct cv_err *err);
 /* The board becomes empty, for sure: pages that were on it are about to be written otherwise. */
 bool cv_merge_unpost(struct cv_merge *m, struct cv_err *err);
+/* The page as it is now goes on the board, for sure: what is done next may spoil it until cv_merge_sync(). */
+bool cv_merge_guard(struct cv_merge *m, uint64_t off, struct cv_err *err);
+/* What was written is on disk. */
+bool cv_merge_sync(struct cv_merge *m, struct cv_err *err);
 /* How many patches a board of so many bytes has room for. */
 size_t cv_merge_room(size_t board);
 /*

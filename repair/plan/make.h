@@ -5,7 +5,7 @@
 #define CV_REPAIR_PLAN_MAKE_H
 
 #include "inspect/base/arena.h"
-#include "repair/operation/pack.h"
+#include "repair/operation/work.h"
 #include <chainview/operation.h>
 #include <chainview/vec.h>
 

@@ -570,7 +570,9 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 		if (recovered && has_errors(s, leaf(c, i)))
 			return "an image has errors";
 	}
-	return recovered ? look_settled(s, c, merged, home) : NULL;
+	if (!recovered)
+		return c->done && sim_store_has_journal(s, "journal", NULL) ? "an operation that is done is still pending" : NULL;
+	return look_settled(s, c, merged, home);
 }
 
 static void guest(struct sim *s, void *ctx, unsigned which)

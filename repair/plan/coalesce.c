@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * A plan that merges an image into its parent. Whether that may be is the graph's verdict, the same that info and tree show;
+ * what the operation cannot do is found out here, before anything is changed, also that the names of those that stand on
+ * the image will fit. The space is that of the survey.
+ */
+#include "inspect/repository/reopen.h"
+#include "repair/merge/merge.h"
+#include "repair/plan/make.h"
+#include "repair/plan/rebase.h"
+#include "repair/relink/relink.h"
+#include <chainview/space.h>
+
+struct planning {
+	struct cv_plan_maker m;
+	const struct cv_graph *g;
+	const struct cv_coalesce_options *o;
+	const struct cv_image *image, *parent;       /* parent: NULL if it was not found */
+	struct cv_text name, parent_name;            /* escaped */
+};
+
+static uint32_t index_of(const struct planning *p, const struct cv_image *image)
+{
+	return (uint32_t)(image - p->g->images);
+}
+
+static const struct cv_image *child_of(const struct planning *p, uint32_t i)
+{
+	return &p->g->images[cv_graph_child(p->g, p->image, i)];
+}
+
+/* --- may it be ------------------------------------------------------------------------------------------- */
+
+static uint64_t times(uint64_t bytes, uint64_t n)
+{
+	uint64_t all;
+
+	return __builtin_mul_overflow(bytes, n, &all) ? UINT64_MAX : all;
+}
+
+/* Others stand on the parent: what else could be done, and what that costs at most. */
+static void offer_others(struct planning *p)
+{
+	uint64_t own = p->image->file->allocated, base = p->parent->file->allocated;
+	uint32_t children = p->image->child_count;
+
+	if (p->parent->child_count < 2 && !p->parent->reference_count)
+		return;
+	cv_plan_check(&p->m, "alternatives", true, "%s stays as it is, whatever is done: its %" PRIu32 " children read it. Leave %s (costs "
+		      "nothing); or give each of its %" PRIu32 " children what it has (at most %s); or make one new image of both "
+		      "for them with chainview convert (at most %s)", cv_text_str(&p->parent_name), p->parent->child_count,
+		      cv_text_str(&p->name), children, cv_size_short(times(own, children)).s,
+		      cv_size_short(own > UINT64_MAX - base ? UINT64_MAX : own + base).s);
+}
+
+static void check_verdict(struct planning *p)
+{
+	const struct cv_verdict *v = &p->image->coalesce;
+
+	cv_plan_check(&p->m, "may-be-merged", v->possible, "%s: %s", cv_text_str(&p->name), v->reason ? v->reason : "not known");
+	if (p->parent)
+		offer_others(p);
+}
+
+/* Why a file cannot be held and written to; NULL if it can. */
+static const char *against_file(const struct planning *p, const struct cv_image *image)
+{
+	if (image->repository != p->image->repository)
+		return "it lies in another repository than the image: one journal cannot hold both";
+	if (image->file->block_device)
+		return "it is a device: only files can be held while they are changed";
+	if (image->file->links > 1)
+		return "it has another name elsewhere (a hard link)";
+	return image->file->alias_count ? "it is reached under several paths, through links" : NULL;
+}
+
+static void check_file(struct planning *p, const struct cv_image *image)
+{
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+	const char *reason = against_file(p, image);
+
+	cv_text_escape(&name, cv_bytes_of(image->id));
+	p->m.failed |= name.failed;
+	cv_plan_check(&p->m, "one-place", !reason, "%s: %s", cv_text_str(&name), reason ? reason : "one file in this repository");
+}
+
+static const char *against_sizes(const struct planning *p)
+{
+	const struct cv_image *image = p->image, *parent = p->parent;
+
+	if (!image->size_known || !parent->size_known)
+		return "its size is not known";
+	if (image->virtual_size <= parent->virtual_size)
+		return NULL;
+	if (parent->format == CV_FORMAT_VHD && parent->variant == CV_VARIANT_FIXED)
+		return "it is larger than its parent, and a fixed VHD cannot grow in place: its footer would become data of the disk. "
+		       "chainview convert makes a dynamic VHD of it";
+	if (!cv_merge_format(parent->format)->grow)
+		return "it is larger than its parent, which cannot grow in place";
+	if (parent->parent != CV_NO_IMAGE && p->g->images[parent->parent].virtual_size > parent->virtual_size)
+		return "it is larger than its parent, which is smaller than its own parent: what that has behind the end would show";
+	return NULL;
+}
+
+static void check_formats(struct planning *p)
+{
+	const struct cv_merge_format *row = cv_merge_format(p->parent->format);
+	const char *reason = row ? against_sizes(p) : NULL;
+
+	cv_plan_check(&p->m, "parent-can-take-it", row != NULL, row ? "%s: data can be merged into %s in place"
+		      : "%s: this version cannot merge into %s images in place", cv_text_str(&p->parent_name),
+		      row ? row->name : cv_format_name(p->parent->format));
+	if (row)
+		cv_plan_check(&p->m, "sizes", !reason, "%s: %s", cv_text_str(&p->name),
+			      reason ? reason : p->image->virtual_size > p->parent->virtual_size
+				      ? "it is larger than its parent, which grows" : "it is not larger than its parent");
+}
+
+/* --- those that stand on it ------------------------------------------------------------------------------ */
+
+static struct cv_plan_link link_of(const struct planning *p, const struct cv_image *child, const char *folder)
+{
+	struct cv_plan_link link = { .format = p->parent->format, .folder = folder, .path = p->parent->file->path,
+				     .former = p->image->file->path };
+
+	if (p->parent->format == child->format && child->format != CV_FORMAT_QCOW2)
+		memcpy(link.uuid, p->parent->facts->uuid, sizeof link.uuid);
+	return link;
+}
+
+/* As the operation will do it, but on nothing. */
+static bool check_names(struct planning *p, const struct cv_image *child, const struct cv_plan_link *link, struct cv_err *err)
+{
+	struct cv_relink r = { 0 };
+	struct cv_err why = { .code = CV_OK };
+	struct cv_range part;
+	int fd = cv_scan_reopen(p->g->scan, child->file, &part, err);
+	CV_AUTO(cv_auto_source) struct cv_source *source = fd < 0 ? NULL : cv_source_fd_adopt(fd, child->file->size, err);
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+	bool ok;
+
+	if (!source)
+		return false;
+	ok = cv_relink_make(&r, source, link, &why);
+	cv_relink_fini(&r);
+	if (!ok && why.code != CV_EREFUSED)
+		return cv_fail(err, why.code, "%s", why.text);
+	cv_text_escape(&name, cv_bytes_of(child->id));
+	cv_plan_check(&p->m, "names-fit", ok, "%s: %s", cv_text_str(&name), ok ? "what names the parent fits into it" : why.text);
+	return !name.failed || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+static bool add_children(struct planning *p, struct cv_err *err)
+{
+	struct cv_plan_merge *merge = cv_arena_alloc(p->m.plan->arena, sizeof *merge);
+	struct cv_plan_link *links = cv_arena_alloc(p->m.plan->arena, (p->image->child_count + (size_t)1) * sizeof *links);
+
+	if (!merge || !links)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	*merge = (struct cv_plan_merge){ .format = p->image->format, .parent_format = p->parent->format, .links = links,
+					 .link_count = p->image->child_count };
+	for (uint32_t i = 0; i < p->image->child_count; i++) {
+		const struct cv_image *child = child_of(p, i);
+		const char *path = child->file->path, *slash = strrchr(path, '/');
+		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 };
+
+		cv_text_add_bytes(&folder, path, slash && slash != path ? (size_t)(slash - path) : 1);
+		links[i] = link_of(p, child, cv_plan_keep(&p->m, cv_text_str(&folder)));
+		links[i].path = cv_plan_keep(&p->m, links[i].path);
+		links[i].former = cv_plan_keep(&p->m, links[i].former);
+		if (p->m.failed || folder.failed)
+			return cv_fail(err, CV_ENOMEM, "out of memory");
+		check_file(p, child);
+		cv_plan_check_rebase(&p->m, p->g, child, p->parent);
+		cv_link_pack(&p->m.carried, &links[i]);
+		if (!p->m.plan->refused && !check_names(p, child, &links[i], err))
+			return false;
+	}
+	cv_pack_number(&p->m.carried, merge->format);
+	cv_pack_number(&p->m.carried, merge->parent_format);
+	p->m.plan->merge = merge;
+	return true;
+}
+
+/* What is read through the parent while it is written, if its format needs it. */
+static bool add_below(struct planning *p, struct cv_err *err)
+{
+	const struct cv_merge_format *row = cv_merge_format(p->parent->format);
+	uint32_t *list = NULL;
+	size_t count = 0;
+	enum cv_format_id *formats;
+
+	if (!row || !row->below || p->parent->parent == CV_NO_IMAGE || !p->m.plan->merge)
+		return true;
+	if (!cv_graph_chain(p->g, p->parent->parent, &list, &count))
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	formats = cv_arena_alloc(p->m.plan->arena, (count + 1) * sizeof *formats);
+	for (size_t i = 0; formats && i < count; i++) {
+		formats[i] = p->g->images[list[i]].format;
+		cv_plan_source(&p->m, p->g, list[i]);
+	}
+	((struct cv_plan_merge *)(uintptr_t)p->m.plan->merge)->below = formats;
+	((struct cv_plan_merge *)(uintptr_t)p->m.plan->merge)->below_count = formats ? count : 0;
+	free(list);
+	return formats || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+/* --- steps and space ------------------------------------------------------------------------------------- */
+
+static void add_steps(struct planning *p)
+{
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+	bool marked = p->image->mark == CV_MARK_HIDDEN;
+	uint64_t own = p->image->file->allocated;
+
+	cv_text_addf(&why, "what it has of its own goes into %s%s", cv_text_str(&p->parent_name),
+		     marked ? "" : ", whose own content changes by that");
+	cv_plan_step(&p->m, "merge", p->image->id, own, cv_text_str(&why));
+	for (uint32_t i = 0; i < p->image->child_count; i++) {
+		cv_text_clear(&why);
+		cv_text_addf(&why, "its parent becomes %s", cv_text_str(&p->parent_name));
+		cv_plan_step(&p->m, "relink", child_of(p, i)->id, 0, cv_text_str(&why));
+	}
+	cv_plan_step(&p->m, "move", p->image->id, own, marked ? "to the trash: nobody needs it then; chainview trash purge frees it"
+		     : "to the trash: it ends as an image of its own; chainview trash purge frees it");
+	p->m.failed |= why.failed;
+}
+
+static void take_space(struct planning *p)
+{
+	const struct cv_space_image *s = p->o->space ? &p->o->space->images[index_of(p, p->image)] : NULL;
+	struct cv_plan_space *space = &p->m.plan->space;
+	bool known = s && s->merge.known;
+
+	cv_plan_check(&p->m, "space-known", known, known ? "how much %s grows by was counted block by block"
+		      : "how much %s grows by is not known: its blocks could not be counted", cv_text_str(&p->parent_name));
+	if (!known)
+		return;
+	space->peak = s->merge.peak_bytes;
+	/* The image itself is freed only when the trash is purged. */
+	space->net = s->merge.net_bytes - (int64_t)p->image->file->allocated;
+}
+
+static bool plan(struct planning *p, struct cv_err *err)
+{
+	cv_plan_check_search(&p->m, p->g);
+	check_verdict(p);
+	if (p->parent) {
+		check_file(p, p->image);
+		check_file(p, p->parent);
+		check_formats(p);
+	}
+	cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, p->image)));
+	if (!p->parent)
+		return true;
+	cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, p->parent)));
+	for (uint32_t i = 0; i < p->image->child_count; i++)
+		cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, child_of(p, i))));
+	if (p->m.plan->refused)
+		return true;
+	if (!add_children(p, err) || !add_below(p, err))
+		return false;
+	take_space(p);
+	add_steps(p);
+	return true;
+}
+
+struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coalesce_options *options, struct cv_err *err)
+{
+	const struct cv_image *image = &g->images[options->image];
+	const struct cv_repository *r = cv_scan_repository(g->scan, image->repository);
+	struct planning p = { .g = g, .o = options, .image = image };
+	struct cv_plan *made = NULL;
+
+	if (image->status == CV_PARENT_FOUND)
+		p.parent = &g->images[image->parent];
+	if (!cv_plan_begin(&p.m, CV_PLAN_COALESCE, r->path, err))
+		return NULL;
+	cv_text_escape(&p.name, cv_bytes_of(image->id));
+	if (p.parent)
+		cv_text_escape(&p.parent_name, cv_bytes_of(p.parent->id));
+	p.m.failed |= p.name.failed || p.parent_name.failed;
+	p.m.plan->space = (struct cv_plan_space){ .free_now = r->free_bytes, .reserve = options->reserve };
+	if (plan(&p, err))
+		made = cv_plan_end(&p.m, err);
+	else
+		cv_plan_drop(&p.m);
+	cv_text_fini(&p.name);
+	cv_text_fini(&p.parent_name);
+	return made;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * chainview coalesce: merges an image into its parent, in place.
+ */
+#include <chainview/space.h>
+
+#include "tui/command/command.h"
+#include "tui/command/survey.h"
+#include "tui/command/target.h"
+#include "tui/command/write.h"
+
+static const struct cv_option_row options[] = {
+	CV_WRITE_OPTIONS,
+	CV_COPY_OPTIONS,
+	CV_RESERVE_OPTION,
+	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
+};
+
+static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
+	struct cv_coalesce_options o = { .reserve = how.reserve };
+	struct cv_space *space;
+	struct cv_plan *made = NULL;
+
+	if (!cv_image_word_find(ctx, s, &o.image, err))
+		return NULL;
+	o.space = space = cv_session_survey(s, &how, err);
+	if (space && space->cancelled)
+		cv_fail(err, CV_ECANCELLED, "cancelled");
+	else if (space)
+		made = cv_plan_coalesce(s->graph, &o, err);
+	cv_space_free(space);
+	return made;
+}
+
+static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_escape(out, cv_bytes_of(done->items[0].path));
+	cv_text_add(out, " is merged into ");
+	cv_text_escape(out, cv_bytes_of(done->items[1].path));
+	cv_text_addf(out, " (%s written, read back), and in the trash: operation %s\nchainview trash purge frees its space\n",
+		     cv_size_short(result->written).s, cv_uuid_str(result->id).s);
+}
+
+static int run(struct cv_session *s, int argc, char **argv)
+{
+	struct cv_image_word target;
+	struct cv_write_call call = { plan, &target, true, "there is nothing to do", tell };
+	struct cv_err err = { .code = CV_OK };
+
+	if (argc != 1)
+		return cv_command_usage(s, "give one image");
+	if (!cv_image_words_add(s, argv, 1, &target, &err))
+		return cv_command_fail(s, &err);
+	return cv_write_run(s, &call);
+}
+
+const struct cv_command cv_command_coalesce = {
+	"coalesce", "IMAGE", "merge an image into its parent, in place", CV_COMMAND_WRITES, options, run,
+};
