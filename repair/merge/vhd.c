@@ -254,7 +254,7 @@ static bool reserve_vhd(struct cv_merge *m, struct cv_err *err)
 			       "chainview convert makes a dynamic one of it");
 	if (v->fixed || (m->child_size > m->size && !cv_merge_vhd_plan_growth(m, err)))
 		return v->fixed;
-	blocks = v->fresh + v->moved;
+	blocks = v->fresh;
 	step = ((uint64_t)v->block_size + v->bitmap_len + CV_MERGE_PAGE - 1) / CV_MERGE_PAGE * CV_MERGE_PAGE;
 	/* What a crash may have taken from it. */
 	if (m->again && !cv_merge_write(m, m->file - VHD_SECTOR, &v->footer, VHD_SECTOR, err))

@@ -27,7 +27,6 @@ struct cv_merge_vhd {
 	uint64_t end;                        /* of the last block, or of the tables */
 	uint64_t next;                       /* where the next new block may begin */
 	uint64_t fresh, counted;             /* blocks that will be new; the last one that was counted, plus one */
-	uint64_t moved;                      /* blocks that have to make way for a longer BAT */
 	struct cv_merge_block block;
 	/* The batmap, if there is a sound one of reasonable size. */
 	struct vhd_batmap_disk batmap;
@@ -45,7 +44,7 @@ bool cv_merge_vhd_place(struct cv_merge *m, uint64_t *place, struct cv_err *err)
 uint64_t cv_merge_vhd_blocks(const struct cv_merge_vhd *v, uint64_t size);
 
 /* vhd_grow.c */
-/* What growing takes, besides the new blocks. */
+/* Refuses what cannot grow. */
 bool cv_merge_vhd_plan_growth(struct cv_merge *m, struct cv_err *err);
 bool cv_merge_vhd_grow(struct cv_merge *m, unsigned step, bool *more, struct cv_err *err);
 

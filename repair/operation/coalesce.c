@@ -7,8 +7,10 @@
  * After a crash nothing that was true before is believed: a guest may have run meanwhile. What is torn is put right, all data
  * are gone through again and read back, and only then it goes on with those that do not name the parent yet.
  */
+#include "repair/io/source.h"
 #include "repair/operation/merging.h"
 #include "repair/operation/relinking.h"
+#include <chainview/format.h>
 
 enum { LAYOUT = 1, IMAGE = 0, PARENT = 1, FIRST_CHILD = 2, MOST_LINKS = 65536 };
 /* Slots of the journal for one child: an UNDO record of the largest size, and what later rounds note of it, which are as
@@ -295,6 +297,28 @@ static bool settle_children(struct coalesce *c, bool *any, bool *all, struct cv_
 	return true;
 }
 
+/* Somebody else's image under the parent's name and inode. What is torn says nothing, and is put right first. */
+static bool is_the_parent(const struct coalesce *c, struct cv_err *err)
+{
+	const struct cv_work *work = c->work;
+	struct cv_facts *f = cv_facts_new();
+	CV_AUTO(cv_auto_source) struct cv_source *source = cv_io_source(work->w->io, work->claims[PARENT], err);
+	struct cv_err torn = { .code = CV_OK };
+	bool same = true;
+
+	if (f && source && cv_image_read(source, c->plan.parent_format, f, &torn) && f->flags & CV_FACT_UUID) {
+		same = cv_uuid_is_null(work->items[PARENT].uuid) || !memcmp(f->uuid, work->items[PARENT].uuid, sizeof f->uuid);
+		for (uint32_t i = 0; i < f->finding_count; i++)
+			same |= f->findings[i].severity == CV_ERROR;
+	}
+	if (!f || !source)
+		same = err->code == CV_OK && cv_fail(err, CV_ENOMEM, "out of memory");
+	else if (!same)
+		cv_fail(err, CV_EREFUSED, "the parent has another identity than when it was begun: nothing is touched");
+	cv_facts_free(f);
+	return same;
+}
+
 /* Once a child names the parent, all that it has was on disk. */
 static bool settle_parent(struct coalesce *c, bool any, struct cv_err *err)
 {
@@ -302,6 +326,8 @@ static bool settle_parent(struct coalesce *c, bool any, struct cv_err *err)
 	const struct cv_replay r = { .out = { work->w->io, work->claims[PARENT], work->items[PARENT].path },
 				     .boot = work->w->host.boot, .own_error = c->own_error, .sure = any };
 
+	if (!is_the_parent(c, err))
+		return false;
 	if (c->log.board.len && !cv_merge_replay(&r, &c->log.board, err))
 		return false;
 	return c->own_error || go_on_here(c, err);

@@ -9,6 +9,7 @@
 #include "repair/io/source.h"
 #include "repair/merge/merge.h"
 #include "repair/sample/maker.h"
+#include "repair/vhd/encode.h"
 #include "tests/support/merge_world.h"
 #include <chainview/format.h>
 
@@ -656,7 +657,7 @@ void merge_tree_survives(const struct merge_tree *t)
 	struct crash_result r = { 0 };
 
 	for (unsigned pages = 0; pages < 2; pages++) {
-		r = enumerate(t, 0, 60, pages);
+		r = enumerate(t, 0, 300, pages);
 		if (r.failures)
 			fail_msg("%s: %llu failures; %s", t->name, (unsigned long long)r.failures, r.first);
 		print_message("%s%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, %llu of them "
@@ -694,5 +695,145 @@ void merge_tree_bears_errors(const struct merge_tree *t, unsigned long long *run
 		fail_msg("%s", faults.first);
 	*runs += faults.runs;
 	sim_free(s);
+	ctx_fini(&c);
+}
+
+/* --- other trouble --------------------------------------------------------------------------------------- */
+
+/* A copy of the disk as it is when the program is killed at the n-th point. */
+struct killing {
+	uint64_t n, at;
+	struct sim *left;
+};
+
+static void kill_there(struct sim *s, void *ctx, const char *what)
+{
+	struct killing *k = ctx;
+
+	(void)what;
+	if (++k->n == k->at)
+		k->left = sim_left_by_killed(s);
+}
+
+static void change_footer(struct sim *s, int fd, uint64_t off)
+{
+	struct vhd_footer_disk d;
+
+	assert_int_equal(s->io.pread(&s->io, fd, &d, sizeof d, off), sizeof d);
+	if (memcmp(d.cookie, VHD_COOKIE, sizeof d.cookie) != 0)
+		return;
+	d.uuid[0] ^= 0xff;
+	cv_vhd_seal_footer(&d);
+	assert_int_equal(s->io.pwrite(&s->io, fd, &d, sizeof d, off), sizeof d);
+}
+
+static void change_identity(struct sim *s, const struct ctx *c)
+{
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, c->t->parent, O_RDWR, 0);
+	struct stat st;
+
+	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
+	change_footer(s, fd, 0);
+	change_footer(s, fd, (uint64_t)st.st_size - SIM_SECTOR);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* True if there was something to be recovered. */
+static bool refuses_at(struct sim *left, struct ctx *c)
+{
+	struct shot parent;
+	struct cv_err err = { .code = CV_OK };
+	bool home, pending = sim_store_has_journal(left, "journal", NULL);
+
+	look_at_image(left, c, &home);
+	if (!pending || !home)
+		return false;
+	change_identity(left, c);
+	parent = shoot(left, sim_lookup(left, c->t->parent));
+	if (recover_at(left, c, 0, &err) || err.code != CV_EREFUSED)
+		fail_msg("%s: a parent with another identity is taken for the parent: %s", c->t->name, err.text);
+	if (!is_like(left, sim_lookup(left, c->t->parent), &parent) || look_at_image(left, c, &home))
+		fail_msg("%s: what was refused was touched", c->t->name);
+	free(parent.sector);
+	return true;
+}
+
+void merge_tree_refuses_foreigners(const struct merge_tree *t)
+{
+	struct ctx c;
+	struct sim *start = begin(&c, t);
+	unsigned refused = 0;
+
+	for (uint64_t at = 1;; at++) {
+		struct killing k = { .at = at };
+		struct cv_err err = { .code = CV_OK };
+		struct sim *s = sim_copy(start);
+
+		s->before = kill_there;
+		s->before_ctx = &k;
+		assert_true(run(s, &c, &err));
+		sim_free(s);
+		if (!k.left)
+			break;
+		refused += refuses_at(k.left, &c);
+		sim_free(k.left);
+	}
+	assert_true(refused > 4);
+	sim_free(start);
+	ctx_fini(&c);
+}
+
+struct stopping {
+	unsigned n, at;
+};
+
+static bool tick_until(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+	struct stopping *k = ctx;
+
+	(void)what;
+	(void)done;
+	(void)total;
+	return ++k->n != k->at;
+}
+
+/* True if it was stopped before its end. */
+static bool stops_at(const struct sim *start, struct ctx *c, unsigned at)
+{
+	struct stopping k = { .at = at };
+	const struct cv_monitor monitor = { .tick = tick_until, .ctx = &k };
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = sim_copy(start);
+	const char *wrong;
+	bool done;
+
+	c->monitor = &monitor;
+	done = run(s, c, &err);
+	c->monitor = NULL;
+	if (!done && err.code != CV_ECANCELLED)
+		fail_msg("%s: stopped at %u: %s", c->t->name, at, err.text);
+	cv_err_clear(&err);
+	wrong = look(s, c, false, 0);
+	if (!wrong && !recover_in_this_boot(s, c, &err))
+		wrong = err.text;
+	if (!wrong)
+		wrong = look(s, c, true, 0);
+	if (wrong)
+		fail_msg("%s: stopped at %u: %s", c->t->name, at, wrong);
+	sim_free(s);
+	return !done;
+}
+
+void merge_tree_can_be_stopped(const struct merge_tree *t)
+{
+	struct ctx c;
+	struct sim *start = begin(&c, t);
+	unsigned at = 1;
+
+	while (stops_at(start, &c, at))
+		at++;
+	assert_true(at > 3);
+	sim_free(start);
 	ctx_fini(&c);
 }

@@ -42,6 +42,11 @@ static const struct merge_tree vhds[] = {
 	  "vhd g2.vhd parent=n.vhd " SMALL "blocks=0 sectors=1\n"
 	  "vhd g3.vhd parent=n.vhd " SMALL "blocks=1\n",
 	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, true, false },
+	{ "larger VHD, with entries to spare", "vhd p.vhd dynamic " SMALL "blocks=0,2\nset p.vhd size=20480\n"
+	  "poke p.vhd bat+12 00 00 00 07\n"
+	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
+	  "vhd g.vhd parent=n.vhd " SMALL "blocks=0 sectors=2\n",
+	  "n.vhd", "p.vhd", { "g.vhd" }, false, false },
 	{ "fixed VHD", "vhd p.vhd fixed size=32K creator=win pattern=all blocks=0\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=3\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
@@ -81,6 +86,19 @@ static void vhds_need_every_barrier(void **state)
 	merge_tree_needs_barriers(&vhds[0]);
 }
 
+static void a_parent_of_another_identity_is_refused(void **state)
+{
+	(void)state;
+	merge_tree_refuses_foreigners(&vhds[0]);
+}
+
+static void what_was_stopped_goes_on(void **state)
+{
+	(void)state;
+	merge_tree_can_be_stopped(&raw);
+	merge_tree_can_be_stopped(&vhds[0]);
+}
+
 static void every_call_may_fail(void **state)
 {
 	unsigned long long runs = 0;
@@ -96,6 +114,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(a_parent_of_another_identity_is_refused),
+		cmocka_unit_test(what_was_stopped_goes_on),
 		cmocka_unit_test(raw_parents_survive),
 		cmocka_unit_test(raw_parents_need_every_barrier),
 		cmocka_unit_test(vhds_survive),
