@@ -309,7 +309,7 @@ static bool is_the_parent(const struct coalesce *c, struct cv_err *err)
 	if (f && source && cv_image_read(source, c->plan.parent_format, f, &torn) && f->flags & CV_FACT_UUID) {
 		same = cv_uuid_is_null(work->items[PARENT].uuid) || !memcmp(f->uuid, work->items[PARENT].uuid, sizeof f->uuid);
 		for (uint32_t i = 0; i < f->finding_count; i++)
-			same |= f->findings[i].severity == CV_ERROR;
+			same |= f->findings[i].id == CV_VHD_FOOTER_CHECKSUM || f->findings[i].id == CV_GEN_IMAGE_UNREADABLE;
 	}
 	if (!f || !source)
 		same = err->code == CV_OK && cv_fail(err, CV_ENOMEM, "out of memory");

@@ -24,9 +24,8 @@ struct merge_tree {
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 };
 
-/* Everything there is to be shown: crashes with single sectors torn and with whole pages, cuts inside recovery, guests that
- * write meanwhile. Fails the test. */
-void merge_tree_survives(const struct merge_tree *tree);
+/* Crashes with single sectors torn, or with whole pages; cuts inside recovery, guests that write meanwhile. Fails the test. */
+void merge_tree_survives(const struct merge_tree *tree, bool pages);
 /* Each barrier is left out, and that is noticed. */
 void merge_tree_needs_barriers(const struct merge_tree *tree);
 /* Each call fails, once and from then on. */
