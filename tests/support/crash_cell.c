@@ -7,6 +7,15 @@
 
 typedef unsigned long long ull;
 
+/* Nothing was noticed. */
+static bool is_missed(const struct crash_cell *cell, struct crash_options mutant)
+{
+	if (cell->enumerate(cell->ctx, &mutant).failures)
+		return false;
+	mutant.pages = true;
+	return !cell->either || !cell->enumerate(cell->ctx, &mutant).failures;
+}
+
 void crash_prove(const struct crash_cell *cell)
 {
 	struct crash_options options = cell->options, mutant = cell->options;
@@ -22,7 +31,7 @@ void crash_prove(const struct crash_cell *cell)
 	mutant.stop_at_first = true;
 	for (uint64_t k = 1; CRASH_MUTANTS && !cell->options.pages && k <= r.barriers; k++, mutants++) {
 		mutant.drop_barrier = cell->options.before + k;
-		if (!cell->enumerate(cell->ctx, &mutant).failures)
+		if (is_missed(cell, mutant))
 			fail_msg("%s of %s, %s: nobody notices when barrier %llu of %llu is left out", cell->operation,
 				 cell->format, cell->shape, (ull)k, (ull)r.barriers);
 	}

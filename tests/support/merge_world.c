@@ -10,6 +10,7 @@
 #include "repair/merge/merge.h"
 #include "repair/sample/maker.h"
 #include "repair/vhd/encode.h"
+#include "tests/support/crash_cell.h"
 #include "tests/support/merge_world.h"
 #include <chainview/format.h>
 
@@ -39,8 +40,6 @@ struct ctx {
 	unsigned boots;                      /* so far: after each power cut it is another */
 	bool done;                           /* the operation said that it was */
 	const struct cv_monitor *monitor;
-	void (*hook)(struct sim *s, void *ctx, const char *what);
-	void *hook_ctx;
 };
 
 static size_t leaves(const struct ctx *c)
@@ -256,19 +255,6 @@ static void ctx_fini(struct ctx *c)
 	free(c->image.sector);
 }
 
-/* Without that every run would begin with the folders that the tests of trash are about. */
-static void make_store(struct sim *s, struct sim_host *host)
-{
-	int root = sim_root(s);
-	struct cv_err err = { .code = CV_OK };
-	struct cv_writing w;
-
-	assert_true(cv_writing_open(&w, &s->io, &host->host, root, &err));
-	cv_store_close(&w.store);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-}
-
 static struct cv_plan_item item_of(struct sim *s, const char *path)
 {
 	struct cv_plan_item item = { .path = path };
@@ -317,14 +303,6 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 	}
 }
 
-static void after_birth(struct sim *s, void *ctx, const char *what)
-{
-	struct ctx *c = ctx;
-
-	if (s->barriers >= BARRIERS_OF_BIRTH)
-		c->hook(s, c->hook_ctx, what);
-}
-
 /* How the repository is opened is not looked at. */
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
 {
@@ -335,19 +313,17 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
 	struct cv_operation_result result;
 	struct planned p;
+	void (*before)(struct sim *s, void *ctx, const char *what) = s->before;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	c->hook = s->before;
-	c->hook_ctx = s->before_ctx;
 	s->before = NULL;
 	s->drop_barrier = s->fail_at = 0;
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	plan_it(&p, s, c);
 	sim_settle(s);
-	s->before = c->hook ? after_birth : NULL;
-	s->before_ctx = c;
+	s->before = before;
 	s->drop_barrier = drop;
 	s->fail_at = fail_at;
 	s->barriers = s->calls = 0;
@@ -609,7 +585,7 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 
 	*c = (struct ctx){ .t = t };
 	prepare(c, s);
-	make_store(s, &c->host);
+	sim_store_make(s, &c->host);
 	trial = sim_copy(s);
 	if (!run(trial, c, &err))
 		fail_msg("%s: %s", t->name, err.text);
@@ -621,57 +597,29 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 	return s;
 }
 
-static struct crash_result enumerate(const struct merge_tree *t, uint64_t drop, unsigned inner, bool pages)
+static struct crash_result enumerate(const void *tree, const struct crash_options *options)
 {
+	const struct merge_tree *t = tree;
 	struct ctx c;
 	struct crash_scene scene = { t->name, run, recover, look, t->guest && t->children[0] ? 1 : 0, guest, &c };
-	struct crash_options options = { .seed = 3, .random = 3, .inner = inner, .drop_barrier = drop, .pages = pages,
-					 .stop_at_first = true };
 	struct crash_result r = { 0 };
 	struct sim *s = begin(&c, t);
 
-	c.pages = pages;
-	crash_enumerate(s, &scene, &options, &r);
+	c.pages = options->pages;
+	crash_enumerate(s, &scene, options, &r);
 	sim_free(s);
 	ctx_fini(&c);
 	return r;
 }
 
-/* That it takes without any trouble, but for those of birth. */
-static uint64_t barriers_of(const struct merge_tree *t)
-{
-	struct cv_err err = { .code = CV_OK };
-	struct ctx c;
-	struct sim *s = begin(&c, t);
-	uint64_t barriers;
-
-	assert_true(run(s, &c, &err));
-	barriers = s->barriers - BARRIERS_OF_BIRTH;
-	sim_free(s);
-	ctx_fini(&c);
-	return barriers;
-}
-
 void merge_tree_survives(const struct merge_tree *t, bool pages)
 {
-	struct crash_result r = enumerate(t, 0, 400, pages);
+	char shape[64];
 
-	if (r.failures)
-		fail_msg("%s: %s", t->name, r.first);
-	print_message("%s%s: %llu barriers, %llu name operations, %llu states, %llu distinct, %llu recoveries, %llu of them "
-		      "cut short, too\n", t->name, pages ? ", whole pages torn" : "", (unsigned long long)r.barriers,
-		      (unsigned long long)r.names, (unsigned long long)r.states, (unsigned long long)r.distinct,
-		      (unsigned long long)r.recoveries, (unsigned long long)r.inner);
-}
-
-void merge_tree_needs_barriers(const struct merge_tree *t)
-{
-	uint64_t barriers = barriers_of(t);
-
-	for (uint64_t k = 1; CRASH_MUTANTS && k <= barriers; k++)
-		if (!enumerate(t, BARRIERS_OF_BIRTH + k, 0, false).failures && !enumerate(t, BARRIERS_OF_BIRTH + k, 0, true).failures)
-			fail_msg("%s: nobody notices when barrier %llu of %llu is left out", t->name, (unsigned long long)k,
-				 (unsigned long long)barriers);
+	snprintf(shape, sizeof shape, "%s%s", t->name, pages ? ", pages torn" : "");
+	crash_prove(&(struct crash_cell){ "coalesce", t->format, shape, enumerate, t,
+					  { .seed = 3, .random = 3, .inner = 400, .pages = pages, .before = BARRIERS_OF_BIRTH },
+					  .either = true });
 }
 
 /* What is left is settled by the next who comes, in the same boot. */

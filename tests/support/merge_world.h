@@ -8,6 +8,7 @@
 
 #include "repair/operation/work.h"
 #include "tests/support/crash.h"
+#include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/sim_store.h"
@@ -18,16 +19,15 @@ enum { MERGE_CHILDREN = 3 };
 
 /* All files lie in the root; a file's format is what its name ends with. */
 struct merge_tree {
-	const char *name, *recipe;
+	const char *format, *name, *recipe;  /* format: of the parent; name: what there is to the tree, in a word or two */
 	const char *image, *parent, *children[MERGE_CHILDREN + 1];
 	bool guest;                  /* somebody may write to data of the first child between crash and recovery */
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 };
 
-/* Crashes with single sectors torn, or with whole pages; cuts inside recovery, guests that write meanwhile. Fails the test. */
+/* A cell of the table (crash_cell.h): crashes with single sectors torn, each barrier left out; or with whole pages torn. Cuts
+ * inside recovery and guests that write meanwhile in both. */
 void merge_tree_survives(const struct merge_tree *tree, bool pages);
-/* Each barrier is left out, and that is noticed. */
-void merge_tree_needs_barriers(const struct merge_tree *tree);
 /* Each call fails, once and from then on. */
 void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* Killed before each barrier; then somebody changes the parent's identity: refused, and nothing is touched. */
