@@ -298,6 +298,21 @@ static void zero_part(struct sim *s, uint32_t inode, uint64_t sector, size_t fro
 	set_sector(s, inode, sector, len == SIM_SECTOR ? all : sim_intern(s->pool, bytes));
 }
 
+/* A hole gets space, and reads as zeros before and after: nothing is written, but in the page that the file ended within. */
+static void give_space(struct sim *s, uint32_t inode, uint64_t sector)
+{
+	struct sim_inode *i = &s->inodes.at[inode];
+	uint64_t end = i->now.size;
+
+	if (end % 4096 && sector / 8 == end / 4096) {
+		set_sector(s, inode, sector, SIM_ZERO);
+		return;
+	}
+	sim_content_set(&i->now, sector, SIM_ZERO);
+	if (sector_at(&i->sure, sector) == SIM_HOLE)
+		sim_content_set(&i->sure, sector, SIM_ZERO);
+}
+
 static int sim_fallocate(const struct cv_io *io, int fd, int mode, uint64_t off, uint64_t len)
 {
 	struct sim *s = sim_of(io);
@@ -322,7 +337,7 @@ static int sim_fallocate(const struct cv_io *io, int fd, int mode, uint64_t off,
 		if (clears)
 			zero_part(s, inode, sector, from, part, mode & FALLOC_FL_PUNCH_HOLE ? SIM_HOLE : SIM_ZERO);
 		else if (sector_at(&s->inodes.at[inode].now, sector) == SIM_HOLE)
-			set_sector(s, inode, sector, SIM_ZERO);
+			give_space(s, inode, sector);
 		at += part;
 	}
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + len > s->inodes.at[inode].now.size)
