@@ -618,7 +618,7 @@ void merge_tree_survives(const struct merge_tree *t, bool pages)
 
 	snprintf(shape, sizeof shape, "%s%s", t->name, pages ? ", pages torn" : "");
 	crash_prove(&(struct crash_cell){ "coalesce", t->format, shape, enumerate, t,
-					  { .seed = 3, .random = 3, .inner = 400, .pages = pages, .before = BARRIERS_OF_BIRTH },
+					  { .seed = 3, .random = 1, .inner = 1000, .pages = pages, .before = BARRIERS_OF_BIRTH },
 					  .either = true });
 }
 

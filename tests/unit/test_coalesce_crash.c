@@ -32,7 +32,7 @@ static const struct merge_tree vhds[] = {
 	  "vhd p.vhd parent=b.vhd " SMALL "blocks=1 sectors=5\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,3 sectors=9\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, true, false },
+	  "n.vhd", "p.vhd", { "g.vhd" }, false, false },
 	{ "vhd", "no children", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2\n",
 	  "n.vhd", "p.vhd", { NULL }, false, false },
@@ -41,7 +41,7 @@ static const struct merge_tree vhds[] = {
 	  "vhd g1.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n"
 	  "vhd g2.vhd parent=n.vhd " SMALL "blocks=0 sectors=1\n"
 	  "vhd g3.vhd parent=n.vhd " SMALL "blocks=1\n",
-	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, true, false },
+	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, false, false },
 	{ "vhd", "child larger", "vhd p.vhd dynamic " SMALL "blocks=0,2\nset p.vhd size=20480\n"
 	  "poke p.vhd bat+12 00 00 00 07\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
@@ -57,7 +57,7 @@ static const struct merge_tree tap = {
 	"vhd", "batmap", "vhd p.vhd dynamic " TAP "blocks=1 sectors=100 hidden\n"
 	"vhd n.vhd parent=p.vhd " TAP "blocks=1 hidden\n"
 	"vhd g.vhd parent=n.vhd " TAP "blocks=2 sectors=2\n",
-	"n.vhd", "p.vhd", { "g.vhd" }, true, false,
+	"n.vhd", "p.vhd", { "g.vhd" }, false, false,
 };
 
 static void raw_parents_survive_and_need_every_barrier(void **state)
