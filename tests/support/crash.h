@@ -36,6 +36,7 @@ struct crash_options {
 	unsigned inner;              /* one of so many states is also cut inside of recovery; 0: none */
 	unsigned share;              /* one of so many different states is recovered from; 0: all */
 	bool pages;                  /* a trashed sector takes its 4 KiB with it */
+	bool either;                 /* for cells: that a barrier is left out may show only where pages are torn */
 	uint64_t before;             /* barriers that come before those of the operation: not looked at */
 	uint64_t drop_barrier;       /* for mutants: this one is not carried out */
 	bool stop_at_first;          /* failure: for mutants, one is enough */

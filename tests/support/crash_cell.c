@@ -13,7 +13,7 @@ static bool is_missed(const struct crash_cell *cell, struct crash_options mutant
 	if (cell->enumerate(cell->ctx, &mutant).failures)
 		return false;
 	mutant.pages = true;
-	return !cell->either || !cell->enumerate(cell->ctx, &mutant).failures;
+	return !cell->options.either || !cell->enumerate(cell->ctx, &mutant).failures;
 }
 
 void crash_prove(const struct crash_cell *cell)

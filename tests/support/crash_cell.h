@@ -15,7 +15,6 @@ struct crash_cell {
 	struct crash_result (*enumerate)(const void *ctx, const struct crash_options *options);
 	const void *ctx;
 	struct crash_options options;   /* with pages barriers are not left out */
-	bool either;                    /* a barrier that is left out may be noticed only where pages are torn */
 };
 
 /* Fails the test unless all of it is as it must be. */

@@ -618,8 +618,8 @@ void merge_tree_survives(const struct merge_tree *t, bool pages)
 
 	snprintf(shape, sizeof shape, "%s%s", t->name, pages ? ", pages torn" : "");
 	crash_prove(&(struct crash_cell){ "coalesce", t->format, shape, enumerate, t,
-					  { .seed = 3, .random = 1, .inner = 1000, .pages = pages, .before = BARRIERS_OF_BIRTH },
-					  .either = true });
+					  { .seed = 3, .random = 1, .inner = 1000, .pages = pages, .either = true,
+					    .before = BARRIERS_OF_BIRTH } });
 }
 
 /* What is left is settled by the next who comes, in the same boot. */
