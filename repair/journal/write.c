@@ -166,6 +166,7 @@ bool cv_journal_barrier(struct cv_journal *j, struct cv_err *err)
 /* The file under its temporary name, complete and on disk. */
 static bool make(struct cv_journal *j, const void *prepare, size_t len, struct cv_err *err)
 {
+	j->created_ns = j->host->now_ns(j->host);
 	return reserve(j, 0, j->slots, err) && write_super(j, 0, err) && write_super(j, 1, err) &&
 	       cv_journal_add(j, CV_RECORD_PREPARE, prepare, len, err) &&
 	       (j->io->fsync(j->io, j->fd) == 0 || cv_io_fail(err, "sync", "the journal"));
@@ -202,7 +203,7 @@ bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struc
 	struct cv_journal_name temporary;
 
 	*j = (struct cv_journal){ .io = io, .host = host, .dir = dir, .fd = -1, .type = type, .epoch = 1,
-				  .next = CV_JOURNAL_SUPERS + board, .board = board, .created_ns = host->now_ns(host) };
+				  .next = CV_JOURNAL_SUPERS + board, .board = board };
 	if (__builtin_add_overflow(CV_JOURNAL_SUPERS + board + cv_journal_slots(len), more_slots, &j->slots))
 		return cv_fail(err, CV_ELIMIT, "a journal of %" PRIu32 " slots", more_slots);
 	memcpy(j->repository, repository, sizeof j->repository);
