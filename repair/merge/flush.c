@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The end of a batch: layer by layer, the pages as they will be go to the journal's board, and when they are on disk there,
- * into the file. The board is written over each time: what was on it is in the file for sure by then.
+ * The end of a batch. What was written already goes to disk; then all pages that change, as they will be with each layer, go
+ * to the journal's board, and when they are on disk there, into the file, layer by layer. So after a crash either nothing
+ * that is in use has changed, or all of the batch comes about. The board is written over each time: what was on it is in the
+ * file for sure by then.
  */
 #include "inspect/base/crc32c.h"
 #include "repair/merge/merge.h"
 #include "repair/operation/pack.h"
 
-enum { LAYOUT = 1, SECTORS = CV_MERGE_PAGE / CV_MERGE_SECTOR };
+enum { LAYOUT = 2, SECTORS = CV_MERGE_PAGE / CV_MERGE_SECTOR };
 
-/* A page of the file, as it is and as it will be. */
+/* A page of the file, as it is with the layers below and as it will be. */
 struct page {
 	uint64_t off;
 	uint32_t len;                        /* less at the end of the file */
+	uint32_t layer;
 	uint32_t old[SECTORS];               /* checksums of what was there */
 	uint8_t bytes[CV_MERGE_PAGE];
 };
@@ -44,17 +47,29 @@ static bool write_page(const struct cv_file_out *out, const struct page *p, cons
 static bool barrier(struct cv_merge *m, struct cv_err *err)
 {
 	m->dirty = false;
+	m->sure = m->file;
 	return m->out.io->fdatasync(m->out.io, m->out.fd) == 0 || cv_io_fail(err, "sync", m->out.name);
 }
 
-/* The pages of a layer; those that are so already are left out if that can be trusted. */
-static bool add_page(struct cv_merge *m, const struct cv_patch *patch, struct pages *pages, struct cv_err *err)
+/* The page as it is before this layer: as another one makes it, or as it lies in the file. */
+static bool page_before(struct cv_merge *m, const struct pages *pages, struct page *p, struct cv_err *err)
+{
+	for (size_t i = pages->len; i-- > 0;)
+		if (pages->at[i].off == p->off) {
+			memcpy(p->bytes, pages->at[i].bytes, p->len);
+			return true;
+		}
+	return cv_out_read(&m->out, p->bytes, p->len, p->off, err);
+}
+
+/* Pages that are so already are left out if that can be trusted. */
+static bool add_page(struct cv_merge *m, const struct cv_patch *patch, unsigned layer, struct pages *pages, struct cv_err *err)
 {
 	uint64_t left = m->file > patch->off ? m->file - patch->off : 0;
-	struct page p = { .off = patch->off, .len = left < CV_MERGE_PAGE ? (uint32_t)left : CV_MERGE_PAGE };
+	struct page p = { .off = patch->off, .len = left < CV_MERGE_PAGE ? (uint32_t)left : CV_MERGE_PAGE, .layer = layer };
 	bool same = true;
 
-	if (!cv_out_read(&m->out, p.bytes, p.len, p.off, err))
+	if (!page_before(m, pages, &p, err))
 		return false;
 	for (size_t k = 0; k < SECTORS; k++)
 		p.old[k] = sector_sum(p.bytes, p.len, k);
@@ -66,9 +81,32 @@ static bool add_page(struct cv_merge *m, const struct cv_patch *patch, struct pa
 	return (same && m->trusting) || pages_push(pages, p) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+/* Parts of pages that are data go with the first layer that there is. */
+static unsigned first_layer(const struct cv_merge *m)
+{
+	unsigned first = CV_MERGE_LAYERS;
+
+	for (size_t i = 0; i < m->patches.len; i++)
+		if (m->patches.at[i].layer && m->patches.at[i].layer < first)
+			first = m->patches.at[i].layer;
+	return first;
+}
+
+/* In the order of layers. */
+static bool add_pages(struct cv_merge *m, struct pages *pages, struct cv_err *err)
+{
+	unsigned first = first_layer(m);
+
+	for (unsigned layer = 0; layer <= CV_MERGE_LAYERS; layer++)
+		for (size_t i = 0; i < m->patches.len; i++)
+			if (m->patches.at[i].layer == layer && !add_page(m, &m->patches.at[i], layer ? layer : first, pages, err))
+				return false;
+	return true;
+}
+
 size_t cv_merge_room(size_t board)
 {
-	size_t head = 8 + 8 + 16 + 8, page = 8 + 8 + SECTORS * sizeof(uint32_t) + 8 + CV_MERGE_PAGE;
+	size_t head = 8 + 8 + 16 + 8, page = 8 + 8 + 8 + SECTORS * sizeof(uint32_t) + 8 + CV_MERGE_PAGE;
 
 	return board > head ? (board - head) / page : 0;
 }
@@ -93,18 +131,30 @@ static void forget_posted(struct cv_merge *m, size_t before)
 	m->posted.len -= before;
 }
 
+/* What was written under what is on the board now is on disk before the board changes; and so is the length of the file, if there
+ * are pages that would be left out without it. */
+static bool must_wait(const struct cv_merge *m, const struct pages *pages)
+{
+	bool wait = m->dirty;
+
+	for (size_t i = 0; i < pages->len; i++)
+		wait |= pages->at[i].off + pages->at[i].len > m->sure;
+	return wait;
+}
+
 static bool post(struct cv_merge *m, const struct pages *pages, struct cv_err *err)
 {
 	struct cv_pack p = { 0 };
 	size_t before = m->posted.len;
 	bool ok;
 
-	if (!note_posted(m, pages, err))
+	if ((must_wait(m, pages) && !barrier(m, err)) || !note_posted(m, pages, err))
 		return false;
 	cv_pack_number(&p, LAYOUT);
 	cv_pack_bytes(&p, m->boot, 16);
 	cv_pack_number(&p, pages->len);
 	for (size_t i = 0; i < pages->len; i++) {
+		cv_pack_number(&p, pages->at[i].layer);
 		cv_pack_number(&p, pages->at[i].off);
 		cv_pack_bytes(&p, pages->at[i].old, sizeof pages->at[i].old);
 		cv_pack_bytes(&p, pages->at[i].bytes, pages->at[i].len);
@@ -132,48 +182,36 @@ bool cv_merge_guard(struct cv_merge *m, uint64_t off, struct cv_err *err)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	none->off = off - off % CV_MERGE_PAGE;
 	m->trusting = false;
-	ok = add_page(m, none, &pages, err) && post(m, &pages, err);
+	ok = add_page(m, none, CV_MERGE_LAYERS, &pages, err) && post(m, &pages, err);
 	m->trusting = trusting;
 	free(pages.at);
 	return ok;
 }
 
-bool cv_merge_sync(struct cv_merge *m, struct cv_err *err)
-{
-	return barrier(m, err);
-}
-
-static bool write_pages(struct cv_merge *m, const struct pages *pages, struct cv_err *err)
+static bool write_layer(struct cv_merge *m, const struct pages *pages, unsigned layer, struct cv_err *err)
 {
 	for (size_t i = 0; i < pages->len; i++) {
+		if (pages->at[i].layer != layer)
+			continue;
 		m->dirty = true;
 		m->written += pages->at[i].len;
 		if (!write_page(&m->out, &pages->at[i], NULL, false, err))
 			return false;
 	}
-	return true;
-}
-
-static bool flush_layer(struct cv_merge *m, unsigned layer, struct cv_err *err)
-{
-	struct pages pages = { 0 };
-	bool ok = true;
-
-	for (size_t i = 0; ok && i < m->patches.len; i++)
-		if (m->patches.at[i].layer == layer)
-			ok = add_page(m, &m->patches.at[i], &pages, err);
-	ok = ok && (!pages.len || (post(m, &pages, err) && write_pages(m, &pages, err)));
-	free(pages.at);
-	return ok && (!m->dirty || barrier(m, err));
+	return !m->dirty || barrier(m, err);
 }
 
 bool cv_merge_flush(struct cv_merge *m, struct cv_err *err)
 {
-	for (unsigned layer = 0; layer <= CV_MERGE_LAYERS; layer++)
-		if (!flush_layer(m, layer, err))
-			return false;
-	m->patches.len = 0;
-	return true;
+	struct pages pages = { 0 };
+	bool ok = add_pages(m, &pages, err) && (pages.len ? post(m, &pages, err) : !m->dirty || barrier(m, err));
+
+	for (unsigned layer = 1; ok && layer <= CV_MERGE_LAYERS; layer++)
+		ok = write_layer(m, &pages, layer, err);
+	free(pages.at);
+	if (ok)
+		m->patches.len = 0;
+	return ok;
 }
 
 /* --- after a crash --------------------------------------------------------------------------------------- */
@@ -181,60 +219,115 @@ bool cv_merge_flush(struct cv_merge *m, struct cv_err *err)
 static bool unpack_page(struct cv_unpack *u, struct page *p)
 {
 	struct cv_bytes old, bytes;
+	uint64_t layer = cv_unpack_number(u);
 
 	p->off = cv_unpack_number(u);
 	old = cv_unpack_bytes(u);
 	bytes = cv_unpack_bytes(u);
 	if (u->failed || old.len != sizeof p->old || bytes.len > CV_MERGE_PAGE || !bytes.len || p->off % CV_MERGE_PAGE ||
-	    p->off > INT64_MAX - CV_MERGE_PAGE)
+	    p->off > INT64_MAX - CV_MERGE_PAGE || !layer || layer > CV_MERGE_LAYERS)
 		return false;
 	memcpy(p->old, old.at, old.len);
 	memcpy(p->bytes, bytes.at, bytes.len);
 	p->len = (uint32_t)bytes.len;
+	p->layer = (uint32_t)layer;
 	return true;
 }
 
-/* Sectors that are neither as they were nor as they will be. */
-static bool is_foreign(const struct page *p, const uint8_t *now)
+static bool unpack_pages(struct cv_unpack *u, uint64_t count, struct pages *pages, struct cv_err *err)
 {
-	for (size_t k = 0; k < SECTORS; k++) {
-		uint32_t sum = sector_sum(now, p->len, k);
+	for (uint64_t i = 0; i < count; i++) {
+		struct page p = { .off = 0 };
 
-		if (sum != p->old[k] && sum != sector_sum(p->bytes, p->len, k))
-			return true;
+		if (!unpack_page(u, &p))
+			return cv_fail(err, CV_EFORMAT, "its META record has a page that cannot be");
+		if (!pages_push(pages, p))
+			return cv_fail(err, CV_ENOMEM, "out of memory");
 	}
+	return true;
+}
+
+/* A sector is as a layer found it or as a layer makes it. */
+static bool is_known(const struct pages *pages, const struct page *now, size_t sector)
+{
+	uint32_t sum = sector_sum(now->bytes, now->len, sector);
+
+	for (size_t i = 0; i < pages->len; i++)
+		if (pages->at[i].off == now->off &&
+		    (sum == pages->at[i].old[sector] || sum == sector_sum(pages->at[i].bytes, pages->at[i].len, sector)))
+			return true;
 	return false;
 }
 
-/* Looks at a page, or writes it. What was cut off again afterwards (cv_merge_resize) is gone. */
-static bool replay_page(const struct cv_replay *r, const struct page *p, bool look, struct cv_err *err)
+/* The page as it lies in the file. What was cut off again afterwards (cv_merge_resize) is gone. */
+static bool page_now(const struct cv_replay *r, const struct page *p, struct page *now, bool *gone, struct cv_err *err)
 {
-	uint8_t now[CV_MERGE_PAGE];
 	uint64_t size;
 
 	if (!cv_out_size(&r->out, &size, err))
 		return false;
-	if (p->off + p->len > size)
-		return true;
-	if (!cv_out_read(&r->out, now, p->len, p->off, err))
-		return false;
-	if (!look)
-		return write_page(&r->out, p, now, r->sure, err);
-	return !is_foreign(p, now) || cv_fail(err, CV_EREFUSED, "somebody else has changed the parent at offset %" PRIu64
-					      " meanwhile: nothing is touched", p->off);
+	*now = (struct page){ .off = p->off, .len = p->len };
+	*gone = p->off + p->len > size;
+	return *gone || cv_out_read(&r->out, now->bytes, now->len, now->off, err);
 }
 
-static bool replay_all(const struct cv_replay *r, struct cv_unpack u, uint64_t count, bool look, struct cv_err *err)
+/* Nobody else's are among them. */
+static bool look_at_pages(const struct cv_replay *r, const struct pages *pages, struct cv_err *err)
 {
-	for (uint64_t i = 0; i < count; i++) {
-		struct page p;
+	struct page now;
+	bool gone;
 
-		if (!unpack_page(&u, &p))
-			return cv_fail(err, CV_EFORMAT, "its META record has a page that cannot be");
-		if (!replay_page(r, &p, look, err))
+	for (size_t i = 0; i < pages->len; i++) {
+		if (!page_now(r, &pages->at[i], &now, &gone, err))
 			return false;
+		for (size_t k = 0; !gone && k < SECTORS; k++)
+			if (!is_known(pages, &now, k))
+				return cv_fail(err, CV_EREFUSED, "somebody else has changed the parent at offset %" PRIu64
+					       " meanwhile: nothing is touched", now.off);
 	}
 	return true;
+}
+
+/* A later layer changes the page once more. */
+static bool is_passed(const struct pages *pages, size_t i)
+{
+	for (size_t k = i + 1; k < pages->len; k++)
+		if (pages->at[k].off == pages->at[i].off)
+			return true;
+	return false;
+}
+
+/* Sectors that a later layer has changed already stay so. */
+static struct page not_back(const struct pages *pages, size_t i, const struct page *now)
+{
+	struct page p = pages->at[i];
+
+	for (size_t k = i + 1; k < pages->len; k++)
+		for (uint32_t at = 0; pages->at[k].off == p.off && at + CV_MERGE_SECTOR <= p.len; at += CV_MERGE_SECTOR)
+			if (memcmp(now->bytes + at, p.bytes + at, CV_MERGE_SECTOR) != 0 &&
+			    !memcmp(now->bytes + at, pages->at[k].bytes + at, CV_MERGE_SECTOR)) {
+				memcpy(p.bytes + at, now->bytes + at, CV_MERGE_SECTOR);
+				p.old[at / CV_MERGE_SECTOR] = sector_sum(p.bytes, p.len, at / CV_MERGE_SECTOR);
+			}
+	return p;
+}
+
+static bool replay_layer(const struct cv_replay *r, const struct pages *pages, unsigned layer, struct cv_err *err)
+{
+	struct page now, p;
+	bool any = false, gone;
+
+	for (size_t i = 0; i < pages->len; i++) {
+		if (pages->at[i].layer != layer || (r->sure && is_passed(pages, i)))
+			continue;
+		any = true;
+		if (!page_now(r, &pages->at[i], &now, &gone, err))
+			return false;
+		p = not_back(pages, i, &now);
+		if (!gone && !write_page(&r->out, &p, now.bytes, r->sure, err))
+			return false;
+	}
+	return !any || r->out.io->fdatasync(r->out.io, r->out.fd) == 0 || cv_io_fail(err, "sync", r->out.name);
 }
 
 bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err)
@@ -242,12 +335,16 @@ bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, s
 	struct cv_unpack u = { board->payload, board->len, false };
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_bytes then = cv_unpack_bytes(&u);
+	struct pages pages = { 0 };
+	bool ok;
 
 	count = cv_unpack_number(&u);
 	if (u.failed || layout != LAYOUT || then.len != 16)
 		return cv_fail(err, CV_EFORMAT, "its META record is of layout %" PRIu64, layout);
-	if (!r->own_error && !memcmp(then.at, r->boot, 16) && !replay_all(r, u, count, true, err))
-		return false;
-	return replay_all(r, u, count, false, err) &&
-	       (!count || r->out.io->fdatasync(r->out.io, r->out.fd) == 0 || cv_io_fail(err, "sync", r->out.name));
+	ok = unpack_pages(&u, count, &pages, err) &&
+	     (r->own_error || memcmp(then.at, r->boot, 16) != 0 || look_at_pages(r, &pages, err));
+	for (unsigned layer = 1; ok && layer <= CV_MERGE_LAYERS; layer++)
+		ok = replay_layer(r, &pages, layer, err);
+	free(pages.at);
+	return ok;
 }

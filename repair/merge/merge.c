@@ -105,15 +105,20 @@ static void lay_over(const struct cv_patch *p, uint8_t *buf, size_t len, uint64_
 			buf[at - off] = p->bytes[at - p->off];
 }
 
-bool cv_merge_read(struct cv_merge *m, void *buf, size_t len, uint64_t off, struct cv_err *err)
+bool cv_merge_read_layer(struct cv_merge *m, unsigned upto, void *buf, size_t len, uint64_t off, struct cv_err *err)
 {
 	if (!cv_out_read(&m->out, buf, len, off, err))
 		return false;
-	for (unsigned layer = 0; layer <= CV_MERGE_LAYERS; layer++)
+	for (unsigned layer = 0; layer <= upto; layer++)
 		for (size_t i = 0; i < m->patches.len; i++)
 			if (m->patches.at[i].layer == layer)
 				lay_over(&m->patches.at[i], buf, len, off);
 	return true;
+}
+
+bool cv_merge_read(struct cv_merge *m, void *buf, size_t len, uint64_t off, struct cv_err *err)
+{
+	return cv_merge_read_layer(m, CV_MERGE_LAYERS, buf, len, off, err);
 }
 
 /* --- data ------------------------------------------------------------------------------------------------ */
@@ -236,11 +241,11 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
 
 	if (shared && !cv_merge_guard(m, m->file, err))
 		return false;
-	m->dirty = true;
+	m->dirty |= shared || size < m->file;
 	if (size > m->file ? !lengthen(m, size, err) : size < m->file && !cv_out_resize(&m->out, size, err))
 		return false;
 	m->file = size;
-	return !shared || cv_merge_sync(m, err);
+	return true;
 }
 
 bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)

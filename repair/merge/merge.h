@@ -8,8 +8,11 @@
  * before the next begins:
  *
  *   cv_merge_write, cv_merge_zero   data of the image, and new structures in space that nothing points to
- *   cv_merge_set, layer 1           structures that are in use, page by page: first the whole pages as they will be into
- *   cv_merge_set, layer 2...        the journal (META), then into the file
+ *   (META)                          all pages of structures in use that change, as they will be, into the journal
+ *   cv_merge_set, layer 1           structures that are in use, into the file, and data that share a page with something
+ *   cv_merge_set, layer 2...
+ *
+ * So either nothing that is in use is changed by a batch, or all of it is once the journal was replayed.
  *
  * A power cut may spoil all of a page that is written to. So a page of which only a part is data is journalled, too, unless
  * it lies in space that nothing points to (fresh). After a crash the pages of the last META are put right, the parent
@@ -68,7 +71,7 @@ struct cv_merge {
 	void *state;                         /* the format's own */
 
 	/* merge.c */
-	uint64_t file;                       /* length of the file now */
+	uint64_t file, sure;                 /* length of the file now; that it has on disk, if it did not become shorter */
 	struct cv_patches patches;
 	size_t most;                         /* patches that there is room for in the journal */
 	struct cv_posted { uint64_t *at; size_t len, cap; } posted;  /* pages on the board */
@@ -119,6 +122,8 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 bool cv_merge_set(struct cv_merge *m, unsigned layer, uint64_t off, const void *bytes, size_t len, struct cv_err *err);
 /* The file as it will be when this batch is on disk. */
 bool cv_merge_read(struct cv_merge *m, void *buf, size_t len, uint64_t off, struct cv_err *err);
+/* As it will be before the layers behind this one. */
+bool cv_merge_read_layer(struct cv_merge *m, unsigned upto, void *buf, size_t len, uint64_t off, struct cv_err *err);
 /* The file becomes so long; what is new of it is set aside, and reads as zeros. Shorter is fine. */
 bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err);
 /* While counting: this part of the file will be written. Holes in it are set aside. */
@@ -134,10 +139,8 @@ bool cv_merge_is_full(const struct cv_merge *m);
 bool cv_merge_flush(struct cv_merge *m, struct cv_err *err);
 /* The board becomes empty, for sure: pages that were on it are about to be written otherwise. */
 bool cv_merge_unpost(struct cv_merge *m, struct cv_err *err);
-/* The page as it is now goes on the board, for sure: what is done next may spoil it until cv_merge_sync(). */
+/* The page as it is now goes on the board, for sure: what is done next may spoil it until it is on disk. */
 bool cv_merge_guard(struct cv_merge *m, uint64_t off, struct cv_err *err);
-/* What was written is on disk. */
-bool cv_merge_sync(struct cv_merge *m, struct cv_err *err);
 /* How many patches a board of so many bytes has room for. */
 size_t cv_merge_room(size_t board);
 /*

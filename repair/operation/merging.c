@@ -100,6 +100,7 @@ static bool open_parent(struct cv_merging *g, bool again, struct cv_err *err)
 
 	if (!cv_out_size(&m->out, &m->file, err))
 		return false;
+	m->sure = m->file;
 	if (again && m->format->mend && (!m->format->mend(m, err) || !cv_merge_flush(m, err)))
 		return false;
 	m->source = checked_source(g->work, 1, m->format->format, &flags, err);
