@@ -28,6 +28,16 @@ static bool has_errors(const struct cv_facts *f)
 	return any;
 }
 
+/* What neither of the two may be; with what can be done about it. */
+static const struct { uint32_t flag; const char *why; } unfit[] = {
+	{ CV_FACT_DISABLED, "has features that this version does not know" },
+	{ CV_FACT_CORRUPT, "is marked as corrupt: chainview check shows why, and that must be repaired first" },
+	{ CV_FACT_ENCRYPTED, "is encrypted, and what it holds cannot be read" },
+	{ CV_FACT_DATA_FILE, "has its data in an external file: chainview convert makes an image that holds them itself" },
+	{ CV_FACT_VM_STATE, "has the state of a running guest in it: qemu-img snapshot -d removes what nobody needs" },
+	{ CV_FACT_SNAPSHOTS, "has internal snapshots: qemu-img snapshot -d removes those that nobody needs" },
+};
+
 /* An image that is merged, or merged into, has no error at all. */
 static bool check_strictly(struct cv_work *work, size_t item, enum cv_format_id format, struct cv_source *source, uint32_t *flags,
 			   struct cv_err *err)
@@ -47,8 +57,9 @@ static bool check_strictly(struct cv_work *work, size_t item, enum cv_format_id 
 		return cv_fail(err, CV_EREFUSED, "%s has errors: chainview check shows them, and that must be repaired first", cv_text_str(&name));
 	if (!cv_uuid_is_null(work->items[item].uuid) && memcmp(facts->uuid, work->items[item].uuid, 16) != 0)
 		return cv_fail(err, CV_EREFUSED, "%s has another identity than when the plan was made", cv_text_str(&name));
-	if (*flags & (CV_FACT_DISABLED | CV_FACT_CORRUPT | CV_FACT_ENCRYPTED | CV_FACT_DATA_FILE | CV_FACT_SNAPSHOTS | CV_FACT_VM_STATE))
-		return cv_fail(err, CV_EREFUSED, "%s is of a kind that cannot be merged in place", cv_text_str(&name));
+	for (size_t i = 0; i < CV_COUNT(unfit); i++)
+		if (*flags & unfit[i].flag)
+			return cv_fail(err, CV_EREFUSED, "%s %s", cv_text_str(&name), unfit[i].why);
 	return true;
 }
 
