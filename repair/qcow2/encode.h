@@ -15,7 +15,7 @@
 #define QCOW2_ENTRY_ZERO       UINT64_C(1)
 #define QCOW2_ENTRY_OFFSET     UINT64_C(0x00fffffffffffe00)
 
-struct cv_qcow2_bitmap {
+struct cv_qcow2_bitmap_new {
 	struct cv_bytes name;
 	uint8_t granularity_bits;
 	uint32_t flags;
@@ -34,7 +34,7 @@ struct cv_qcow2_image {
 	bool zstd;                                    /* compressed clusters are zstd's; version 3 */
 	enum cv_mark mark;                            /* NONE: no XCP-ng extension */
 	bool no_feature_names;
-	const struct cv_qcow2_bitmap *bitmaps;
+	const struct cv_qcow2_bitmap_new *bitmaps;
 	size_t bitmap_count;
 	uint64_t vm_state_room; /* bytes of VM state that the L1 table must have room for */
 };

@@ -11,7 +11,7 @@ static uint64_t with_copied(const struct cv_qcow2_writer *w, uint64_t entry, boo
 {
 	uint64_t host = entry & QCOW2_ENTRY_OFFSET;
 
-	if (!active || !host || w->counts.at[host / w->cluster_size] != 1)
+	if (!active || !host || entry & QCOW2_ENTRY_COMPRESSED || w->counts.at[host / w->cluster_size] != 1)
 		return entry;
 	return entry | QCOW2_ENTRY_COPIED;
 }
@@ -108,7 +108,7 @@ bool cv_qcow2_write_snapshots(struct cv_qcow2_writer *w, struct cv_err *err)
 }
 
 /* The table of a bitmap in which no bit is set: all its entries are zero, so it takes clusters but no data. */
-static bool add_bitmap(struct cv_qcow2_writer *w, const struct cv_qcow2_bitmap *b, struct cv_text *t,
+static bool add_bitmap(struct cv_qcow2_writer *w, const struct cv_qcow2_bitmap_new *b, struct cv_text *t,
 		       struct cv_err *err)
 {
 	uint64_t grain = UINT64_C(1) << b->granularity_bits;
@@ -138,7 +138,7 @@ bool cv_qcow2_write_bitmaps(struct cv_qcow2_writer *w, struct cv_err *err)
 	if (!w->image.bitmap_count)
 		return true;
 	for (size_t i = 0; i < w->image.bitmap_count; i++) {
-		const struct cv_qcow2_bitmap *b = &w->image.bitmaps[i];
+		const struct cv_qcow2_bitmap_new *b = &w->image.bitmaps[i];
 
 		if (b->granularity_bits < QCOW2_MIN_GRANULARITY_BITS ||
 		    b->granularity_bits > QCOW2_MAX_GRANULARITY_BITS || !b->name.len || b->name.len > 1023)

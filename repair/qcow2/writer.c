@@ -97,16 +97,29 @@ static bool own_l2(struct cv_qcow2_writer *w, uint64_t guest_cluster, struct cv_
 	return true;
 }
 
+static unsigned packed_bits(const struct cv_qcow2_writer *w)
+{
+	return 62 - (w->image.cluster_bits - 8);
+}
+
+/* The place of the cluster, or of the one that its compressed bytes are in; 0: none. */
+static uint64_t host_of(const struct cv_qcow2_writer *w, uint64_t entry)
+{
+	if (entry & QCOW2_ENTRY_COMPRESSED)
+		return entry & ((UINT64_C(1) << packed_bits(w)) - 1) & ~(w->cluster_size - 1);
+	return entry & QCOW2_ENTRY_OFFSET;
+}
+
 /* Where the data goes: in place if nobody else refers to it, else a new cluster. */
 static bool own_data(struct cv_qcow2_writer *w, uint64_t guest_cluster, uint64_t *entry, struct cv_err *err)
 {
-	uint64_t host = *entry & QCOW2_ENTRY_OFFSET, cluster;
+	uint64_t host = host_of(w, *entry), cluster;
 
 	if (w->data_out) {
 		*entry = guest_cluster * w->cluster_size;
 		return true;
 	}
-	if (host && w->counts.at[host / w->cluster_size] == 1) {
+	if (host && !(*entry & QCOW2_ENTRY_COMPRESSED) && w->counts.at[host / w->cluster_size] == 1) {
 		*entry = host;
 		return true;
 	}
@@ -148,11 +161,46 @@ bool cv_qcow2_put_zero(struct cv_qcow2_writer *w, uint64_t guest_cluster, struct
 	if (!own_l2(w, guest_cluster, &table, err))
 		return false;
 	entry = &table->entries[guest_cluster % w->per_l2];
-	host = *entry & QCOW2_ENTRY_OFFSET;
+	host = host_of(w, *entry);
 	if (host && !w->data_out)
 		w->counts.at[host / w->cluster_size]--;
 	*entry = QCOW2_ENTRY_ZERO;
 	return true;
+}
+
+/* The one before may have left room in its cluster. */
+static bool place_packed(struct cv_qcow2_writer *w, size_t len, uint64_t *at, struct cv_err *err)
+{
+	uint64_t used = w->pack_end % w->cluster_size, cluster;
+
+	if (used && len <= w->cluster_size - used) {
+		w->counts.at[w->pack_end / w->cluster_size]++;
+		*at = w->pack_end;
+	} else if (cv_qcow2_allocate(w, 1, &cluster, err)) {
+		*at = cluster * w->cluster_size;
+	} else {
+		return false;
+	}
+	w->pack_end = *at + len;
+	return true;
+}
+
+bool cv_qcow2_put_packed(struct cv_qcow2_writer *w, uint64_t guest_cluster, const void *packed, size_t len, struct cv_err *err)
+{
+	struct cv_qcow2_l2 *table;
+	uint64_t *entry, at;
+
+	if (w->data_out || !len || len >= w->cluster_size)
+		return cv_fail(err, CV_EUSAGE, "cluster %" PRIu64 " cannot be compressed", guest_cluster);
+	if (!own_l2(w, guest_cluster, &table, err))
+		return false;
+	entry = &table->entries[guest_cluster % w->per_l2];
+	if (*entry & ~QCOW2_ENTRY_ZERO)
+		return cv_fail(err, CV_EUSAGE, "cluster %" PRIu64 " was put before", guest_cluster);
+	if (!place_packed(w, len, &at, err))
+		return false;
+	*entry = QCOW2_ENTRY_COMPRESSED | ((at + len - 1) / 512 - at / 512) << packed_bits(w) | at;
+	return cv_out_write(w->out, packed, len, at, err);
 }
 
 /* One more (or one less) reference to a table and to all that it points to. */
@@ -160,7 +208,7 @@ static void count_l2(struct cv_qcow2_writer *w, const struct cv_qcow2_l2 *table,
 {
 	w->counts.at[table->cluster] += (uint32_t)by;
 	for (uint32_t i = 0; i < w->per_l2 && !w->data_out; i++) {
-		uint64_t host = table->entries[i] & QCOW2_ENTRY_OFFSET;
+		uint64_t host = host_of(w, table->entries[i]);
 
 		if (host)
 			w->counts.at[host / w->cluster_size] += (uint32_t)by;

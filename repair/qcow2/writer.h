@@ -40,6 +40,7 @@ struct cv_qcow2_writer {
 	struct cv_qcow2_l2_vec l2;
 	struct cv_qcow2_count_vec counts; /* references to each cluster of the file */
 	struct cv_qcow2_snapshot_vec snapshots;
+	uint64_t pack_end; /* byte behind the last compressed cluster; 0: there was none */
 	/* Where the tables went, valid after cv_qcow2_end(). */
 	uint64_t l1_cluster, snapshot_cluster, refcount_cluster, refcount_clusters, directory_cluster;
 	uint64_t snapshot_bytes, directory_bytes;
@@ -51,6 +52,8 @@ bool cv_qcow2_begin(struct cv_qcow2_writer *w, const struct cv_file_out *out, co
 		    const struct cv_qcow2_image *image, struct cv_err *err);
 /* One guest cluster of cluster_size bytes; zero pages stay holes. Overwrites what was there before. */
 bool cv_qcow2_put(struct cv_qcow2_writer *w, uint64_t guest_cluster, const void *data, struct cv_err *err);
+/* One guest cluster that has nothing yet, in its compressed form, which has fewer bytes than a cluster. */
+bool cv_qcow2_put_packed(struct cv_qcow2_writer *w, uint64_t guest_cluster, const void *packed, size_t len, struct cv_err *err);
 /* Makes a guest cluster read as zeros, whatever the backing file has there. Version 3. */
 bool cv_qcow2_put_zero(struct cv_qcow2_writer *w, uint64_t guest_cluster, struct cv_err *err);
 /* Freezes what was put so far. With a state, clusters put behind the disk's end are taken as VM state. */

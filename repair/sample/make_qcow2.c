@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The verb "qcow2": from the words of a recipe to an image of repair/qcow2. */
 #include "inspect/qcow2/qcow2_disk.h"
+#include "repair/qcow2/squeeze.h"
 #include "repair/qcow2/writer.h"
 #include "repair/sample/maker.h"
 
@@ -33,6 +34,7 @@ static const struct cv_word_row options[] = {
 	{ "data-file", CV_WORD_TEXT, SLOT(data_file) },
 	{ "bitmap", CV_WORD_STEP, 0 },
 	{ "blocks", CV_WORD_STEP, 0 },
+	{ "compressed", CV_WORD_STEP, 0 },
 	{ "zeros", CV_WORD_STEP, 0 },
 	{ "snapshot", CV_WORD_STEP, 0 },
 	{ NULL, CV_WORD_FLAG, 0 },
@@ -42,8 +44,9 @@ struct making {
 	struct cv_maker *m;
 	struct qcow2_options o;
 	struct cv_qcow2_image image;
-	struct cv_qcow2_bitmap bitmaps[MOST_BITMAPS];
+	struct cv_qcow2_bitmap_new bitmaps[MOST_BITMAPS];
 	struct cv_qcow2_writer writer;
+	struct cv_qcow2_squeezer *squeezer;
 	const char *name;
 	uint8_t *buf; /* one cluster: the pattern, then zeros */
 	size_t pattern;
@@ -63,7 +66,7 @@ static bool take_bitmap(void *ctx, const char *value, struct cv_err *err)
 
 	if (k->image.bitmap_count == MOST_BITMAPS)
 		return cv_fail(err, CV_EFORMAT, "more than %d bitmaps", MOST_BITMAPS);
-	k->bitmaps[k->image.bitmap_count++] = (struct cv_qcow2_bitmap){
+	k->bitmaps[k->image.bitmap_count++] = (struct cv_qcow2_bitmap_new){
 		.name = cv_bytes_of(value),
 		.granularity_bits = (uint8_t)exponent(k->o.granularity ? k->o.granularity : 65536),
 		.flags = AUTO,
@@ -87,6 +90,27 @@ static bool put_blocks(void *ctx, const char *value, struct cv_err *err)
 
 	k->round++;
 	return cv_list_each(value, put_cluster, k, err);
+}
+
+static bool put_compressed(void *ctx, uint64_t n, struct cv_err *err)
+{
+	struct making *k = ctx;
+	const uint8_t *packed;
+	size_t len;
+
+	cv_sample_pattern(k->name, n, k->round, k->buf, k->pattern);
+	if (!k->squeezer)
+		k->squeezer = cv_qcow2_squeezer_new((size_t)k->writer.cluster_size, k->image.zstd, err);
+	return k->squeezer && cv_qcow2_squeeze(k->squeezer, k->buf, &packed, &len, err) &&
+	       cv_qcow2_put_packed(&k->writer, n, packed, len, err);
+}
+
+static bool put_packed(void *ctx, const char *value, struct cv_err *err)
+{
+	struct making *k = ctx;
+
+	k->round++;
+	return cv_list_each(value, put_compressed, k, err);
 }
 
 static bool put_zero(void *ctx, uint64_t n, struct cv_err *err)
@@ -115,6 +139,7 @@ static bool take_snapshot(void *ctx, const char *value, struct cv_err *err)
 
 static const struct cv_step_row steps[] = {
 	{ "blocks", put_blocks },
+	{ "compressed", put_packed },
 	{ "zeros", put_zeros },
 	{ "snapshot", take_snapshot },
 	{ NULL, NULL },
@@ -237,6 +262,7 @@ bool cv_make_qcow2(struct cv_maker *m, const struct cv_recipe_line *line, struct
 	bool ok = cv_words_read(line, options, &k.o, err) && make(&k, line, err);
 
 	cv_qcow2_fini(&k.writer);
+	cv_qcow2_squeezer_free(k.squeezer);
 	free(k.buf);
 	return ok;
 }
