@@ -285,7 +285,7 @@ static void try_state(struct job *j)
 	if (wrong)
 		note_failure(j, "before recovery", 0, wrong);
 	inner = !j->depth && j->options->inner && next_random(j) % j->options->inner == 0;
-	for (unsigned guest = 0; guest <= j->scene->guests && !j->stop; guest++) {
+	for (unsigned guest = 0; guest <= j->scene->guests && !j->stop && (inner || !j->options->atomic); guest++) {
 		struct sim *copy = sim_copy(state);
 
 		if (guest) {
@@ -371,7 +371,8 @@ static void data_states(struct job *j)
 		one_by_one(j);
 	if (j->units.len > FEW || repeated)
 		by_chance(j);
-	torn(j);
+	if (!j->options->atomic)
+		torn(j);
 }
 
 /* A change of names only comes with those before it on the same names. */
@@ -434,11 +435,23 @@ static void killed(struct job *j)
 	sim_free(copy);
 }
 
+/* Of recovery all points are. */
+static bool is_asked_for(const struct sim *s, const struct crash_options *o)
+{
+	bool pending = !o->inode;
+
+	for (size_t i = 0; i < s->writes.len; i++)
+		pending |= s->writes.at[i].inode == o->inode;
+	for (size_t i = 0; i < s->resizes.len; i++)
+		pending |= s->resizes.at[i].inode == o->inode;
+	return pending && s->barriers >= o->before;
+}
+
 static void at_point(struct sim *s, void *ctx, const char *what)
 {
 	struct job *j = ctx;
 
-	if (j->stop || (!j->depth && s->barriers < j->options->before))
+	if (j->stop || (!j->depth && !is_asked_for(s, j->options)))
 		return;
 	j->at = s;
 	j->what = what;

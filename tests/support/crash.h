@@ -37,7 +37,9 @@ struct crash_options {
 	unsigned share;              /* one of so many different states is recovered from; 0: all */
 	bool pages;                  /* a trashed sector takes its 4 KiB with it */
 	bool either;                 /* for cells: that a barrier is left out may show only where pages are torn */
+	bool atomic;                 /* no sector is ever trashed; these states are looked at, but recovered from only as inner says */
 	uint64_t before;             /* barriers that come before those of the operation: not looked at */
+	uint32_t inode;              /* only points where something of this file is pending are looked at; 0: all are */
 	uint64_t drop_barrier;       /* for mutants: this one is not carried out */
 	bool stop_at_first;          /* failure: for mutants, one is enough */
 };

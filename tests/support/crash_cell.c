@@ -16,6 +16,13 @@ static bool is_missed(const struct crash_cell *cell, struct crash_options mutant
 	return !cell->options.either || !cell->enumerate(cell->ctx, &mutant).failures;
 }
 
+void crash_cell_print(const struct crash_cell *cell, const struct crash_result *r, uint64_t mutants)
+{
+	print_message("cell\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", cell->operation, cell->format,
+		      cell->shape, (ull)r->barriers, (ull)mutants, (ull)r->names, (ull)r->states, (ull)r->distinct,
+		      (ull)r->recoveries, (ull)r->inner);
+}
+
 void crash_prove(const struct crash_cell *cell)
 {
 	struct crash_options options = cell->options, mutant = cell->options;
@@ -35,7 +42,5 @@ void crash_prove(const struct crash_cell *cell)
 			fail_msg("%s of %s, %s: nobody notices when barrier %llu of %llu is left out", cell->operation,
 				 cell->format, cell->shape, (ull)k, (ull)r.barriers);
 	}
-	print_message("cell\t%s\t%s\t%s\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\t%llu\n", cell->operation, cell->format,
-		      cell->shape, (ull)r.barriers, (ull)mutants, (ull)r.names, (ull)r.states, (ull)r.distinct,
-		      (ull)r.recoveries, (ull)r.inner);
+	crash_cell_print(cell, &r, mutants);
 }

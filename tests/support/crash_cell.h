@@ -19,5 +19,7 @@ struct crash_cell {
 
 /* Fails the test unless all of it is as it must be. */
 void crash_prove(const struct crash_cell *cell);
+/* For those who prove it themselves: the line of the table. */
+void crash_cell_print(const struct crash_cell *cell, const struct crash_result *r, uint64_t mutants);
 
 #endif

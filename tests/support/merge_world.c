@@ -9,6 +9,7 @@
 #include "repair/io/source.h"
 #include "repair/merge/merge.h"
 #include "repair/sample/maker.h"
+#include "inspect/qcow2/qcow2_disk.h"
 #include "repair/vhd/encode.h"
 #include "tests/support/crash_cell.h"
 #include "tests/support/merge_world.h"
@@ -37,6 +38,8 @@ struct ctx {
 	bool *owned;                         /* sectors of the disk that the image has */
 	struct shot image;
 	bool pages;                          /* power cuts take whole pages */
+	bool atomic;                         /* no sector is torn */
+	uint64_t leaked;                     /* in the parent, bytes: when it was merged without any trouble */
 	unsigned boots;                      /* so far: after each power cut it is another */
 	bool done;                           /* the operation said that it was */
 	const struct cv_monitor *monitor;
@@ -285,7 +288,28 @@ struct planned {
 	struct cv_plan_merge merge;
 	struct cv_plan plan;
 	char path[512], former[512];
+	/* What the parent stands on. */
+	struct cv_plan_source sources[LAYERS];
+	enum cv_format_id below[LAYERS];
+	char names[LAYERS][258];
 };
+
+static void plan_below(struct planned *p, struct sim *s, const struct ctx *c)
+{
+	struct chain chain = chain_open(s, c->t->parent);
+
+	for (size_t i = 1; i < chain.count; i++) {
+		struct cv_plan_item item = item_of(s, chain.names[i]);
+
+		snprintf(p->names[i - 1], sizeof p->names[0], "/%s", chain.names[i]);
+		p->sources[i - 1] = (struct cv_plan_source){ p->names[i - 1], item.device, item.inode, item.size, item.mtime_ns };
+		p->below[i - 1] = format_of(chain.names[i]);
+		p->merge.below_count = p->plan.source_count = i;
+	}
+	p->merge.below = p->below;
+	p->plan.sources = p->sources;
+	chain_close(s, &chain);
+}
 
 static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 {
@@ -293,6 +317,8 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 	p->merge = (struct cv_plan_merge){ .format = format_of(c->t->image), .parent_format = format_of(c->t->parent),
 					   .links = p->links, .link_count = c->children };
 	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
+	if (p->merge.parent_format == CV_FORMAT_QCOW2)
+		plan_below(p, s, c);
 	snprintf(p->path, sizeof p->path, PLACE "/%s", c->t->parent);
 	snprintf(p->former, sizeof p->former, PLACE "/%s", c->t->image);
 	for (size_t i = 0; i < c->children; i++) {
@@ -448,7 +474,7 @@ static bool tick(struct cv_checking *k, uint64_t done, uint64_t total, struct cv
 	return true;
 }
 
-static bool has_errors(struct sim *s, const char *name)
+static bool has_errors(struct sim *s, const char *name, uint64_t *leaked)
 {
 	struct cv_facts *f = cv_facts_new();
 	struct cv_err err = { .code = CV_OK };
@@ -460,6 +486,7 @@ static bool has_errors(struct sim *s, const char *name)
 
 	for (uint32_t i = 0; i < f->finding_count; i++)
 		bad |= f->findings[i].severity == CV_ERROR;
+	*leaked = k.leaked_bytes;
 	cv_source_close(source);
 	cv_facts_free(f);
 	s->io.close(&s->io, fd);
@@ -510,6 +537,7 @@ static bool says(struct sim *s, const struct ctx *c, bool done)
 
 static const char *look_settled(struct sim *s, const struct ctx *c, size_t merged, bool home)
 {
+	uint64_t leaked;
 	const char *wrong;
 
 	if (sim_store_has_journal(s, "journal", NULL))
@@ -525,13 +553,16 @@ static const char *look_settled(struct sim *s, const struct ctx *c, size_t merge
 		return wrong;
 	if (!says(s, c, !home))
 		return "the journal does not say what is so";
-	return has_errors(s, c->t->parent) ? "the parent has errors" : NULL;
+	if (has_errors(s, c->t->parent, &leaked))
+		return "the parent has errors";
+	return leaked > c->leaked ? "clusters of the parent are lost" : NULL;
 }
 
 static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
 {
 	const struct ctx *c = ctx;
 	size_t merged = 0;
+	uint64_t leaked;
 	bool home;
 	const char *wrong = look_at_image(s, c, &home);
 
@@ -542,11 +573,13 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 
 		wrong = look_at_leaf(s, c, i, recovered ? guest : 0, &one);
 		merged += one;
-		if (wrong && (recovered || c->done || (c->t->always && !c->pages && strcmp(wrong, "an image does not read as it did") == 0)))
+		if (wrong && (recovered || c->done || c->atomic || (c->t->always && !c->pages && strcmp(wrong, "an image does not read as it did") == 0)))
 			return wrong;
-		if (recovered && has_errors(s, leaf(c, i)))
+		if (recovered && has_errors(s, leaf(c, i), &leaked))
 			return "an image has errors";
 	}
+	if (!recovered && c->atomic && has_errors(s, c->t->parent, &leaked))
+		return "the parent has errors";
 	if (!recovered)
 		return c->done && sim_store_has_journal(s, "journal", NULL) ? "an operation that is done is still pending" : NULL;
 	return look_settled(s, c, merged, home);
@@ -589,6 +622,7 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 	trial = sim_copy(s);
 	if (!run(trial, c, &err))
 		fail_msg("%s: %s", t->name, err.text);
+	has_errors(trial, t->parent, &c->leaked);
 	wrong = look(trial, c, true, 0);
 	if (wrong)
 		fail_msg("%s: without any trouble: %s", t->name, wrong);
@@ -603,10 +637,13 @@ static struct crash_result enumerate(const void *tree, const struct crash_option
 	struct ctx c;
 	struct crash_scene scene = { t->name, run, recover, look, t->guest && t->children[0] ? 1 : 0, guest, &c };
 	struct crash_result r = { 0 };
+	struct crash_options own = *options;
 	struct sim *s = begin(&c, t);
 
-	c.pages = options->pages;
-	crash_enumerate(s, &scene, options, &r);
+	c.pages = own.pages;
+	c.atomic = own.atomic;
+	own.inode = own.inode ? sim_lookup(s, t->parent) : 0;
+	crash_enumerate(s, &scene, &own, &r);
 	sim_free(s);
 	ctx_fini(&c);
 	return r;
@@ -620,6 +657,94 @@ void merge_tree_survives(const struct merge_tree *t, bool pages)
 	crash_prove(&(struct crash_cell){ "coalesce", t->format, shape, enumerate, t,
 					  { .seed = 3, .random = 1, .inner = 1000, .pages = pages, .either = true,
 					    .before = BARRIERS_OF_BIRTH } });
+}
+
+/* The parent's last barrier, seen before it is carried out. */
+struct last {
+	uint32_t inode;
+	uint64_t barrier;
+};
+
+static void note_last(struct sim *s, void *ctx, const char *what)
+{
+	struct last *last = ctx;
+	bool pending = false;
+
+	for (size_t i = 0; i < s->writes.len; i++)
+		pending |= s->writes.at[i].inode == last->inode;
+	for (size_t i = 0; i < s->resizes.len; i++)
+		pending |= s->resizes.at[i].inode == last->inode;
+	if (pending && !strcmp(what, "fsync"))
+		last->barrier = s->barriers + 1;
+}
+
+static uint64_t barriers_of(const struct merge_tree *t, bool merging)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct ctx c;
+	struct sim *s = begin(&c, t);
+	struct last last = { .inode = sim_lookup(s, t->parent) };
+
+	s->before = note_last;
+	s->before_ctx = &last;
+	assert_true(run(s, &c, &err));
+	if (!merging)
+		last.barrier = s->barriers;
+	sim_free(s);
+	ctx_fini(&c);
+	return last.barrier - BARRIERS_OF_BIRTH;
+}
+
+enum torn { NONE_TORN, SECTORS_TORN, PAGES_TORN, TORN_COUNT };
+
+static struct crash_result enumerate_torn(const struct merge_tree *t, enum torn torn, bool merging, uint64_t drop)
+{
+	struct crash_options options = { .seed = 3, .random = 2, .inner = drop ? 0 : 150, .pages = torn == PAGES_TORN,
+					 .atomic = torn == NONE_TORN, .before = BARRIERS_OF_BIRTH, .stop_at_first = drop,
+					 .drop_barrier = drop ? BARRIERS_OF_BIRTH + drop : 0,
+					 .share = drop || torn == NONE_TORN ? 1 : (torn == SECTORS_TORN ? 2 : 4) * CRASH_SHARE };
+	struct merge_tree tree = *t;
+
+	/* A guest makes twice as many of them. Torn pages are much the same for all trees. */
+	tree.guest &= torn == SECTORS_TORN && !drop;
+	options.inode = merging ? UINT32_MAX : 0;
+	return enumerate(&tree, &options);
+}
+
+static void add_result(struct crash_result *sum, const struct crash_result *r)
+{
+	sum->names = r->names;
+	sum->states += r->states;
+	sum->distinct += r->distinct;
+	sum->recoveries += r->recoveries;
+	sum->inner += r->inner;
+}
+
+static bool is_noticed(const struct merge_tree *t, bool merging, uint64_t barrier)
+{
+	for (enum torn torn = 0; torn < TORN_COUNT; torn++)
+		if (enumerate_torn(t, torn, merging, barrier).failures)
+			return true;
+	return false;
+}
+
+void merge_tree_prove(const struct merge_tree *t, bool merging)
+{
+	struct crash_result sum = { .barriers = barriers_of(t, merging) };
+	unsigned long long mutants = 0;
+
+	for (enum torn torn = 0; torn < TORN_COUNT; torn++) {
+		struct crash_result r = enumerate_torn(t, torn, merging, 0);
+
+		if (r.failures)
+			fail_msg("%s, %s: %llu failures; %s", t->format, t->name, (unsigned long long)r.failures, r.first);
+		add_result(&sum, &r);
+	}
+	for (uint64_t k = 1; CRASH_MUTANTS && k <= sum.barriers; k++, mutants++)
+		if (!is_noticed(t, merging, k))
+			fail_msg("%s, %s: nobody notices when barrier %llu of %llu is left out", t->format, t->name,
+				 (unsigned long long)k, (unsigned long long)sum.barriers);
+	crash_cell_print(&(struct crash_cell){ "coalesce", t->format, t->name, .ctx = t }, &sum, mutants);
 }
 
 /* What is left is settled by the next who comes, in the same boot. */
@@ -672,14 +797,20 @@ static void change_footer(struct sim *s, int fd, uint64_t off)
 	assert_int_equal(s->io.pwrite(&s->io, fd, &d, sizeof d, off), sizeof d);
 }
 
+/* QCOW2 has none: somebody has found it corrupt. */
 static void change_identity(struct sim *s, const struct ctx *c)
 {
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, c->t->parent, O_RDWR, 0);
+	const uint8_t corrupt = QCOW2_INCOMPATIBLE_CORRUPT;
 	struct stat st;
 
 	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
-	change_footer(s, fd, 0);
-	change_footer(s, fd, (uint64_t)st.st_size - SIM_SECTOR);
+	if (format_of(c->t->parent) == CV_FORMAT_QCOW2) {
+		assert_int_equal(s->io.pwrite(&s->io, fd, &corrupt, 1, offsetof(struct cv_qcow2_header_disk, incompatible) + 7), 1);
+	} else {
+		change_footer(s, fd, 0);
+		change_footer(s, fd, (uint64_t)st.st_size - SIM_SECTOR);
+	}
 	s->io.close(&s->io, fd);
 	s->io.close(&s->io, root);
 }

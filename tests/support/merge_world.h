@@ -28,6 +28,12 @@ struct merge_tree {
 /* A cell of the table (crash_cell.h): crashes with single sectors torn, each barrier left out; or with whole pages torn. Cuts
  * inside recovery and guests that write meanwhile in both. */
 void merge_tree_survives(const struct merge_tree *tree, bool pages);
+/*
+ * For QCOW2: all of it in one cell, and also where no sector is torn: then the parent has no error at any moment, and children
+ * can be read, and read right. Every barrier left out is noticed in one of the three. merging: only
+ * that part is looked at, up to the parent's last barrier; the rest is the same for all trees.
+ */
+void merge_tree_prove(const struct merge_tree *tree, bool merging);
 /* Each call fails, once and from then on. */
 void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* Killed before each barrier; then somebody changes the parent's identity: refused, and nothing is touched. */

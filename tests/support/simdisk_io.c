@@ -131,12 +131,12 @@ static bool is_taken(const struct sim *s, uint32_t inode)
 	return false;
 }
 
-/* A device by its path from the root. */
-static int open_device(struct sim *s, const char *path, int flags)
+/* A device, or something that is only read, by its path from the root. */
+static int open_path(struct sim *s, const char *path, int flags)
 {
 	uint32_t inode = *path == '/' ? sim_lookup(s, path + 1) : 0;
 
-	if (!inode || !s->inodes.at[inode].device)
+	if (!inode || (!s->inodes.at[inode].device && (flags & O_ACCMODE) != O_RDONLY))
 		return fail(ENOENT);
 	return flags & O_EXCL && is_taken(s, inode) ? fail(EBUSY) : new_fd(s, inode, flags, ++s->opened);
 }
@@ -149,7 +149,7 @@ static int sim_openat(const struct cv_io *io, int dir, const char *name, int fla
 	if (fault(s) || (!parent && dir != AT_FDCWD))
 		return -1;
 	if (dir == AT_FDCWD)
-		return open_device(s, name, flags);
+		return open_path(s, name, flags);
 	inode = strcmp(name, ".") ? sim_entry_inode(&s->now, parent, name) : parent;
 	if (!inode && !(flags & O_CREAT))
 		return fail(ENOENT);
