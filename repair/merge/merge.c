@@ -6,7 +6,7 @@
 /* One piece may change parts of so many pages. */
 enum { PATCHES_OF_A_PIECE = 16 };
 
-static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd };
+static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd, &cv_merge_qcow2 };
 
 const struct cv_merge_format *cv_merge_format(enum cv_format_id format)
 {
