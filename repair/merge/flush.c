@@ -332,7 +332,7 @@ static bool replay_layer(const struct cv_replay *r, const struct pages *pages, u
 
 bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err)
 {
-	struct cv_unpack u = { board->payload, board->len, false };
+	struct cv_unpack u = { .at = board->payload, .left = board->len };
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_bytes then = cv_unpack_bytes(&u);
 	struct pages pages = { 0 };

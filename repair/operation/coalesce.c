@@ -81,7 +81,7 @@ static bool unpack(struct coalesce *c, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
 	struct cv_plan_merge *merge = &c->plan;
-	struct cv_unpack u = { (const uint8_t *)work->more.at, work->more.len, false };
+	struct cv_unpack u = { .at = (const uint8_t *)work->more.at, .left = work->more.len };
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_plan_link *links;
 	bool ok;

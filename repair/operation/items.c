@@ -112,7 +112,7 @@ bool cv_items_unpack(struct cv_arena *arena, const struct cv_record *prepare, co
 struct cv_bytes cv_items_more(const struct cv_record *prepare)
 {
 	struct cv_arena *arena = cv_arena_new(SIZE_MAX);
-	struct cv_unpack u = { prepare->payload, prepare->len, false };
+	struct cv_unpack u = { .at = prepare->payload, .left = prepare->len };
 	struct cv_plan_item item;
 	uint64_t n;
 

@@ -100,7 +100,7 @@ static const struct cv_record *last_record(const struct cv_relinking *b, const s
 	for (size_t i = log ? log->records.len : 0; i-- > 0;) {
 		const struct cv_record *r = &log->records.at[i];
 
-		*u = (struct cv_unpack){ r->payload, r->len, false };
+		*u = (struct cv_unpack){ .at = r->payload, .left = r->len };
 		if (r->type == type && (!b->of_many || (cv_unpack_number(u) == b->item && !u->failed)))
 			return r;
 	}
