@@ -24,7 +24,6 @@ parent() { qemu-img info --output=json -U "$repo/$1" | sed -n 's/.*"backing-file
 # find_row TEXT: puts the cursor on what has it in its name.
 find_row() { keys /; types "$1"; keys Enter; shows "$1 is found" "\"$1\": 1 of "; }
 allow() { keys W; shows "writing is asked for" 'y/n'; keys y; shows "and allowed" '[WRITING]'; }
-confirm() { keys Y; shows "a name is asked for" 'consent'; types "$1"; keys Enter; }
 # name_it NAME: types the name of the new image into the form.
 name_it() { keys Down Enter; shows "the name is typed" 'name: '; keys C-u; types "$1"; keys Enter; shows "the name is $1" "> name               $1"; }
 

@@ -22,8 +22,6 @@ gone() { verdict "$1" "$([ ! -e "$repo/$2" ]; echo $?)"; }
 # find TEXT: puts the cursor on what has it in its name; the answer is waited for, so that no key comes too early.
 find_row() { keys /; types "$1"; keys Enter; shows "$1 is found" "1 of 1"; }
 allow() { keys W; shows "writing is asked for" 'y/n'; keys y; shows "and allowed" '[WRITING]'; }
-# confirm NAME: opens the question, types a name and Enter.
-confirm() { keys Y; shows "a name is asked for" 'consent'; types "$1"; keys Enter; }
 # Waits until the newest operation of the journal has a state.
 settles() {
 	local i
@@ -51,8 +49,7 @@ shows "a read-only console does nothing" 'this console is read-only'
 allow
 confirm orphan.vh
 shows "another name is no consent" 'that is another name: nothing was done'
-keys Y
-shows "asked again" 'consent'
+asks "asked again"
 types orphan.vhd
 keys Escape
 shows "Esc leaves" 'Y asks for a name'
@@ -94,6 +91,7 @@ shows "an image that somebody has open is refused" 'orphan.vhd is in use'
 exec 9<&-
 keys q
 shows "the plan is made anew" 'trash 1 image in'
+planned
 touch "$repo/orphan.vhd"
 confirm orphan.vhd
 shows "what changed since is noticed" 'the repository changed while the plan was looked at'
@@ -169,8 +167,7 @@ shows "the journal view says what is unfinished" '1 unfinished: v settles'
 shows "and which" 'trash    pending'
 keys v
 shows "recovery says what it would settle" 'settle 1 unfinished operation in'
-keys Y
-shows "it asks for a name, too" 'consent'
+asks "it asks for a name, too"
 types nothing
 keys Enter
 shows "another one does nothing" 'that is another name'

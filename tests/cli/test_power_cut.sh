@@ -31,6 +31,17 @@ run_to()
 	return 1
 }
 
+# A file system that is mounted writes on its own. A copy that is the same as the original after it was made is that of the
+# moment between the two: otherwise it might have one place before and another after something that goes together.
+copy_of_a_moment()
+{
+	for _ in $(seq 20); do
+		cp --sparse=always "$work/fs.img" "$work/copy.img"
+		cmp -s "$work/fs.img" "$work/copy.img" && return 0
+	done
+	return 1
+}
+
 # What is on the copy: nothing lost, everything settled, and all of it comes back.
 copy_is_sound()
 {
@@ -61,7 +72,7 @@ cut_on()
 			sync -f "$repo"
 			if ! run_to "$call" "$n" "$repo"; then umount "$work/fs"; break; fi
 			points=$((points + 1))
-			cp --sparse=always "$work/fs.img" "$work/copy.img"
+			copy_of_a_moment || { verdict "$fs: a copy of one moment at $call $n" 1; return 1; }
 			kill -9 "$stopped"
 			wait 2>/dev/null # for the tracer
 			for _ in $(seq 50); do umount "$work/fs" 2>/dev/null && break; sleep 0.1; done

@@ -26,6 +26,25 @@ shows()
 	verdict "$what" 1
 }
 
+# asks WHAT: has the console ask for the name that a plan is confirmed with; again as long as a scan runs or the plan is not made.
+asks()
+{
+	local n
+	keys Y
+	for n in $(seq 100); do
+		if screen | grep -qF consent; then verdict "$1" 0; return; fi
+		sleep 0.1
+		if [ $((n % 10)) -eq 0 ] && screen | grep -qE 'being made: c cancels|a scan is running'; then keys Y; fi
+	done
+	screen
+	verdict "$1" 1
+}
+
+# confirm NAME: opens the question, types a name and Enter.
+confirm() { asks "a name is asked for"; types "$1"; keys Enter; }
+# The plan that is shown is that of now.
+planned() { asks "the plan is ready"; keys Escape; shows "Esc leaves the question" 'Y asks for a name'; }
+
 # begin WIDTH HEIGHT [ENVIRONMENT...]: a shell in a window of that size, then $console (a command line) in it.
 begin()
 {
