@@ -226,6 +226,15 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 	return true;
 }
 
+bool cv_merge_zero_fresh(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)
+{
+	uint64_t old = m->again ? len : off < m->former ? m->former - off : 0;
+
+	if (!cv_range_inside((struct cv_range){ off, len }, m->file))
+		return cv_fail(err, CV_EFORMAT, "%" PRIu64 " zeros at offset %" PRIu64 " would lie behind the end of the file", len, off);
+	return cv_merge_zero(m, off, old < len ? old : len, false, err);
+}
+
 static bool lengthen(struct cv_merge *m, uint64_t size, struct cv_err *err)
 {
 	const struct cv_io *io = m->out.io;

@@ -312,7 +312,7 @@ static bool fill_up(struct cv_merge *m, uint64_t upto, struct cv_err *err)
 	if (upto <= from)
 		return true;
 	b->filled = upto;
-	return m->based || cv_merge_zero(m, b->place + v->bitmap_len + from, upto - from, false, err);
+	return m->based || cv_merge_zero_fresh(m, b->place + v->bitmap_len + from, upto - from, err);
 }
 
 /* What is held of the block goes to where it belongs; it stays held. */
@@ -384,6 +384,8 @@ static bool put_vhd(struct cv_merge *m, const struct cv_merge_piece *piece, stru
 	if (b->filled < at + piece->at.len)
 		b->filled = at + piece->at.len;
 	set_bits(b, at / VHD_SECTOR, (at + piece->at.len + VHD_SECTOR - 1) / VHD_SECTOR);
+	if (piece->zero && b->fresh)
+		return cv_merge_zero_fresh(m, b->place + v->bitmap_len + at, piece->at.len, err);
 	return put_bytes(m, b->place + v->bitmap_len + at, piece, err);
 }
 
