@@ -97,6 +97,8 @@ bool cv_out_close(struct cv_file_out *out, bool ok, struct cv_err *err);
 bool cv_out_write(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err);
 /* The same, but pieces of one page that are all zero are left out: in a new file they stay holes. */
 bool cv_out_write_sparse(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err);
+/* Adds the bytes that were not left out to *written. */
+bool cv_out_write_counted(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, uint64_t *written, struct cv_err *err);
 /* Exactly len bytes; a file that ends before is an error. */
 bool cv_out_read(const struct cv_file_out *out, void *buf, size_t len, uint64_t off, struct cv_err *err);
 /* The length becomes size; what is new reads as zeros and takes no space. */

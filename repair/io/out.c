@@ -79,7 +79,7 @@ static size_t page_part(uint64_t off, size_t len)
 	return part < len ? part : len;
 }
 
-bool cv_out_write_sparse(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err)
+bool cv_out_write_counted(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, uint64_t *written, struct cv_err *err)
 {
 	const uint8_t *at = buf;
 
@@ -93,12 +93,20 @@ bool cv_out_write_sparse(const struct cv_file_out *out, const void *buf, size_t 
 				run += part;
 			if (!cv_out_write(out, at, run, off, err))
 				return false;
+			*written += run;
 		}
 		at += run;
 		off += run;
 		len -= run;
 	}
 	return true;
+}
+
+bool cv_out_write_sparse(const struct cv_file_out *out, const void *buf, size_t len, uint64_t off, struct cv_err *err)
+{
+	uint64_t written = 0;
+
+	return cv_out_write_counted(out, buf, len, off, &written, err);
 }
 
 bool cv_out_read(const struct cv_file_out *out, void *buf, size_t len, uint64_t off, struct cv_err *err)

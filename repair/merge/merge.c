@@ -226,13 +226,28 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 	return true;
 }
 
+/* Nothing was written there, by anybody. */
+static bool is_blank(const struct cv_merge *m, uint64_t off)
+{
+	return !m->again && off >= m->fresh;
+}
+
 bool cv_merge_zero_fresh(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)
 {
-	uint64_t old = m->again ? len : off < m->former ? m->former - off : 0;
+	return is_blank(m, off) || cv_merge_zero(m, off, len, false, err);
+}
 
-	if (!cv_range_inside((struct cv_range){ off, len }, m->file))
-		return cv_fail(err, CV_EFORMAT, "%" PRIu64 " zeros at offset %" PRIu64 " would lie behind the end of the file", len, off);
-	return cv_merge_zero(m, off, old < len ? old : len, false, err);
+bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err)
+{
+	uint64_t written = 0;
+	bool ok;
+
+	if (!is_blank(m, off) || !cv_range_inside((struct cv_range){ off, len }, m->file))
+		return cv_merge_write(m, off, bytes, len, err);
+	m->dirty = true;
+	ok = cv_out_write_counted(&m->out, bytes, len, off, &written, err);
+	m->written += written;
+	return ok;
 }
 
 static bool lengthen(struct cv_merge *m, uint64_t size, struct cv_err *err)

@@ -121,6 +121,8 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 /* The same in space that nothing points to, nothing written there yet by whoever calls: what the file did not have before the
  * operation reads as zeros already, unless an attempt that was cut off may have written there. */
 bool cv_merge_zero_fresh(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
+/* Data there; those that are zeros in the same way. */
+bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err);
 /* A structure that is in use; layer 1 to CV_MERGE_LAYERS. */
 bool cv_merge_set(struct cv_merge *m, unsigned layer, uint64_t off, const void *bytes, size_t len, struct cv_err *err);
 /* The file as it will be when this batch is on disk. */

@@ -384,9 +384,10 @@ static bool put_vhd(struct cv_merge *m, const struct cv_merge_piece *piece, stru
 	if (b->filled < at + piece->at.len)
 		b->filled = at + piece->at.len;
 	set_bits(b, at / VHD_SECTOR, (at + piece->at.len + VHD_SECTOR - 1) / VHD_SECTOR);
-	if (piece->zero && b->fresh)
-		return cv_merge_zero_fresh(m, b->place + v->bitmap_len + at, piece->at.len, err);
-	return put_bytes(m, b->place + v->bitmap_len + at, piece, err);
+	if (!b->fresh)
+		return put_bytes(m, b->place + v->bitmap_len + at, piece, err);
+	return piece->zero ? cv_merge_zero_fresh(m, b->place + v->bitmap_len + at, piece->at.len, err)
+			   : cv_merge_write_fresh(m, b->place + v->bitmap_len + at, piece->data, (size_t)piece->at.len, err);
 }
 
 /* --- ends ------------------------------------------------------------------------------------------------ */
