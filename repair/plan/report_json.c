@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The document of writers: the plan, and the result if it was carried out. */
-#include "inspect/report/json_value.h"
 #include "repair/plan/make.h"
-#include <chainview/operation.h>
+#include "repair/plan/report.h"
 
 static struct json_object *steps_of(struct cv_json *j, const struct cv_plan *plan)
 {
@@ -20,7 +19,7 @@ static struct json_object *steps_of(struct cv_json *j, const struct cv_plan *pla
 	return list;
 }
 
-static struct json_object *space_of(struct cv_json *j, const struct cv_plan_space *s)
+struct json_object *cv_plan_json_space(struct cv_json *j, const struct cv_plan_space *s)
 {
 	struct json_object *o = cv_json_object(j);
 
@@ -47,7 +46,7 @@ static struct json_object *checks_of(struct cv_json *j, const struct cv_plan *pl
 	return list;
 }
 
-static struct json_object *plan_of(struct cv_json *j, const struct cv_plan *plan)
+struct json_object *cv_plan_json(struct cv_json *j, const struct cv_plan *plan)
 {
 	struct json_object *o = cv_json_object(j), *searched = cv_json_array(j);
 
@@ -57,12 +56,12 @@ static struct json_object *plan_of(struct cv_json *j, const struct cv_plan *plan
 		cv_json_push_name(j, searched, cv_bytes_of(plan->searched[i]));
 	cv_json_put(j, o, "searched", searched);
 	cv_json_put(j, o, "steps", steps_of(j, plan));
-	cv_json_put(j, o, "space", space_of(j, &plan->space));
+	cv_json_put(j, o, "space", cv_plan_json_space(j, &plan->space));
 	cv_json_put(j, o, "checks", checks_of(j, plan));
 	return o;
 }
 
-static struct json_object *result_of(struct cv_json *j, const struct cv_operation_result *r)
+struct json_object *cv_plan_json_result(struct cv_json *j, const struct cv_operation_result *r)
 {
 	struct json_object *o = cv_json_object(j);
 
@@ -80,9 +79,9 @@ bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_r
 
 	cv_json_head(&j, head);
 	cv_json_raw(&j, ",");
-	cv_json_put(&j, rest, "plan", plan_of(&j, plan));
+	cv_json_put(&j, rest, "plan", cv_plan_json(&j, plan));
 	if (result)
-		cv_json_put(&j, rest, "result", result_of(&j, result));
+		cv_json_put(&j, rest, "result", cv_plan_json_result(&j, result));
 	cv_json_members(&j, rest);
 	cv_json_raw(&j, "}\n");
 	return j.ok;

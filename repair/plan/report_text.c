@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* A plan as text: what is done, what it needs, what was looked at. The dry run and the prompt show the same. */
-#include "inspect/report/page.h"
-#include <chainview/operation.h>
+#include "repair/plan/report.h"
+
+/* Its other items are those that stand on the image. */
+static void merged(struct cv_page *o, const struct cv_plan *plan)
+{
+	CV_AUTO(cv_text_fini) struct cv_text parent = { 0 };
+
+	cv_page_str(o, CV_PAINT_BOLD, "plan: coalesce 1 image");
+	if (plan->item_count < 2)
+		return;
+	cv_text_escape(&parent, cv_bytes_of(plan->items[1].path));
+	cv_page_str(o, CV_PAINT_BOLD, " into ");
+	cv_page_elided(o, CV_PAINT_BOLD, cv_bytes_of(cv_text_str(&parent)), 30);
+}
 
 static void heading(struct cv_page *o, const struct cv_plan *plan)
 {
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
 
+	if (plan->kind == CV_PLAN_COALESCE)
+		merged(o, plan);
+	else
+		cv_page_addf(o, CV_PAINT_BOLD, "plan: %s %zu image%s", cv_plan_kind_name(plan->kind), plan->item_count,
+			     plan->item_count == 1 ? "" : "s");
 	cv_text_escape(&path, cv_bytes_of(plan->repository));
-	cv_page_addf(o, CV_PAINT_BOLD, "plan: %s %zu image%s in ", cv_plan_kind_name(plan->kind), plan->item_count,
-		     plan->item_count == 1 ? "" : "s");
+	cv_page_str(o, CV_PAINT_BOLD, " in ");
 	cv_page_elided(o, CV_PAINT_BOLD, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
 	cv_page_end(o);
 }
@@ -32,7 +48,7 @@ static void steps(struct cv_page *o, const struct cv_plan *plan)
 	}
 }
 
-static void space(struct cv_page *o, const struct cv_plan_space *s)
+void cv_plan_page_space(struct cv_page *o, const struct cv_plan_space *s)
 {
 	struct cv_plan_sum rows[CV_PLAN_SUMS];
 	size_t count = cv_plan_sums(s, rows);
@@ -59,6 +75,18 @@ static void checks(struct cv_page *o, const struct cv_plan *plan)
 	}
 }
 
+void cv_plan_page_searched(struct cv_page *o, const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
+
+		cv_text_escape(&path, cv_bytes_of(paths[i]));
+		cv_page_str(o, CV_PAINT_DIM, i ? "         " : "searched ");
+		cv_page_elided(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
+		cv_page_end(o);
+	}
+}
+
 bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, const struct cv_sink *sink)
 {
 	struct cv_page page, *o = &page;
@@ -66,17 +94,10 @@ bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, co
 	cv_page_init(o, style, sink);
 	heading(o, plan);
 	steps(o, plan);
-	space(o, &plan->space);
+	cv_plan_page_space(o, &plan->space);
 	cv_page_str(o, CV_PAINT_PLAIN, "checks");
 	cv_page_end(o);
 	checks(o, plan);
-	for (size_t i = 0; i < plan->searched_count; i++) {
-		CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
-
-		cv_text_escape(&path, cv_bytes_of(plan->searched[i]));
-		cv_page_str(o, CV_PAINT_DIM, i ? "         " : "searched ");
-		cv_page_elided(o, CV_PAINT_DIM, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
-		cv_page_end(o);
-	}
+	cv_plan_page_searched(o, plan->searched, plan->searched_count);
 	return cv_page_fini(o);
 }

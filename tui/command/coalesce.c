@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * chainview coalesce: merges an image into its parent, in place.
+ * chainview coalesce: merges an image into its parent, in place; or all that can be.
  */
 #include <chainview/space.h>
 
+#include "tui/command/coalesce_all.h"
 #include "tui/command/command.h"
 #include "tui/command/survey.h"
 #include "tui/command/target.h"
@@ -12,6 +13,8 @@
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
+	{ "all", 0, NULL, NULL, "all images of a repository that can be merged, in an order that fits", CV_ON(write.all) },
+	{ "purge-merged", 0, NULL, NULL, "with --all: remove each for good when it is merged, so that its space counts", CV_ON(write.purge_merged) },
 	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
@@ -50,12 +53,16 @@ static int run(struct cv_session *s, int argc, char **argv)
 	struct cv_err err = { .code = CV_OK };
 
 	if (argc != 1)
-		return cv_command_usage(s, "give one image");
+		return cv_command_usage(s, s->settings.write.all ? "give one repository" : "give one image");
+	if (s->settings.write.all)
+		return cv_coalesce_all(s, argv[0]);
+	if (s->settings.write.purge_merged)
+		return cv_command_usage(s, "--purge-merged goes with --all: chainview trash purge removes single images");
 	if (!cv_image_words_add(s, argv, 1, &target, &err))
 		return cv_command_fail(s, &err);
 	return cv_write_run(s, &call);
 }
 
 const struct cv_command cv_command_coalesce = {
-	"coalesce", "IMAGE", "merge an image into its parent, in place", CV_COMMAND_WRITES, options, run,
+	"coalesce", "IMAGE | --all REPO", "merge an image into its parent, in place", CV_COMMAND_WRITES, options, run,
 };

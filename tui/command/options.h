@@ -36,7 +36,8 @@ struct cv_write_settings {
 	bool exclusive;              /* --exclusive */
 	uint64_t rate;               /* --rate, bytes a second; 0: as fast as it goes */
 	bool unreferenced;           /* gc */
-	bool now, all;               /* trash */
+	bool now, all;               /* trash; all also: coalesce */
+	bool purge_merged;           /* coalesce */
 	bool adopt;                  /* recover */
 	bool has_keep;
 	uint64_t keep;               /* --trash-keep, seconds */

@@ -37,21 +37,21 @@ static int show(struct writing *w, int status)
 }
 
 /* The image's name, typed: a key that was hit by accident is no consent. */
-static bool consents(const struct writing *w)
+bool cv_write_consents(const struct cv_session *s, const char *name)
 {
 	char line[1024];
 
-	if (w->s->settings.json || isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1)
+	if (s->settings.json || isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1)
 		return false;
 	fflush(stdout);
-	fprintf(stderr, "To do this type %s (anything else: nothing is done): ", w->plan->confirm);
+	fprintf(stderr, "To do this type %s (anything else: nothing is done): ", name);
 	if (!fgets(line, sizeof line, stdin))
 		return false;
 	line[strcspn(line, "\n")] = '\0';
-	return !strcmp(line, w->plan->confirm);
+	return !strcmp(line, name);
 }
 
-static void command_line(const struct cv_session *s, struct cv_text *out)
+void cv_write_line(const struct cv_session *s, struct cv_text *out)
 {
 	for (int i = 0; i < s->argc; i++)
 		cv_text_addf(out, "%s%s", i ? " " : "", s->argv[i]);
@@ -86,7 +86,7 @@ static bool carry_out(struct writing *w, struct cv_operation_result *result, str
 	struct cv_flow flow = { .session = w->s, .call = w->call, .monitor = &watch.monitor };
 	bool ok;
 
-	command_line(w->s, &line);
+	cv_write_line(w->s, &line);
 	flow.command = cv_text_str(&line);
 	cv_write_watch_begin(&watch, w->s);
 	ok = cv_flow_carry_out(&flow, &w->plan, result, err);
@@ -148,7 +148,7 @@ static int with_plan(struct writing *w)
 			return shown;
 	}
 	if (!wants && !set->dry_run && !w->plan->refused)
-		wants = consents(w);
+		wants = cv_write_consents(w->s, w->plan->confirm);
 	return wants ? execute(w) : dry(w);
 }
 

@@ -27,6 +27,11 @@ struct cv_write_watch {
 void cv_write_watch_begin(struct cv_write_watch *watch, const struct cv_session *s);
 void cv_write_watch_end(struct cv_write_watch *watch);
 
+/* Asks at the terminal for the name, if there is one to ask at. */
+bool cv_write_consents(const struct cv_session *s, const char *name);
+/* The command line as it was typed, for the journal. */
+void cv_write_line(const struct cv_session *s, struct cv_text *out);
+
 /* The one repository that the words name, as an absolute path in *path (the caller's); CV_EUSAGE if there is not exactly
  * one. Its place is added to the session. */
 bool cv_write_repository(struct cv_session *s, const char *word, char **path, struct cv_err *err);

@@ -20,6 +20,15 @@ static void stage(const struct cv_flow *f, const char *what)
 		f->stage(f->stage_ctx, what);
 }
 
+/* Nobody has seen this plan, so what speaks against it has not been said. False. */
+static bool refuse(const struct cv_plan *plan, struct cv_err *err)
+{
+	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
+
+	cv_plan_refusal(plan, &why);
+	return cv_fail(err, CV_EREFUSED, "%s", cv_text_str(&why));
+}
+
 /* With the repository locked: is it still as the plan says? */
 static bool plan_again(const struct cv_flow *f, struct cv_plan **plan, struct cv_err *err)
 {
@@ -34,9 +43,11 @@ static bool plan_again(const struct cv_flow *f, struct cv_plan **plan, struct cv
 	again = f->call->plan(f->session, f->call->ctx, err);
 	if (!again)
 		return false;
-	same = !again->refused && !memcmp(again->digest, (*plan)->digest, sizeof again->digest);
+	same = !again->refused && (!*plan || !memcmp(again->digest, (*plan)->digest, sizeof again->digest));
 	cv_plan_free(*plan);
 	*plan = again;
+	if (f->repository)
+		return same || refuse(again, err);
 	return same ||
 	       cv_fail(err, CV_EREFUSED, "the repository changed while the plan was looked at: look at the new one");
 }
@@ -64,7 +75,7 @@ bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv
 	bool ok;
 
 	stage(f, "lock the repository");
-	repository = cv_writing_begin((*plan)->repository, err);
+	repository = cv_writing_begin(f->repository ? f->repository : (*plan)->repository, err);
 	if (repository && settle_first(f, repository, err) && plan_again(f, plan, err)) {
 		struct cv_beacon beacon;
 

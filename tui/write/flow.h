@@ -25,6 +25,9 @@ struct cv_flow {
 	struct cv_session *session;
 	const struct cv_write_call *call;
 	const char *command;         /* what the journal keeps as the line that began it */
+	/* Of several operations that were consented to together: each plan is made first when the repository is locked, and
+	 * the call answers for it that it is one of them. *plan is NULL then. */
+	const char *repository;      /* NULL: the plan that was shown says it */
 	const struct cv_monitor *monitor;    /* may be NULL */
 	/* Told what is done before the operation begins ("scan again"); may be NULL. */
 	void (*stage)(void *ctx, const char *what);
