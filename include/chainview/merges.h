@@ -40,6 +40,8 @@ struct cv_merges {
 	size_t left_count, blocked_count;
 	struct cv_plan_space space;  /* of all steps together */
 	bool purge;                  /* what is merged is removed for good, so that its space counts */
+	size_t purged_first;         /* images that an earlier run merged and did not come to remove: they go first */
+	uint64_t purged_first_bytes;
 	const char *confirm;         /* what is typed to consent: the repository's name, escaped */
 	struct cv_arena *arena;
 };
@@ -47,6 +49,8 @@ struct cv_merges {
 struct cv_merges_options {
 	uint32_t repository;         /* of the scan */
 	bool purge;
+	size_t purged_first;         /* how many images are removed from the trash before, */
+	uint64_t purged_first_bytes; /* and what that frees */
 	uint64_t reserve;
 };
 /* space: of the graph. Both must outlive the result only as far as numbers of images are used. */

@@ -295,3 +295,15 @@ bool cv_merge_below(struct cv_merge *m, void *buf, struct cv_range range, struct
 	memset((uint8_t *)buf + there, 0, (size_t)(range.len - there));
 	return !there || cv_chain_read(chain, buf, (struct cv_range){ range.off, there }, err);
 }
+
+bool cv_merge_may_grow(const struct cv_merge_format *format, struct cv_source **source, uint64_t child_size, struct cv_err *err)
+{
+	struct cv_merge m = { .format = format, .source = *source, .child_size = child_size, .file = (*source)->size,
+			      .former = (*source)->size };
+	bool ok;
+
+	*source = NULL;
+	ok = !format->may_grow || (format->open(&m, err) && (child_size <= m.size || format->may_grow(&m, err)));
+	cv_merge_fini(&m);
+	return ok;
+}

@@ -98,6 +98,9 @@ struct cv_merge_format {
 	 * time is a batch of its own, but for data of the last time, which ride with what comes next. Only called if the
 	 * image is larger. NULL: refused before. */
 	bool (*grow)(struct cv_merge *m, unsigned step, bool *more, struct cv_err *err);
+	/* Refuses (CV_EREFUSED) a disk that this parent, just opened, cannot become as large as; only reads. NULL: that shows
+	 * later. */
+	bool (*may_grow)(struct cv_merge *m, struct cv_err *err);
 	bool (*put)(struct cv_merge *m, const struct cv_merge_piece *piece, struct cv_err *err);
 	/* A batch ends: sets what was only noted until now. NULL: nothing. */
 	bool (*settle)(struct cv_merge *m, struct cv_err *err);
@@ -161,6 +164,8 @@ struct cv_replay {
 };
 bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err);
 void cv_merge_fini(struct cv_merge *m);
+/* For planners: whether the parent in source (taken) can become as large as a disk; CV_EREFUSED if not. */
+bool cv_merge_may_grow(const struct cv_merge_format *format, struct cv_source **source, uint64_t child_size, struct cv_err *err);
 
 /* copy.c: what an image has of its own, piece by piece. */
 struct cv_merge_copy {

@@ -426,5 +426,6 @@ static bool finish_vhd(struct cv_merge *m, struct cv_err *err)
 
 const struct cv_merge_format cv_merge_vhd = {
 	.format = CV_FORMAT_VHD, .name = "the VHD", .mend = mend_vhd, .open = open_vhd, .count = count_vhd, .reserve = reserve_vhd,
-	.grow = cv_merge_vhd_grow, .put = put_vhd, .settle = settle_vhd, .finish = finish_vhd, .trim = trim_vhd, .close = close_vhd,
+	.grow = cv_merge_vhd_grow, .may_grow = cv_merge_vhd_plan_growth, .put = put_vhd, .settle = settle_vhd, .finish = finish_vhd,
+	.trim = trim_vhd, .close = close_vhd,
 };

@@ -116,6 +116,29 @@ static void check_formats(struct planning *p)
 				      ? "it is larger than its parent, which grows" : "it is not larger than its parent");
 }
 
+/* The parent's own tables may have no room for a larger disk. */
+static bool check_growth(struct planning *p, struct cv_err *err)
+{
+	const struct cv_merge_format *row = cv_merge_format(p->parent->format);
+	struct cv_err why = { .code = CV_OK };
+	struct cv_range part;
+	CV_AUTO(cv_auto_source) struct cv_source *source = NULL;
+	int fd;
+
+	if (p->m.plan->refused || !row->may_grow || p->image->virtual_size <= p->parent->virtual_size)
+		return true;
+	fd = cv_scan_reopen(p->g->scan, p->parent->file, &part, err);
+	source = fd < 0 ? NULL : cv_source_fd_adopt(fd, p->parent->file->size, err);
+	if (!source)
+		return false;
+	if (cv_merge_may_grow(row, &source, p->image->virtual_size, &why))
+		return true;
+	if (why.code != CV_EREFUSED)
+		return cv_fail(err, why.code, "%s", why.text);
+	cv_plan_check(&p->m, "parent-can-grow", false, "%s: %s", cv_text_str(&p->parent_name), why.text);
+	return true;
+}
+
 /* --- those that stand on it ------------------------------------------------------------------------------ */
 
 static struct cv_plan_link link_of(const struct planning *p, const struct cv_image *child, const char *folder)
@@ -249,6 +272,8 @@ static bool plan(struct planning *p, struct cv_err *err)
 		check_file(p, p->image);
 		check_file(p, p->parent);
 		check_formats(p);
+		if (!check_growth(p, err))
+			return false;
 	}
 	cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, p->image)));
 	if (!p->parent)

@@ -153,8 +153,13 @@ static bool look_at(struct merging *p, struct candidate *c, struct cv_err *err)
 	struct cv_plan *plan = cv_plan_coalesce(p->g, &o, err);
 	const char *against = plan ? objection(plan) : NULL;
 
-	if (!plan)
-		return false;
+	if (!plan) {
+		if (err->code == CV_ENOMEM || err->code == CV_ECANCELLED)
+			return false;
+		leave(p, c->step.image, true, "%s", err->text);
+		cv_err_clear(err);
+		return c->refused = true;
+	}
 	if (against) {
 		leave(p, c->step.image, true, "%s", against);
 		c->refused = true;
@@ -230,7 +235,8 @@ static void leave_rest(struct merging *p)
 			uint64_t missing = room < 0 ? c->peak + (uint64_t)-room : c->peak - (uint64_t)room;
 
 			leave(p, c->step.image, true, "it does not fit: %" PRIu64 " bytes (%s) are missing%s", missing, cv_size_short(missing).s,
-			      p->o->purge ? "" : "; --purge-merged frees what each merge leaves in the trash");
+			      p->o->purge || c->peak > p->m->space.free_now - (p->o->reserve < p->m->space.free_now ? p->o->reserve : p->m->space.free_now)
+			      ? "" : "; --purge-merged frees what each merge leaves in the trash");
 		}
 		p->m->space.fits = false;
 	}
@@ -284,6 +290,10 @@ static void describe(struct merging *p)
 	for (size_t i = 0; i < cv_scan_repository_count(p->g->scan); i++)
 		p->failed |= !cv_plan_paths_push(&p->searched, keep(p, cv_scan_repository(p->g->scan, i)->path));
 	p->free = r->free_bytes > INT64_MAX ? INT64_MAX : (int64_t)r->free_bytes;
+	p->m->purged_first = p->o->purged_first;
+	p->m->purged_first_bytes = p->o->purged_first_bytes;
+	if (__builtin_add_overflow(p->free, p->o->purged_first_bytes, &p->free))
+		p->free = INT64_MAX;
 	p->lowest = p->free;
 	p->m->space = (struct cv_plan_space){ .free_now = (uint64_t)p->free, .reserve = p->o->reserve, .fits = true };
 }

@@ -81,6 +81,11 @@ bool cv_report_merges(const struct cv_merges *m, const struct cv_style *style, c
 				: "trash   what is merged goes there; its space is free when it is purged (--purge-merged does that after each)"), 8);
 		cv_page_end(o);
 	}
+	if (m->purged_first) {
+		cv_page_addf(o, CV_PAINT_PLAIN, "first   %zu image%s that an earlier run merged: removed for good (%s)", m->purged_first,
+			     m->purged_first == 1 ? "" : "s", cv_size_short(m->purged_first_bytes).s);
+		cv_page_end(o);
+	}
 	left(o, m);
 	cv_plan_page_searched(o, m->searched, m->searched_count);
 	return cv_page_fini(o);
@@ -140,6 +145,13 @@ static struct json_object *whole_of(struct cv_json *j, const struct cv_merges *m
 		cv_json_push_name(j, searched, cv_bytes_of(m->searched[i]));
 	cv_json_put(j, o, "searched", searched);
 	cv_json_bool(j, o, "purge_merged", m->purge);
+	if (m->purged_first) {
+		struct json_object *first = cv_json_object(j);
+
+		cv_json_number(j, first, "images", m->purged_first);
+		cv_json_number(j, first, "bytes", m->purged_first_bytes);
+		cv_json_put(j, o, "purged_first", first);
+	}
 	cv_json_put(j, o, "steps", steps_of(j, m));
 	cv_json_put(j, o, "space", cv_plan_json_space(j, &m->space));
 	cv_json_put(j, o, "checks", checks_of(j, m));

@@ -195,6 +195,11 @@ static int execute(struct all *a)
 	else
 		say_untried(a);
 	cv_write_watch_end(&a->watch);
+	if (run.not_purged) {
+		cv_complain(run.not_purged);
+		a->status |= CV_EXIT_ERRORS;
+	}
+	free(run.not_purged);
 	sum_up(a);
 	a->status |= status_of(a);
 	return a->s->settings.json ? show(a, a->status) : a->status;
@@ -212,7 +217,7 @@ static bool settle(struct all *a, struct cv_err *err)
 	bool ok;
 
 	for (size_t i = 0; list && i < list->count; i++)
-		pending += list->entries[i].state == CV_OPERATION_PENDING;
+		pending += !list->entries[i].archived;
 	cv_operation_list_free(list);
 	if (!list || !pending)
 		return list != NULL;
@@ -222,18 +227,23 @@ static bool settle(struct all *a, struct cv_err *err)
 	ok = w && cv_recover(w, &how, &settled, err);
 	cv_writing_end(w);
 	cv_write_watch_end(&a->watch);
-	if (ok && speaks(a))
+	if (ok && settled && speaks(a))
 		fprintf(stderr, "chainview: settled %zu unfinished operation%s first\n", settled, settled == 1 ? "" : "s");
 	return ok || cv_wrap(err, "what is unfinished here has to be settled first");
 }
 
+static bool has_work(const struct all *a)
+{
+	return a->merges->count || a->merges->purged_first;
+}
+
 static int dry(const struct all *a)
 {
-	bool refused = !a->merges->count && a->merges->blocked_count;
+	bool refused = !has_work(a) && a->merges->blocked_count;
 
 	if (speaks(a) && refused)
 		fputs("chainview: refused: nothing here can be merged as it is; nothing was touched\n", stderr);
-	else if (speaks(a) && a->merges->count)
+	else if (speaks(a) && has_work(a))
 		fputs("chainview: this was a dry run: nothing was written; --yes does it\n", stderr);
 	else if (speaks(a))
 		fputs("chainview: there is nothing to merge\n", stderr);
@@ -243,8 +253,8 @@ static int dry(const struct all *a)
 static int with_plan(struct all *a)
 {
 	const struct cv_settings *set = &a->s->settings;
-	bool wants = set->write.yes && !set->dry_run && a->merges->count;
-	int status = !a->merges->count && a->merges->blocked_count ? CV_EXIT_ERRORS : CV_EXIT_OK;
+	bool wants = set->write.yes && !set->dry_run && has_work(a);
+	int status = !has_work(a) && a->merges->blocked_count ? CV_EXIT_ERRORS : CV_EXIT_OK;
 
 	if (set->json ? !wants : !set->quiet || !wants) {
 		int shown = show(a, status);
@@ -253,7 +263,7 @@ static int with_plan(struct all *a)
 			return shown;
 	}
 	a->status = CV_EXIT_OK;
-	if (!wants && !set->dry_run && a->merges->count)
+	if (!wants && !set->dry_run && has_work(a))
 		wants = cv_write_consents(a->s, a->merges->confirm);
 	return wants ? execute(a) : dry(a);
 }

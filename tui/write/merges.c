@@ -4,11 +4,55 @@
 #include "tui/command/trash.h"
 #include "tui/write/merges.h"
 
-struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, struct cv_err *err)
+/* --- what an earlier run merged, and did not come to remove ------------------------------------------------ */
+
+/* The word is in the line that began it. */
+static bool was_to_be_purged(const struct cv_trash *trash, const struct cv_trash_entry *e)
+{
+	static const char word[] = " --purge-merged";
+
+	for (size_t i = 0; e->index == 0 && i < trash->operations->count; i++) {
+		const struct cv_operation_entry *op = &trash->operations->entries[i];
+		const char *at = op->command ? strstr(op->command, word) : NULL;
+
+		if (!memcmp(op->id, e->operation, sizeof op->id))
+			return op->kind == CV_PLAN_COALESCE && at && (at[sizeof word - 1] == ' ' || !at[sizeof word - 1]);
+	}
+	return false;
+}
+
+/* Which of the trash these are; the caller frees them. */
+static struct cv_trash_pick *left_behind(const char *repository, size_t *count, uint64_t *bytes, struct cv_err *err)
+{
+	struct cv_trash *trash = cv_trash_read(repository, err);
+	struct cv_trash_pick *picks = trash ? calloc(trash->count + 1, sizeof *picks) : NULL;
+
+	*count = 0;
+	*bytes = 0;
+	if (trash && !picks)
+		cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; picks && i < trash->count; i++) {
+		const struct cv_trash_entry *e = &trash->entries[i];
+
+		if (!was_to_be_purged(trash, e))
+			continue;
+		memcpy(picks[*count].operation, e->operation, sizeof e->operation);
+		picks[(*count)++].index = e->index;
+		if (__builtin_add_overflow(*bytes, e->allocated, bytes))
+			*bytes = UINT64_MAX;
+	}
+	cv_trash_free(trash);
+	return picks;
+}
+
+/* --- planning ---------------------------------------------------------------------------------------------- */
+
+static struct cv_merges *merges_of(struct cv_session *s, const char *repository, bool first, struct cv_err *err)
 {
 	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
 	struct cv_merges_options o = { .repository = cv_flow_repository(s, repository), .purge = s->settings.write.purge_merged,
 				       .reserve = how.reserve };
+	CV_AUTO(cv_auto_free) struct cv_trash_pick *picks = NULL;
 	struct cv_space *space;
 	struct cv_merges *made = NULL;
 
@@ -16,6 +60,8 @@ struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, str
 		cv_fail(err, CV_EUSAGE, "the repository was not scanned");
 		return NULL;
 	}
+	if (first && o.purge && !(picks = left_behind(repository, &o.purged_first, &o.purged_first_bytes, err)))
+		return NULL;
 	space = cv_session_survey(s, &how, err);
 	if (space && space->cancelled)
 		cv_fail(err, CV_ECANCELLED, "cancelled");
@@ -23,6 +69,11 @@ struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, str
 		made = cv_merges_plan(s->graph, space, &o, err);
 	cv_space_free(space);
 	return made;
+}
+
+struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, struct cv_err *err)
+{
+	return merges_of(s, repository, true, err);
 }
 
 static void set_why(struct cv_merge_outcome *out, const char *text)
@@ -105,7 +156,7 @@ static struct cv_merge_step *choose(struct cv_merges_run *r, struct cv_merges *n
 static struct cv_plan *plan_next(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	struct cv_merges_run *r = ctx;
-	struct cv_merges *now = cv_merges_of(s, r->shown->repository, err);
+	struct cv_merges *now = merges_of(s, r->shown->repository, false, err);
 	struct cv_merge_step *next = now ? choose(r, now) : NULL;
 	struct cv_plan *plan = next ? next->plan : NULL;
 
@@ -139,22 +190,45 @@ static struct cv_flow flow_of(const struct cv_merges_run *r, const struct cv_wri
 				 .repository = r->shown->repository };
 }
 
-static void purge(struct cv_merges_run *r, const struct cv_monitor *monitor)
+/* By the rules of trash purge: what somebody refers to stays. */
+static bool purge(struct cv_merges_run *r, const struct cv_trash_pick *picks, size_t count, const struct cv_monitor *monitor,
+		  struct cv_err *err)
 {
-	struct cv_merge_outcome *out = &r->outcomes[r->current];
-	struct cv_trash_pick pick = { .index = 0 };
-	struct cv_trash_call trash = { .path = (char *)(uintptr_t)r->shown->repository, .picks = &pick, .pick_count = 1, .purge = true };
+	struct cv_trash_call trash = { .path = (char *)(uintptr_t)r->shown->repository, .picks = picks, .pick_count = count,
+				       .purge = true };
 	struct cv_write_call call = cv_trash_call_of(&trash);
 	struct cv_flow flow = flow_of(r, &call, monitor);
 	struct cv_operation_result result;
-	struct cv_err err = { .code = CV_OK };
 	struct cv_plan *plan = NULL;
+	bool ok = cv_flow_carry_out(&flow, &plan, &result, err);
+
+	cv_plan_free(plan);
+	return ok;
+}
+
+static void purge_merged(struct cv_merges_run *r, const struct cv_monitor *monitor)
+{
+	struct cv_merge_outcome *out = &r->outcomes[r->current];
+	struct cv_trash_pick pick = { .index = 0 };
+	struct cv_err err = { .code = CV_OK };
 
 	memcpy(pick.operation, out->result.id, sizeof pick.operation);
-	out->purged = cv_flow_carry_out(&flow, &plan, &result, &err);
+	out->purged = purge(r, &pick, 1, monitor, &err);
 	if (!out->purged)
 		set_why(out, err.text);
-	cv_plan_free(plan);
+}
+
+static bool purge_first(struct cv_merges_run *r, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) struct cv_trash_pick *picks = NULL;
+	size_t count;
+	uint64_t bytes;
+
+	if (!r->shown->purged_first)
+		return true;
+	picks = left_behind(r->shown->repository, &count, &bytes, err);
+	return picks && (!count || purge(r, picks, count, r->begin(r->ctx, SIZE_MAX), err) ||
+			 cv_wrap(err, "what an earlier run merged cannot be removed"));
 }
 
 /* False: there is no other to try, or no way to. */
@@ -185,7 +259,7 @@ static bool do_next(struct cv_merges_run *r, struct cv_err *err)
 		set_why(out, err->text);
 	cv_err_clear(err);
 	if (ok && r->shown->purge)
-		purge(r, &monitor);
+		purge_merged(r, &monitor);
 	r->ended(r->ctx, r->current);
 	return true;
 }
@@ -200,7 +274,11 @@ static bool any_untried(const struct cv_merges_run *r)
 
 bool cv_merges_carry_out(struct cv_merges_run *r, struct cv_err *err)
 {
-	while (any_untried(r) && !r->stopped(r->ctx) && do_next(r, err))
+	if (!purge_first(r, err) && err->code == CV_EREFUSED) {
+		r->not_purged = strdup(err->text);
+		cv_err_clear(err);
+	}
+	while (!err->code && any_untried(r) && !r->stopped(r->ctx) && do_next(r, err))
 		;
 	for (size_t i = 0; i < r->shown->count; i++)
 		if (!r->outcomes[i].tried)

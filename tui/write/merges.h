@@ -11,7 +11,7 @@
 
 #include "tui/write/flow.h"
 
-/* The merges of what the session has scanned: with its reserve and --purge-merged. */
+/* The merges of what the session has scanned: with its reserve and --purge-merged. repository: as the scan calls it. */
 struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, struct cv_err *err);
 
 struct cv_merges_run {
@@ -27,6 +27,7 @@ struct cv_merges_run {
 	void *ctx;
 	/* Its own. */
 	size_t current;              /* the step that is being done; SIZE_MAX: none */
+	char *not_purged;            /* why what an earlier run merged was not removed; the caller frees it; NULL: it was */
 	bool over;                   /* there was none left that could be done */
 };
 
