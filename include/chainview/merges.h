@@ -30,6 +30,10 @@ struct cv_merge_left {
 	bool blocked;                /* it would be merged but for a safety rule or the space */
 };
 
+/* Chains of several: each image straight into the base of its chain, the lowest first, which copies every byte once; or
+ * single ones into their parents, as the space plan has it, where the base has no room for that. */
+enum cv_merges_way { CV_MERGES_BEST, CV_MERGES_STRAIGHT, CV_MERGES_SINGLE };
+
 struct cv_merges {
 	const char *repository;      /* absolute, raw bytes */
 	const char *const *searched;
@@ -39,6 +43,7 @@ struct cv_merges {
 	struct cv_merge_left *left;  /* inner nodes that are not taken */
 	size_t left_count, blocked_count;
 	struct cv_plan_space space;  /* of all steps together */
+	enum cv_merges_way way;      /* STRAIGHT or SINGLE */
 	bool purge;                  /* what is merged is removed for good, so that its space counts */
 	size_t purged_first;         /* images that an earlier run merged and did not come to remove: they go first */
 	uint64_t purged_first_bytes;
@@ -49,6 +54,7 @@ struct cv_merges {
 struct cv_merges_options {
 	uint32_t repository;         /* of the scan */
 	bool purge;
+	enum cv_merges_way way;
 	size_t purged_first;         /* how many images are removed from the trash before, */
 	uint64_t purged_first_bytes; /* and what that frees */
 	uint64_t reserve;

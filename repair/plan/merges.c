@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * All merges of a repository. The order is that of the space plan: runs from the lowest image up, each byte straight into
- * the base, or single merges where only these free something. Behind them come those that are allowed and free nothing.
+ * the base. Behind them come those that are allowed and free nothing. Its single merges copy bytes once more, so they are
+ * only taken if the other way leaves something for want of space, and this one does more.
  * What each of them takes is counted as it is while the merged images lie in the trash, unless they are purged.
  */
 #include "inspect/space/space.h"
@@ -128,9 +129,12 @@ static bool add_planned(struct merging *p)
 {
 	const struct cv_space_plan *plan = &p->space->plans[p->o->repository];
 
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->steps[i].action == CV_SPACE_COALESCE)
-			add_candidate(p, plan->steps[i].image, plan->steps[i].into, plan->steps[i].peak_bytes, plan->steps[i].net_bytes);
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct cv_space_step *s = &plan->steps[i];
+
+		if (s->action == CV_SPACE_COALESCE && (p->o->way == CV_MERGES_SINGLE || s->into == p->roles[s->image].base))
+			add_candidate(p, s->image, s->into, s->peak_bytes, s->net_bytes);
+	}
 	return !p->failed;
 }
 
@@ -284,6 +288,7 @@ static void describe(struct merging *p)
 
 	p->m->repository = keep(p, r->path);
 	p->m->purge = p->o->purge;
+	p->m->way = p->o->way;
 	cv_text_escape(&name, cv_bytes_of(slash && slash[1] ? slash + 1 : r->path));
 	p->m->confirm = keep(p, cv_text_str(&name));
 	p->failed |= name.failed;
@@ -314,13 +319,13 @@ static bool decide(struct merging *p, struct cv_err *err)
 	return !p->failed || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
-struct cv_merges *cv_merges_plan(const struct cv_graph *g, const struct cv_space *space, const struct cv_merges_options *options,
-				 struct cv_err *err)
+static struct cv_merges *plan_way(const struct cv_graph *g, const struct cv_space *space, struct cv_merges_options o,
+				  enum cv_merges_way way, struct cv_err *err)
 {
-	struct cv_merges_options o = *options;
 	struct merging p = { .g = g, .space = space, .o = &o };
 	bool ok;
 
+	o.way = way;
 	o.reserve = o.reserve > INT64_MAX ? INT64_MAX : o.reserve;
 	ok = begin(&p, err) && decide(&p, err);
 	for (size_t i = 0; i < p.list.len; i++)
@@ -341,6 +346,25 @@ struct cv_merges *cv_merges_plan(const struct cv_graph *g, const struct cv_space
 		return p.m;
 	cv_merges_free(p.m);
 	return NULL;
+}
+
+struct cv_merges *cv_merges_plan(const struct cv_graph *g, const struct cv_space *space, const struct cv_merges_options *options,
+				 struct cv_err *err)
+{
+	struct cv_merges *made, *other;
+
+	if (options->way != CV_MERGES_BEST)
+		return plan_way(g, space, *options, options->way, err);
+	made = plan_way(g, space, *options, CV_MERGES_STRAIGHT, err);
+	if (!made || made->space.fits)
+		return made;
+	other = plan_way(g, space, *options, CV_MERGES_SINGLE, err);
+	if (other && other->count <= made->count) {
+		cv_merges_free(other);
+		return made;
+	}
+	cv_merges_free(made);
+	return other;
 }
 
 void cv_merges_free(struct cv_merges *m)

@@ -145,8 +145,8 @@ killed()
 	for call in fdatasync renameat2 pwrite64; do
 		for n in 3 9 16 24 33; do
 			many
-			strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-				"$CHAINVIEW" coalesce --all --refs=none "$repo" --yes --purge-merged >/dev/null 2>&1 & wait $!
+			(strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
+				"$CHAINVIEW" coalesce --all --refs=none "$repo" --yes --purge-merged) >/dev/null 2>&1
 			[ $? -eq 137 ] && left=$((left + 1))
 			status=0
 			all --yes --purge-merged >"$work/.out" 2>&1 || status=$?

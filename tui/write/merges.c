@@ -47,11 +47,12 @@ static struct cv_trash_pick *left_behind(const char *repository, size_t *count, 
 
 /* --- planning ---------------------------------------------------------------------------------------------- */
 
-static struct cv_merges *merges_of(struct cv_session *s, const char *repository, bool first, struct cv_err *err)
+/* way: of what was shown; BEST: it is about to be. */
+static struct cv_merges *merges_of(struct cv_session *s, const char *repository, enum cv_merges_way way, struct cv_err *err)
 {
 	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
 	struct cv_merges_options o = { .repository = cv_flow_repository(s, repository), .purge = s->settings.write.purge_merged,
-				       .reserve = how.reserve };
+				       .way = way, .reserve = how.reserve };
 	CV_AUTO(cv_auto_free) struct cv_trash_pick *picks = NULL;
 	struct cv_space *space;
 	struct cv_merges *made = NULL;
@@ -60,7 +61,7 @@ static struct cv_merges *merges_of(struct cv_session *s, const char *repository,
 		cv_fail(err, CV_EUSAGE, "the repository was not scanned");
 		return NULL;
 	}
-	if (first && o.purge && !(picks = left_behind(repository, &o.purged_first, &o.purged_first_bytes, err)))
+	if (way == CV_MERGES_BEST && o.purge && !(picks = left_behind(repository, &o.purged_first, &o.purged_first_bytes, err)))
 		return NULL;
 	space = cv_session_survey(s, &how, err);
 	if (space && space->cancelled)
@@ -73,7 +74,7 @@ static struct cv_merges *merges_of(struct cv_session *s, const char *repository,
 
 struct cv_merges *cv_merges_of(struct cv_session *s, const char *repository, struct cv_err *err)
 {
-	return merges_of(s, repository, true, err);
+	return merges_of(s, repository, CV_MERGES_BEST, err);
 }
 
 static void set_why(struct cv_merge_outcome *out, const char *text)
@@ -156,7 +157,7 @@ static struct cv_merge_step *choose(struct cv_merges_run *r, struct cv_merges *n
 static struct cv_plan *plan_next(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	struct cv_merges_run *r = ctx;
-	struct cv_merges *now = merges_of(s, r->shown->repository, false, err);
+	struct cv_merges *now = merges_of(s, r->shown->repository, r->shown->way, err);
 	struct cv_merge_step *next = now ? choose(r, now) : NULL;
 	struct cv_plan *plan = next ? next->plan : NULL;
 
