@@ -13,8 +13,8 @@
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
-	{ "all", 0, NULL, NULL, "all images of a repository that can be merged, in an order that fits", CV_ON(write.all) },
-	{ "purge-merged", 0, NULL, NULL, "with --all: remove each for good when it is merged, so that its space counts", CV_ON(write.purge_merged) },
+	{ "all", 0, NULL, NULL, "every merge of a repository that is allowed", CV_ON(write.all) },
+	{ "purge-merged", 0, NULL, NULL, "with --all: each is removed for good then", CV_ON(write.purge_merged) },
 	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
