@@ -236,17 +236,21 @@ verdict "nothing was begun" "$([ ! -e "$repo/.chainview" ]; echo $?)"
 # leave BYTES: so much is free on the file system, in the folder above the repository.
 leave()
 {
-	local free
+	local free=0 i
 	rm -f "$repo/../filler"
-	sync -f "$repo"
-	free=$(df --output=avail -B1 "$repo" | tail -1)
-	fallocate -l $((free - $1)) "$repo/../filler"
+	# what was removed becomes free in the background
+	for ((i = 0; i < 50 && free <= $1 + 150000000; i++)); do
+		sync -f "$repo"
+		free=$(df --output=avail -B1 "$repo" | tail -1)
+		[ "$free" -gt $(($1 + 150000000)) ] || sleep 0.1
+	done
+	must "$fs: is filled up" fallocate -l $((free - $1)) "$repo/../filler"
 	sync -f "$repo"
 }
 # The first in alphabetical order needs 40 MiB and gives them back; the last needs hardly anything and frees 30.
 scarce()
 {
-	rm -rf "$repo"
+	rm -rf "$repo" "$repo/../filler"
 	mkdir -p "$repo" && chmod 755 "$repo"
 	cd "$repo" || exit 1
 	qemu-img create -q -f qcow2 a0.qcow2 128M
