@@ -282,6 +282,7 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_MAP] = act_map,
 	[CV_ACT_SPACE] = act_space,
 	[CV_ACT_MAKE_PLAN] = act_plan,
+	[CV_ACT_COALESCE] = act_plan,
 	[CV_ACT_CONVERT] = act_form,
 	[CV_ACT_REBASE] = act_rebase,
 	[CV_ACT_RUNNING] = act_running,

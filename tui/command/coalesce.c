@@ -4,10 +4,9 @@
  */
 #include <chainview/space.h>
 
+#include "tui/command/coalesce.h"
 #include "tui/command/coalesce_all.h"
-#include "tui/command/command.h"
 #include "tui/command/survey.h"
-#include "tui/command/target.h"
 #include "tui/command/write.h"
 
 static const struct cv_option_row options[] = {
@@ -22,11 +21,12 @@ static const struct cv_option_row options[] = {
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
+	const struct cv_coalesce_call *c = ctx;
 	struct cv_coalesce_options o = { .reserve = how.reserve };
 	struct cv_space *space;
 	struct cv_plan *made = NULL;
 
-	if (!cv_image_word_find(ctx, s, &o.image, err))
+	if (!cv_image_word_find(&c->image, s, &o.image, err))
 		return NULL;
 	o.space = space = cv_session_survey(s, &how, err);
 	if (space && space->cancelled)
@@ -46,10 +46,15 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 		     cv_size_short(result->written).s, cv_uuid_str(result->id).s);
 }
 
+struct cv_write_call cv_coalesce_call_of(struct cv_coalesce_call *c)
+{
+	return (struct cv_write_call){ plan, c, true, "there is nothing to do", tell };
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_image_word target;
-	struct cv_write_call call = { plan, &target, true, "there is nothing to do", tell };
+	struct cv_coalesce_call c;
+	struct cv_write_call call = cv_coalesce_call_of(&c);
 	struct cv_err err = { .code = CV_OK };
 
 	if (argc != 1)
@@ -58,7 +63,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_coalesce_all(s, argv[0]);
 	if (s->settings.write.purge_merged)
 		return cv_command_usage(s, "--purge-merged goes with --all: chainview trash purge removes single images");
-	if (!cv_image_words_add(s, argv, 1, &target, &err))
+	if (!cv_image_words_add(s, argv, 1, &c.image, &err))
 		return cv_command_fail(s, &err);
 	return cv_write_run(s, &call);
 }

@@ -26,6 +26,8 @@ struct cv_space *cv_session_survey(struct cv_session *s, const struct cv_space_o
 
 	if (!survey)
 		return NULL;
+	if (s->watch_plan)
+		s->watch_plan(s->watch_ctx, "look at blocks", 0, 0);
 	while (!cv_signals_stop() && cv_survey_step(survey, STEP_MS))
 		show(&line, survey);
 	cv_progress_end(&line);

@@ -30,6 +30,7 @@ struct cv_map_job {
 	enum cv_map_basis basis;
 	uint32_t *merges;                /* layers of the chain that can be merged into their parents */
 	size_t merge_count, plan;        /* plan: which of them is told about */
+	struct cv_ident planned;         /* the merge to be told about as soon as it is known; 0: none */
 	bool with_plan;                  /* the cells are drawn as after it */
 	struct cv_map_model after;       /* the model after it; no cells when there is none */
 };

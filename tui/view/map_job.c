@@ -63,6 +63,8 @@ void cv_map_want(struct cv_console *c, uint32_t image)
 	c->map.image = image;
 	c->map.state = CV_JOB_WANTED;
 	c->view[CV_VIEW_MAP].list = (struct cv_list){ 0 };
+	/* there is one map: further down it would be empty */
+	cv_drop_view(c, CV_VIEW_MAP);
 	cv_push_view(c, CV_VIEW_MAP);
 }
 
@@ -96,6 +98,20 @@ static bool start(struct cv_console *c)
 	return true;
 }
 
+/* The merge that the map was opened for. */
+static void take_planned(struct cv_console *c)
+{
+	struct cv_map_job *job = &c->map;
+	uint32_t image = cv_image_by_ident(c, job->planned);
+
+	for (size_t i = 0; i < job->merge_count; i++)
+		if (job->layers[job->merges[i]] == image) {
+			job->plan = i;
+			job->with_plan = true;
+		}
+	job->planned = (struct cv_ident){ 0 };
+}
+
 /* Merges of the chain that nothing stands in the way of. */
 static bool find_merges(struct cv_console *c)
 {
@@ -108,6 +124,8 @@ static bool find_merges(struct cv_console *c)
 		if (image && image->coalesce.possible && image->coalesce.into == job->layers[i + 1])
 			job->merges[job->merge_count++] = (uint32_t)i;
 	}
+	if (job->planned.a | job->planned.b)
+		take_planned(c);
 	if (job->plan >= job->merge_count) {
 		job->plan = 0;
 		job->with_plan = false;

@@ -182,6 +182,10 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 	(void)fx;
 	if (action == CV_ACT_CANCEL_PLAN || action == CV_ACT_STOP)
 		return cancel(c, action);
+	if (action == CV_ACT_PLANNED_MAP) {
+		cv_merge_show_map(c);
+		return true;
+	}
 	if (action != CV_ACT_RUN_PLAN)
 		return false;
 	if (why)
@@ -206,6 +210,8 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 		cv_text_addf(out, "%c%s.", why[0] & ~32, why + 1);
 	else
 		cv_text_add(out, "Y asks for a name, and then does it.");
+	if (c->plan.plan && c->plan.plan->kind == CV_PLAN_COALESCE && !c->plan.plan->refused)
+		cv_text_add(out, " w: the depth map after it.");
 }
 
 const struct cv_view cv_view_plan = {

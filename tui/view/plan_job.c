@@ -144,8 +144,13 @@ void cv_plan_view_want(struct cv_console *c)
 	CV_AUTO(cv_auto_free) uint32_t *list = NULL;
 	struct cv_numbers chosen = { 0 };
 	uint32_t repository = cv_repository_by_ident(c, cv_repository_at_hand(c));
-	bool all = cv_top(c) == CV_VIEW_REPOSITORIES, any = all || choose(c, &chosen);
+	bool all = cv_top(c) == CV_VIEW_REPOSITORIES, any;
 
+	if (c->doing == CV_ACT_COALESCE) {
+		cv_merge_want(c);
+		return;
+	}
+	any = all || choose(c, &chosen);
 	list = chosen.at;
 	if (chosen.len)
 		repository = c->snap.graph->images[chosen.at[0]].repository;

@@ -7,6 +7,7 @@
 #define TUI_VIEW_WORK_H
 
 #include "tui/command/clock.h"
+#include "tui/command/coalesce.h"
 #include "tui/command/convert.h"
 #include "tui/command/gc.h"
 #include "tui/command/rebase.h"
@@ -29,6 +30,7 @@ struct cv_wish {
 	struct cv_gc_call gc;
 	struct cv_undo_call undo;        /* its trash part also serves restoring and purging */
 	struct cv_rebase_call rebase;
+	struct cv_coalesce_call coalesce;
 	struct cv_convert_call convert;
 	struct cv_convert_settings convert_settings;
 	char *words[2];                  /* names and options that these have */
@@ -77,6 +79,10 @@ static inline const char *cv_plan_view_confirm(const struct cv_plan_view *v)
 /* A wish for a repository; NULL when memory is short. Frees it with all that it owns. */
 struct cv_wish *cv_wish_new(const char *repository);
 void cv_wish_free(struct cv_wish *wish);
+/* A plan to merge the image at hand into its parent. */
+void cv_merge_want(struct cv_console *c);
+/* The merge that is planned, in the depth map of an image that stands on it. */
+void cv_merge_show_map(struct cv_console *c);
 /* Opens the plan view for it, which owns it from then on; NULL: memory was short. */
 void cv_plan_view_show(struct cv_console *c, struct cv_wish *wish);
 /* For the images that are marked or selected in the view on top. */
