@@ -113,6 +113,31 @@ CV_API struct cv_plan *cv_plan_restore(const char *repository, const struct cv_t
 CV_API struct cv_plan *cv_plan_purge(const struct cv_graph *g, uint32_t repository, const struct cv_trash *trash,
 				     const size_t *chosen, size_t count, struct cv_err *err);
 
+/* JSON documents. journal: "repositories", each with its "operations". */
+struct cv_report_head;
+struct cv_sink;
+struct cv_journal_part {
+	const char *repository;      /* absolute, raw bytes */
+	const struct cv_operation_list *operations;
+};
+CV_API bool cv_report_journal_json(const struct cv_journal_part *parts, size_t count, const struct cv_report_head *head,
+				   const struct cv_sink *sink);
+/* recover: what was "unfinished" when it began, of one repository, and the "result" (NULL: it was a dry run). */
+struct cv_recovered {
+	enum cv_result_state state;
+	size_t settled;
+	const char *why;             /* escaped; NULL or empty if it is done */
+};
+CV_API bool cv_report_recover_json(const struct cv_journal_part *part, bool (*concerns)(const struct cv_operation_entry *e),
+				   const struct cv_recovered *result, const struct cv_report_head *head,
+				   const struct cv_sink *sink);
+/* attach: how the operation ended, or "running", or "gone" (its process is). why: raw bytes, "" if there is nothing. */
+CV_API bool cv_report_attach_json(const char *operation_id, const char *state, const char *why,
+				  const struct cv_report_head *head, const struct cv_sink *sink);
+/* trash list: "images". */
+CV_API bool cv_report_trash_json(const char *repository, const struct cv_trash *trash, const struct cv_report_head *head,
+				 const struct cv_sink *sink);
+
 #ifdef __cplusplus
 }
 #endif

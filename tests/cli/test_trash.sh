@@ -64,7 +64,7 @@ touch -r "$work/base.vhd" "$repo/base.vhd"
 ends "undo puts them back" 0 "$CHAINVIEW" undo --yes "$repo" "$op"
 sums >"$work/after"
 must "bit for bit" cmp "$work/before" "$work/after"
-ends "an undo that was undone already has nothing to do" 0 "$CHAINVIEW" undo --yes "$repo" "$op"
+ends "an undo that was undone already is refused" 4 "$CHAINVIEW" undo --yes "$repo" "$op"
 ends "an operation that is not there" 16 "$CHAINVIEW" undo --yes "$repo" ffffffff
 
 ends "gc again" 0 gc --yes -q

@@ -22,7 +22,28 @@ struct watching {
 	char what[2][64];            /* the present one and the one before: progress tells them apart by their places */
 	unsigned now;
 	int status;                  /* -1: it goes on */
+	const char *state;           /* for the document */
+	struct cv_text why;          /* as the other side said it */
 };
+
+/* A state that is not known, from a newer version, is a failure. */
+static void hear_end(struct watching *w, const char *state, const char *why)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	w->status = CV_EXIT_FAILED;
+	w->state = "failed";
+	for (size_t i = 0; i < CV_COUNT(states); i++)
+		if (!strcmp(state, states[i])) {
+			w->status = statuses[i];
+			w->state = states[i];
+		}
+	cv_progress_end(&w->line);
+	cv_text_add(&w->why, why);
+	cv_text_escape(&t, cv_bytes_of(why));
+	if (!w->s->settings.json && (w->status || !w->s->settings.quiet))
+		printf("operation %.8s: %s%s%s\n", w->op.s, w->state, t.len ? ": " : "", cv_text_str(&t));
+}
 
 /* Everything but the end is progress; the other side is a process of ours, and still only text. */
 static void hear(struct watching *w, char *line)
@@ -33,17 +54,7 @@ static void hear(struct watching *w, char *line)
 		return;
 	*second++ = '\0';
 	if (*line == '=') {
-		CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
-
-		w->status = CV_EXIT_FAILED;
-		for (size_t i = 0; i < CV_COUNT(states); i++)
-			if (!strcmp(line + 1, states[i]))
-				w->status = statuses[i];
-		cv_progress_end(&w->line);
-		cv_text_escape(&why, cv_bytes_of(second));
-		if (w->status || !w->s->settings.quiet)
-			printf("operation %.8s: %s%s%s\n", w->op.s, w->status ? line + 1 : "done", why.len ? ": " : "",
-			       cv_text_str(&why));
+		hear_end(w, line + 1, second);
 		return;
 	}
 	third = strchr(second, '\t');
@@ -85,6 +96,7 @@ static int watch(struct watching *w, int fd)
 			hear_all(w, &heard);
 		if (n == 0 && w->status < 0) {
 			cv_progress_end(&w->line);
+			w->state = "gone";
 			fprintf(stderr, "chainview: operation %.8s: its process is gone: chainview journal says what is left\n", w->op.s);
 			return CV_EXIT_FAILED;
 		}
@@ -93,12 +105,21 @@ static int watch(struct watching *w, int fd)
 	return w->status < 0 ? CV_EXIT_CANCELLED : w->status;
 }
 
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct watching *w = ctx;
+	struct cv_report_head head = { w->s->command, w->s->argc, w->s->argv, w->status };
+
+	return cv_report_attach_json(w->op.s, w->state, cv_text_str(&w->why), &head, sink);
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct watching w = { .s = s, .line = cv_progress_begin(&s->settings), .status = -1 };
+	struct watching w = { .s = s, .line = cv_progress_begin(&s->settings), .status = -1,
+			      .state = "running" };
 	struct cv_err err = { .code = CV_OK };
 	size_t found;
-	int fd, status;
+	int fd;
 
 	if (argc != 1 || strlen(argv[0]) < 4)
 		return cv_command_usage(s, "give an operation: four digits of it or more");
@@ -111,11 +132,14 @@ static int run(struct cv_session *s, int argc, char **argv)
 	fd = cv_beacon_watch(&w.op, &err);
 	if (fd < 0)
 		return cv_command_fail(s, &err);
-	status = watch(&w, fd);
+	w.status = watch(&w, fd);
 	cv_auto_close(&fd);
-	return status;
+	if (s->settings.json)
+		w.status = cv_output_report((struct cv_report_call){ write_json, &w }, w.status);
+	cv_text_fini(&w.why);
+	return w.status;
 }
 
 const struct cv_command cv_command_attach = {
-	"attach", "OPERATION", "watch an operation that is at work", CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, NULL, run,
+	"attach", "OPERATION", "watch an operation that is at work", CV_COMMAND_WRITES, NULL, run,
 };

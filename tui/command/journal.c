@@ -3,6 +3,7 @@
  * chainview journal: what was done in repositories, and what is unfinished.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tui/command/write.h"
@@ -29,37 +30,89 @@ static bool write_list(const struct cv_sink *sink, void *ctx)
 	return !t.failed && sink->put(sink->ctx, cv_text_str(&t), t.len);
 }
 
-static int show(struct cv_session *s, const char *word)
+struct journals {
+	struct cv_session *s;
+	struct cv_journal_part *parts;
+	size_t count;
+	int status;
+};
+
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct journals *all = ctx;
+	struct cv_report_head head = { all->s->command, all->s->argc, all->s->argv, all->status };
+
+	return cv_report_journal_json(all->parts, all->count, &head, sink);
+}
+
+static int read_journals(struct journals *all, const char *word)
 {
 	struct cv_err err = { .code = CV_OK };
-	CV_AUTO(cv_auto_free) char *path = NULL;
 	struct cv_operation_list *list = NULL;
-	int status;
+	char *path = NULL;
 
-	if (cv_write_repository(s, word, &path, &err))
+	if (cv_write_repository(all->s, word, &path, &err))
 		list = cv_operation_list_read(path, &err);
-	if (!list)
-		return cv_command_fail(s, &err);
+	if (!list) {
+		free(path);
+		return cv_command_fail(all->s, &err);
+	}
+	all->parts[all->count++] = (struct cv_journal_part){ path, list };
+	return CV_EXIT_OK;
+}
+
+static int show(const struct cv_session *s, const struct cv_operation_list *list)
+{
 	if (!list->count && !s->settings.quiet)
 		fputs("chainview: nothing was ever done here\n", stderr);
-	status = cv_output_report((struct cv_report_call){ write_list, list }, CV_EXIT_OK);
-	cv_operation_list_free(list);
-	return status;
+	return cv_output_report((struct cv_report_call){ write_list, (void *)(uintptr_t)list }, CV_EXIT_OK);
+}
+
+static void forget(struct journals *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		free((char *)(uintptr_t)all->parts[i].repository);
+		cv_operation_list_free((struct cv_operation_list *)(uintptr_t)all->parts[i].operations);
+	}
+	free(all->parts);
+}
+
+/* A document tells about those that could be read, if any. */
+static int show_all(struct cv_session *s, const char *const *words, size_t count)
+{
+	struct journals all = { .s = s, .parts = calloc(count + 1, sizeof *all.parts) };
+	struct cv_err err = { .code = CV_OK };
+
+	if (!all.parts) {
+		cv_fail(&err, CV_ENOMEM, "out of memory");
+		return cv_command_fail(s, &err);
+	}
+	for (size_t i = 0; i < count; i++)
+		all.status |= read_journals(&all, words[i]);
+	for (size_t i = 0; !s->settings.json && i < all.count; i++)
+		all.status |= show(s, all.parts[i].operations);
+	if (s->settings.json && all.count)
+		all.status |= cv_output_report((struct cv_report_call){ write_json, &all }, all.status);
+	forget(&all);
+	return all.status;
 }
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	int status = CV_EXIT_OK;
+	CV_AUTO(cv_auto_free) const char **words = NULL;
+	size_t count = s->config.repositories.len;
 
 	if (argc)
-		return argc == 1 ? show(s, argv[0]) : cv_command_usage(s, "give at most one repository");
-	if (!s->config.repositories.len)
+		return argc == 1 ? show_all(s, (const char *const *)argv, 1)
+				 : cv_command_usage(s, "give at most one repository");
+	if (!count)
 		return cv_command_usage(s, "no repository given and none configured");
-	for (size_t i = 0; i < s->config.repositories.len; i++)
-		status |= show(s, s->config.repositories.at[i].name);
-	return status;
+	words = calloc(count, sizeof *words);
+	for (size_t i = 0; words && i < count; i++)
+		words[i] = s->config.repositories.at[i].name;
+	return show_all(s, words, words ? count : 0);
 }
 
 const struct cv_command cv_command_journal = {
-	"journal", "[REPO]", "what was done, and what is unfinished", CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, NULL, run,
+	"journal", "[REPO]", "what was done, and what is unfinished", CV_COMMAND_WRITES, NULL, run,
 };

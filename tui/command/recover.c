@@ -19,15 +19,28 @@ bool cv_recover_concerns(const struct cv_operation_entry *e)
 }
 
 /* What recovery would look at. */
-static size_t pending(const char *path, struct cv_err *err)
+static size_t pending(const struct cv_operation_list *list)
 {
-	struct cv_operation_list *list = cv_operation_list_read(path, err);
 	size_t count = 0;
 
-	for (size_t i = 0; list && i < list->count; i++)
+	for (size_t i = 0; i < list->count; i++)
 		count += cv_recover_concerns(&list->entries[i]);
-	cv_operation_list_free(list);
 	return count;
+}
+
+struct document {
+	const struct cv_session *s;
+	struct cv_journal_part part;
+	const struct cv_recovered *result;
+	int status;
+};
+
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct document *d = ctx;
+	struct cv_report_head head = { d->s->command, d->s->argc, d->s->argv, d->status };
+
+	return cv_report_recover_json(&d->part, cv_recover_concerns, d->result, &head, sink);
 }
 
 bool cv_recover_repository(const char *path, const struct cv_recover_options *how, size_t *settled,
@@ -40,43 +53,58 @@ bool cv_recover_repository(const char *path, const struct cv_recover_options *ho
 	return ok;
 }
 
-static int settle(struct cv_session *s, const char *path)
+static int settle(struct cv_session *s, struct document *d)
 {
+	struct cv_recovered result;
 	struct cv_write_watch watch;
 	struct cv_recover_options recover = { .adopt = s->settings.write.adopt, .monitor = &watch.monitor };
 	struct cv_err err = { .code = CV_OK };
 	size_t settled = 0;
 
 	cv_write_watch_begin(&watch, s);
-	cv_recover_repository(path, &recover, &settled, &err);
+	cv_recover_repository(d->part.repository, &recover, &settled, &err);
 	cv_write_watch_end(&watch);
-	if (settled && !s->settings.quiet)
+	if (settled && !s->settings.quiet && !s->settings.json)
 		printf("settled %zu operation%s\n", settled, settled == 1 ? "" : "s");
-	return err.code ? cv_command_fail(s, &err) : CV_EXIT_OK;
+	d->status = err.code ? cv_command_fail(s, &err) : CV_EXIT_OK;
+	result = (struct cv_recovered){ err.code ? cv_flow_state_of(&err) : CV_RESULT_DONE, settled, err.code ? err.text : NULL };
+	d->result = &result;
+	return s->settings.json ? cv_output_report((struct cv_report_call){ write_json, d }, d->status) : d->status;
+}
+
+static int only_show(const struct cv_session *s, struct document *d, size_t count)
+{
+	if (s->settings.json)
+		return cv_output_report((struct cv_report_call){ write_json, d }, CV_EXIT_OK);
+	if (!s->settings.quiet)
+		printf(count ? "%zu unfinished: chainview journal lists them, --yes settles them\n"
+			     : "nothing is unfinished\n", count);
+	return CV_EXIT_OK;
 }
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	struct cv_err err = { .code = CV_OK };
 	CV_AUTO(cv_auto_free) char *path = NULL;
+	struct cv_operation_list *list;
+	struct document d;
 	size_t count;
+	int status;
 
 	if (argc != 1)
 		return cv_command_usage(s, "give one repository");
 	if (!cv_write_repository(s, argv[0], &path, &err))
 		return cv_command_fail(s, &err);
-	count = pending(path, &err);
-	if (err.code)
+	list = cv_operation_list_read(path, &err);
+	if (!list)
 		return cv_command_fail(s, &err);
-	if (!count || s->settings.dry_run || !s->settings.write.yes) {
-		if (!s->settings.quiet)
-			printf(count ? "%zu unfinished: chainview journal lists them, --yes settles them\n"
-				     : "nothing is unfinished\n", count);
-		return CV_EXIT_OK;
-	}
-	return settle(s, path);
+	d = (struct document){ .s = s, .part = { path, list } };
+	count = pending(list);
+	status = !count || s->settings.dry_run || !s->settings.write.yes ? only_show(s, &d, count) : settle(s, &d);
+	cv_operation_list_free(list);
+	return status;
 }
 
 const struct cv_command cv_command_recover = {
-	"recover", "REPO", "finish or put back what a crash left", CV_COMMAND_WRITES | CV_COMMAND_NO_JSON, options, run,
+	"recover", "REPO", "finish or put back what a crash left", CV_COMMAND_WRITES, options, run,
 };

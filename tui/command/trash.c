@@ -95,6 +95,27 @@ static struct cv_plan *plan_purge(const struct cv_session *s, const struct cv_tr
 	return NULL;
 }
 
+/* An operation of which nothing is in the trash: what became of it. The newest that took from it tells. */
+static void say_gone(const struct cv_trash *trash, const char *operation, struct cv_err *err)
+{
+	const struct cv_operation_entry *by = NULL;
+
+	for (size_t i = 0; i < trash->operations->count; i++) {
+		const struct cv_operation_entry *e = &trash->operations->entries[i];
+
+		if ((e->kind != CV_PLAN_RESTORE && e->kind != CV_PLAN_PURGE) || e->state != CV_OPERATION_DONE)
+			continue;
+		for (size_t k = 0; k < e->item_count; k++)
+			if (!strncmp(operation, cv_uuid_str(e->items[k].from).s, strlen(operation)))
+				by = e;
+	}
+	if (!by)
+		cv_fail(err, CV_EREFUSED, "nothing of it is in the trash: there is nothing to take back");
+	else
+		cv_fail(err, CV_EREFUSED, "what it took away was %s by operation %.8s: there is nothing to take back",
+			by->kind == CV_PLAN_RESTORE ? "put back" : "removed for good", cv_uuid_str(by->id).s);
+}
+
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	const struct cv_trash_call *c = ctx;
@@ -109,8 +130,11 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 		for (size_t i = 0; i < trash->count; i++)
 			if (is_chosen(s, c, &trash->entries[i]))
 				chosen[count++] = i;
-		made = c->purge ? plan_purge(s, c, trash, chosen, count, err)
-				: cv_plan_restore(c->path, trash, chosen, count, err);
+		if (c->operation && !count)
+			say_gone(trash, c->operation, err);
+		else
+			made = c->purge ? plan_purge(s, c, trash, chosen, count, err)
+					: cv_plan_restore(c->path, trash, chosen, count, err);
 	}
 	cv_trash_free(trash);
 	return made;
@@ -146,21 +170,34 @@ static bool write_list(const struct cv_sink *sink, void *ctx)
 	return !t.failed && sink->put(sink->ctx, cv_text_str(&t), t.len);
 }
 
+struct listing {
+	const struct cv_session *s;
+	const char *path;
+	const struct cv_trash *trash;
+};
+
+static bool write_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct listing *l = ctx;
+	struct cv_report_head head = { l->s->command, l->s->argc, l->s->argv, CV_EXIT_OK };
+
+	return cv_report_trash_json(l->path, l->trash, &head, sink);
+}
+
 static int list(struct cv_session *s, const struct cv_trash_call *c)
 {
 	struct cv_err err = { .code = CV_OK };
 	struct cv_trash *trash = cv_trash_read(c->path, &err);
+	struct listing listing = { s, c->path, trash };
 	int status;
 
 	if (!trash)
 		return cv_command_fail(s, &err);
-	if (s->settings.json) {
-		cv_trash_free(trash);
-		return cv_command_usage(s, "trash list does not write JSON");
-	}
-	if (!trash->count && !s->settings.quiet)
+	if (!trash->count && !s->settings.quiet && !s->settings.json)
 		fputs("chainview: the trash is empty\n", stderr);
-	status = cv_output_report((struct cv_report_call){ write_list, trash }, CV_EXIT_OK);
+	status = cv_output_report(s->settings.json ? (struct cv_report_call){ write_json, &listing }
+						   : (struct cv_report_call){ write_list, trash },
+				  CV_EXIT_OK);
 	cv_trash_free(trash);
 	return status;
 }
