@@ -4,7 +4,8 @@
 #
 # trees: a repository of 10,000 images (2,000 chains of 5 QCOW2 images with relative backing names); large: one of
 # 100,000; blocks: map and verify on a fragmented chain of 30 images; huge: memory on very large disks; qcow2: the
-# check of 8 million clusters; vhd: that of the largest VHDs; convert: copies, also where extents can be shared.
+# check of 8 million clusters; vhd: that of the largest VHDs; convert: copies, also where extents can be shared;
+# coalesce: merges in place.
 # ONLY="blocks" runs some; QUICK=1 leaves out large.
 set -eu
 build=${BUILD:-build}
@@ -296,6 +297,7 @@ bench_convert()
 	done
 }
 
-for part in ${ONLY:-trees blocks huge qcow2 vhd convert $([ -n "${QUICK:-}" ] || echo large)}; do
+. "$(dirname "$0")/coalesce.sh"
+for part in ${ONLY:-trees blocks huge qcow2 vhd convert coalesce $([ -n "${QUICK:-}" ] || echo large)}; do
 	"bench_$part"
 done
