@@ -17,7 +17,7 @@ extern "C" {
 /* The numbers are in journals: they never change. */
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
-	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7,
+	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8,
 	CV_PLAN_KIND_COUNT
 };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
@@ -52,7 +52,7 @@ struct cv_plan_link {
 	int64_t time;                /* Unix seconds: when the parent was written to, for formats that record it */
 };
 
-/* COALESCE: item 0 is the image, item 1 its parent, the others are those that stand on the image. */
+/* COALESCE (and the items of COALESCE_UNDO): item 0 is the image, item 1 its parent, the others are those that stand on the image. */
 struct cv_plan_merge {
 	enum cv_format_id format, parent_format;
 	const struct cv_plan_link *links;  /* of items 2 and on; their time is when the merge is done */
@@ -155,6 +155,11 @@ struct cv_coalesce_options {
 	const struct cv_space *space;        /* of the graph: how much the parent will grow by */
 };
 CV_API struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coalesce_options *options, struct cv_err *err);
+
+/* A merged image comes back from the trash, and those that stood on it stand on it again. done: the entry of the merge. The
+ * parent keeps what was merged into it, where nobody sees it. */
+CV_API struct cv_plan *cv_plan_coalesce_undo(const struct cv_graph *g, uint32_t repository, const struct cv_operation_entry *done,
+					     uint64_t reserve, struct cv_err *err);
 
 /* How the space is told, on the command line and on screens: one row an amount, in the order of the arithmetic. */
 struct cv_plan_sum {

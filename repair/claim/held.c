@@ -25,7 +25,7 @@ bool cv_work_claim(struct cv_work *work, bool items, struct cv_err *err)
 	work->readers = no_descriptors(work->source_count, err);
 	if (!work->claims || !work->readers)
 		return false;
-	for (size_t i = 0; items && i < work->item_count; i++) {
+	for (size_t i = work->elsewhere; items && i < work->item_count; i++) {
 		work->claims[i] = cv_claim_item(work->w, &work->items[i], err);
 		if (work->claims[i] < 0)
 			return false;

@@ -7,7 +7,7 @@ enum { RECORDS_TO_COME = 4 };                /* slots besides PREPARE: DONE or A
 
 static const struct cv_operation_row *const rows[] = {
 	&cv_operation_trash, &cv_operation_restore, &cv_operation_purge, &cv_operation_convert, &cv_operation_convert_device, &cv_operation_rebase,
-	&cv_operation_coalesce,
+	&cv_operation_coalesce, &cv_operation_coalesce_undo,
 };
 
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind)
@@ -97,7 +97,8 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 	const struct cv_operation_row *row = cv_operation_row(plan->kind);
 	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count,
 				.sources = plan->sources, .source_count = plan->source_count, .command = command,
-				.monitor = monitor, .result = result, .journal = { .fd = -1 } };
+				.monitor = monitor, .result = result, .journal = { .fd = -1 },
+				.elsewhere = row ? row->elsewhere : 0 };
 	bool ok = false;
 
 	*result = (struct cv_operation_result){ .state = CV_RESULT_REFUSED };

@@ -24,45 +24,12 @@ static bool hold_sources(struct cv_work *work, struct cv_err *err)
 	return ok;
 }
 
-/* One that was killed right after it had said that it was done has not moved to the others yet. */
-static bool read_journal(const struct cv_writing *w, const uint8_t op[16], struct cv_journal_log *log, struct cv_err *err)
-{
-	struct cv_journal_name name = cv_journal_name(op);
-
-	if (cv_journal_read(log, w->io, &w->host, w->store.done, name.s, err))
-		return true;
-	if (err->os_errno != ENOENT)
-		return false;
-	cv_err_clear(err);
-	return cv_journal_read(log, w->io, &w->host, w->store.journal, name.s, err);
-}
-
-/* What the journal of another operation says that it changed. */
-static bool read_taken(const struct cv_relinking *b, const uint8_t op[16], struct cv_relink *taken, struct cv_err *err)
-{
-	struct cv_journal_log log;
-	const struct cv_record *undo;
-	uint8_t boot[16];
-	bool ok;
-
-	if (!read_journal(b->work->w, op, &log, err))
-		return false;
-	undo = cv_journal_last(&log, CV_RECORD_UNDO);
-	if (log.damaged || !log.own || !undo || !cv_journal_last(&log, CV_RECORD_DONE))
-		ok = cv_fail(err, CV_EREFUSED, "its journal is damaged, is not of this host, or does not say that it was done");
-	else
-		ok = cv_relink_unpack(taken, undo->payload, undo->len, boot, err);
-	cv_journal_log_fini(&log);
-	return ok;
-}
-
 static bool take_back(struct cv_relinking *b, struct cv_err *err)
 {
-	struct cv_relink taken = { 0 };
-	bool ok = read_taken(b, b->work->items[0].from, &taken, err) &&
-		  cv_relink_take_back(&b->change, b->source, &taken, err);
+	struct cv_journal_log log;
+	bool ok = cv_done_read(b->work->w, b->work->items[0].from, &log, err) && cv_relinking_take_back(b, &log, err);
 
-	cv_relink_fini(&taken);
+	cv_journal_log_fini(&log);
 	return ok;
 }
 

@@ -123,6 +123,27 @@ bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *befo
 	return ok;
 }
 
+bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source,
+			struct cv_relink *change, struct cv_err *err)
+{
+	const struct cv_relinking b = { .item = item, .of_many = of_many };
+	struct cv_relink taken = { 0 };
+	struct cv_unpack u;
+	uint8_t boot[16];
+	bool ok = last_record(&b, done, CV_RECORD_UNDO, &u) != NULL;
+
+	if (!ok)
+		return cv_fail(err, CV_EREFUSED, "its journal does not say what it changed in the image");
+	ok = cv_relink_unpack(&taken, u.at, u.left, boot, err) && cv_relink_take_back(change, source, &taken, err);
+	cv_relink_fini(&taken);
+	return ok;
+}
+
+bool cv_relinking_take_back(struct cv_relinking *b, const struct cv_journal_log *done, struct cv_err *err)
+{
+	return cv_relinking_taken(done, b->of_many, b->item, b->source, &b->change, err);
+}
+
 /* 1: the parser finds the new parent; -1: the former one; 0: neither. */
 static int says(const struct cv_relinking *b)
 {

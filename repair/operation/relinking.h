@@ -30,6 +30,12 @@ bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t ite
 void cv_relinking_fini(struct cv_relinking *b);
 /* On disk when it returns. before: the journal as it was read, or NULL: what is noted there already is not noted again. */
 bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *before, struct cv_err *err);
+/* Instead of making the change: what another operation, which is done, has changed in this image is to be as it was. Its
+ * items were in the same order. */
+bool cv_relinking_take_back(struct cv_relinking *b, const struct cv_journal_log *done, struct cv_err *err);
+/* The same as a change of source, for planning. */
+bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source,
+			struct cv_relink *change, struct cv_err *err);
 bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err);
 
 /* Whatever the crash left of what the journal says of this item. own_error: a call of this process failed, and there was no

@@ -52,6 +52,7 @@ struct cv_work {
 	struct cv_operation_result *result;  /* figures go there; NULL when it is recovered */
 	uint64_t done, total;        /* of the items' bytes, for cv_work_item() */
 	struct cv_bytes more;        /* what PREPARE holds besides the items; only when it is recovered */
+	size_t elsewhere;            /* so many of the first items are not at home: whoever brings them there claims them */
 	bool stays;                  /* it was stopped, and is to be resumed: nothing is put back */
 	struct cv_arena *arena;
 };
@@ -90,9 +91,10 @@ struct cv_operation_row {
 	/* What else PREPARE holds, and how many slots more the journal needs for such a plan. NULL: nothing, none. */
 	bool (*prepare)(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p);
 	struct cv_journal_size (*room)(const struct cv_plan *plan);
+	size_t elsewhere;            /* so many of the first items are not claimed with the others, but by run() */
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
-	cv_operation_rebase, cv_operation_coalesce;
+	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
 
@@ -115,6 +117,15 @@ void cv_link_pack(struct cv_pack *p, const struct cv_plan_link *link);
 bool cv_link_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_link *link);
 void cv_source_pack(struct cv_pack *p, const struct cv_plan_source *source);
 bool cv_source_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_source *source);
+
+/* merged.c: what a merge that is done has left, from its journal. */
+struct cv_merged {
+	uint64_t size;               /* of the parent, when it was read back */
+	int64_t mtime_ns;
+};
+bool cv_merged_read(const struct cv_journal_log *log, struct cv_merged *merged, struct cv_err *err);
+/* The journal of an operation that is done; the caller's, also on failure. Refused if it cannot be relied on. */
+bool cv_done_read(const struct cv_writing *w, const uint8_t op[16], struct cv_journal_log *log, struct cv_err *err);
 
 /* convert.c: what the new image of a PUBLISH record is on disk, into an item; false if the record is damaged. */
 bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);

@@ -159,7 +159,7 @@ static bool digest(const struct cv_plan *plan, const struct cv_pack *carried, ui
 static const char *consent(struct cv_plan_maker *m)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	const char *path = m->items.len == 1 || m->plan->merge ? m->items.at[0].path : m->plan->repository;
+	const char *path = m->items.len == 1 || m->plan->merge || m->plan->kind == CV_PLAN_COALESCE_UNDO ? m->items.at[0].path : m->plan->repository;
 	const char *slash = strrchr(path, '/');
 
 	cv_text_escape(&t, cv_bytes_of(slash && slash[1] ? slash + 1 : path));

@@ -28,6 +28,7 @@ struct shot {
 
 struct ctx {
 	const struct merge_tree *t;
+	bool undo;                           /* the merge is done, and what is looked at is that it is taken back */
 	struct sim_host host;
 	size_t children;
 	uint8_t *truth[MERGE_CHILDREN + 1];  /* what is read through each child; without children through the image */
@@ -329,7 +330,22 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 	}
 }
 
-/* How the repository is opened is not looked at. */
+/* A merge that is done becomes the plan to take it back. */
+static bool merge_first(struct planned *p, struct sim *s, const struct ctx *c, struct cv_writing *w, struct cv_err *err)
+{
+	struct cv_operation_result result;
+
+	if (!cv_work_run(w, &p->plan, "coalesce", NULL, &result, err))
+		return false;
+	memcpy(p->items[0].from, result.id, sizeof p->items[0].from);
+	p->items[1] = item_of(s, c->t->parent);
+	for (size_t i = 0; i < c->children; i++)
+		p->items[2 + i] = item_of(s, c->t->children[i]);
+	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE_UNDO, .items = p->items, .item_count = 2 + c->children };
+	return true;
+}
+
+/* How the repository is opened is not looked at, nor before an undo the merge. */
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
 {
 	struct ctx *c = ctx;
@@ -348,6 +364,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	s->drop_barrier = s->fail_at = 0;
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	plan_it(&p, s, c);
+	assert_true(!c->undo || merge_first(&p, s, c, &w, err));
 	sim_settle(s);
 	s->before = before;
 	s->drop_barrier = drop;
@@ -546,12 +563,12 @@ static const char *look_settled(struct sim *s, const struct ctx *c, size_t merge
 		return "some were moved to the parent, and others not";
 	if (c->children && !home != (merged != 0))
 		return home ? "nobody needs the image, but it is not in the trash" : "the image is in the trash, but needed";
-	if (c->done && home)
+	if (c->done && home != c->undo)
 		return "what was promised to be done is not";
-	wrong = look_at_parent(s, c, !home);
+	wrong = look_at_parent(s, c, c->undo || !home);
 	if (wrong)
 		return wrong;
-	if (!says(s, c, !home))
+	if (c->undo ? (sim_store_journals(s, &c->host, "done").done > 1) != home : !says(s, c, !home))
 		return "the journal does not say what is so";
 	if (has_errors(s, c->t->parent, &leaked))
 		return "the parent has errors";
@@ -610,13 +627,13 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 
 /* --- tests ----------------------------------------------------------------------------------------------- */
 
-static struct sim *begin(struct ctx *c, const struct merge_tree *t)
+static struct sim *begin_as(struct ctx *c, const struct merge_tree *t, bool undo)
 {
 	struct sim *s = make_world(t), *trial;
 	struct cv_err err = { .code = CV_OK };
 	const char *wrong;
 
-	*c = (struct ctx){ .t = t };
+	*c = (struct ctx){ .t = t, .undo = undo };
 	prepare(c, s);
 	sim_store_make(s, &c->host);
 	trial = sim_copy(s);
@@ -631,14 +648,18 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 	return s;
 }
 
-static struct crash_result enumerate(const void *tree, const struct crash_options *options)
+static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 {
-	const struct merge_tree *t = tree;
+	return begin_as(c, t, false);
+}
+
+static struct crash_result enumerate_as(const struct merge_tree *t, bool undo, const struct crash_options *options)
+{
 	struct ctx c;
 	struct crash_scene scene = { t->name, run, recover, look, t->guest && t->children[0] ? 1 : 0, guest, &c };
 	struct crash_result r = { 0 };
 	struct crash_options own = *options;
-	struct sim *s = begin(&c, t);
+	struct sim *s = begin_as(&c, t, undo);
 
 	c.pages = own.pages;
 	c.atomic = own.atomic;
@@ -647,6 +668,26 @@ static struct crash_result enumerate(const void *tree, const struct crash_option
 	sim_free(s);
 	ctx_fini(&c);
 	return r;
+}
+
+static struct crash_result enumerate(const void *tree, const struct crash_options *options)
+{
+	return enumerate_as(tree, false, options);
+}
+
+static struct crash_result enumerate_undo(const void *tree, const struct crash_options *options)
+{
+	return enumerate_as(tree, true, options);
+}
+
+void merge_tree_undo_survives(const struct merge_tree *t, bool pages)
+{
+	char shape[64];
+
+	snprintf(shape, sizeof shape, "%s%s", t->name, pages ? ", pages torn" : "");
+	crash_prove(&(struct crash_cell){ "undo coalesce", t->format, shape, enumerate_undo, t,
+					  { .seed = 3, .random = 1, .inner = 100, .pages = pages, .either = true,
+					    .before = BARRIERS_OF_BIRTH } });
 }
 
 void merge_tree_survives(const struct merge_tree *t, bool pages)
@@ -753,12 +794,12 @@ static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
 	return recover_at(s, ctx, 0, err);
 }
 
-void merge_tree_bears_errors(const struct merge_tree *t, unsigned long long *runs)
+static void bear_errors(const struct merge_tree *t, bool undo, unsigned long long *runs)
 {
 	static const int errors[] = { EIO, ENOSPC };
 	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors) };
 	struct ctx c;
-	struct sim *s = begin(&c, t);
+	struct sim *s = begin_as(&c, t, undo);
 	struct crash_scene scene = { t->name, run, recover_in_this_boot, look, 0, NULL, &c };
 
 	if (!crash_fail_each(s, &scene, &faults))
@@ -766,6 +807,16 @@ void merge_tree_bears_errors(const struct merge_tree *t, unsigned long long *run
 	*runs += faults.runs;
 	sim_free(s);
 	ctx_fini(&c);
+}
+
+void merge_tree_bears_errors(const struct merge_tree *t, unsigned long long *runs)
+{
+	bear_errors(t, false, runs);
+}
+
+void merge_tree_undo_bears_errors(const struct merge_tree *t, unsigned long long *runs)
+{
+	bear_errors(t, true, runs);
 }
 
 /* --- other trouble --------------------------------------------------------------------------------------- */

@@ -107,6 +107,33 @@ static struct cv_write_call undo_rebase(struct cv_undo_call *undo)
 	return (struct cv_write_call){ plan_rebase, undo, true, "there is nothing to take back", tell_rebase };
 }
 
+static struct cv_plan *coalesce_back(const struct cv_session *s, const struct cv_undo_call *undo,
+				     const struct cv_operation_entry *e, struct cv_err *err)
+{
+	uint32_t repository = cv_flow_repository(s, undo->path);
+
+	if (repository != UINT32_MAX)
+		return cv_plan_coalesce_undo(s->graph, repository, e, cv_session_reserve(s), err);
+	cv_fail(err, CV_EUSAGE, "there is no such repository");
+	return NULL;
+}
+
+static struct cv_plan *plan_coalesce(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	return plan_anew(s, ctx, coalesce_back, err);
+}
+
+static void tell_coalesce(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_escape(out, cv_bytes_of(done->items[0].path));
+	cv_text_addf(out, " is back, and so is who stood on it: operation %s\n", cv_uuid_str(result->id).s);
+}
+
+static struct cv_write_call undo_coalesce(struct cv_undo_call *undo)
+{
+	return (struct cv_write_call){ plan_coalesce, undo, true, "there is nothing to take back", tell_coalesce };
+}
+
 static const struct {
 	enum cv_plan_kind kind;
 	bool aborted;                /* may have left something that can be taken back */
@@ -115,6 +142,7 @@ static const struct {
 	{ CV_PLAN_TRASH, true, undo_trash },
 	{ CV_PLAN_CONVERT, false, undo_convert },
 	{ CV_PLAN_REBASE, false, undo_rebase },
+	{ CV_PLAN_COALESCE, false, undo_coalesce },
 };
 
 bool cv_undo_call_of(const struct cv_operation_entry *e, char *repository, struct cv_undo_call *undo,

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Taking a merge back: the image comes from the trash to its name, and those that stood on it name it again. The parent keeps
+ * what was merged into it. As it is what it was when all of that was read back from it, and as the image is what it was, those
+ * that change read the same through either of them: every moment in between is a good one.
+ *
+ * After a crash it goes on, unless nothing of it is seen yet; then it is put back.
+ */
+#include "repair/operation/relinking.h"
+
+enum { IMAGE = 0, PARENT = 1, FIRST_CLAIMED = PARENT, FIRST_CHILD = 2, MOST_CHILDREN = 65536 };
+/* Slots of the journal for one child: an UNDO record of the largest size, and what later rounds note of it. */
+enum { SLOTS_OF_A_CHILD = CV_RELINKING_SLOTS + 8, SLOTS_BESIDES = 8 };
+
+struct back {
+	struct cv_work *work;
+	struct cv_journal_log merge;         /* of the operation that is taken back */
+	struct cv_journal_log log;           /* its own, when it is recovered */
+	bool recovered, own_error;
+	bool *is_new;                        /* for each item: it names the image already */
+};
+
+static uint32_t slots(size_t items)
+{
+	size_t children = items > FIRST_CHILD ? items - FIRST_CHILD : 0;
+
+	return SLOTS_BESIDES + (uint32_t)(children > MOST_CHILDREN ? MOST_CHILDREN : children) * SLOTS_OF_A_CHILD;
+}
+
+static struct cv_journal_size room(const struct cv_plan *plan)
+{
+	return (struct cv_journal_size){ slots(plan->item_count), 0 };
+}
+
+static void back_fini(struct back *b)
+{
+	cv_journal_log_fini(&b->merge);
+	cv_journal_log_fini(&b->log);
+	free(b->is_new);
+}
+
+static bool back_init(struct back *b, struct cv_work *work, struct cv_err *err)
+{
+	b->work = work;
+	if (work->item_count < FIRST_CHILD || work->item_count > FIRST_CHILD + (size_t)MOST_CHILDREN)
+		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
+	b->is_new = calloc(work->item_count, sizeof *b->is_new);
+	return b->is_new || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+/* --- the image ------------------------------------------------------------------------------------------- */
+
+static enum cv_whereabouts find(const struct back *b, bool *taken, struct cv_err *err)
+{
+	const struct cv_plan_item *image = &b->work->items[IMAGE];
+
+	return cv_place_find(b->work->w, image->from, image->from_index, image, taken, err);
+}
+
+static bool sync_both(const struct back *b, struct cv_err *err)
+{
+	const struct cv_work *work = b->work;
+
+	return cv_place_sync_homes(work->w, work->items, 1, err) && cv_place_sync_trash(work->w, work->items[IMAGE].from, err);
+}
+
+/* Behind a crash, when its folder in the trash may be gone already: that is removed last. */
+static bool sync_again(const struct back *b, struct cv_err *err)
+{
+	if (sync_both(b, err))
+		return true;
+	if (err->code != CV_EUSAGE)
+		return false;
+	cv_err_clear(err);
+	return cv_store_sync(b->work->w->io, b->work->w->store.trash, "the trash", err);
+}
+
+/* It is what it was when it was merged, and stays so. */
+static bool claim_image(const struct back *b, struct cv_err *err)
+{
+	struct cv_work *work = b->work;
+
+	if (work->claims[IMAGE] < 0)
+		work->claims[IMAGE] = cv_claim_item(work->w, &work->items[IMAGE], err);
+	return work->claims[IMAGE] >= 0;
+}
+
+static bool bring_home(const struct back *b, struct cv_err *err)
+{
+	const struct cv_plan_item *image = &b->work->items[IMAGE];
+	bool taken;
+	enum cv_whereabouts where = find(b, &taken, err);
+
+	if (where == CV_UNKNOWN)
+		return false;
+	if (where != CV_IN_TRASH || taken)
+		return cv_fail(err, CV_EREFUSED, where == CV_IN_TRASH ? "something else has the name of the image now"
+				       : "the image is not in the trash any more");
+	return cv_place_to_home(b->work->w, image->from, image->from_index, image, err) && sync_both(b, err) && claim_image(b, err);
+}
+
+/* As if nothing had been begun. */
+static bool put_back(const struct back *b, enum cv_whereabouts where, struct cv_err *err)
+{
+	const struct cv_plan_item *image = &b->work->items[IMAGE];
+
+	if (where == CV_GONE || where == CV_REPLACED)
+		return cv_fail(err, CV_EREFUSED, "the image is neither in the trash nor where it was: nothing more is touched");
+	if (where == CV_AT_HOME && !cv_place_to_trash(b->work->w, image->from, image->from_index, image, err))
+		return false;
+	/* Its folder there may be a new one. */
+	return cv_store_sync(b->work->w->io, b->work->w->store.trash, "the trash", err) && sync_both(b, err);
+}
+
+/* --- those that stood on it ------------------------------------------------------------------------------ */
+
+static bool relink(struct back *b, size_t item, struct cv_err *err)
+{
+	CV_AUTO(cv_relinking_fini) struct cv_relinking r = { .work = NULL };
+	struct cv_work *work = b->work;
+
+	if (!cv_relinking_begin(&r, work, item, work->claims[item], err))
+		return false;
+	r.of_many = true;
+	return (cv_relinking_take_back(&r, &b->merge, err) && cv_relinking_note(&r, b->recovered ? &b->log : NULL, err) &&
+		cv_relinking_apply(&r, err)) || cv_wrap(err, "%s", work->items[item].path);
+}
+
+/* Somebody who opens one of them meanwhile is let in: it goes on later. */
+static bool relink_all(struct back *b, struct cv_err *err)
+{
+	struct cv_work *work = b->work;
+
+	for (size_t i = FIRST_CHILD; i < work->item_count; i++) {
+		if (b->is_new[i])
+			continue;
+		if (!cv_work_look(work, err)) {
+			work->stays = err->code == CV_ECANCELLED;
+			return false;
+		}
+		if (!relink(b, i, err))
+			return false;
+	}
+	return cv_place_tidy(work->w, work->items[IMAGE].from, err);
+}
+
+static bool undo_run(struct cv_work *work, struct cv_err *err)
+{
+	CV_AUTO(back_fini) struct back b = { .work = work };
+
+	return back_init(&b, work, err) && cv_done_read(work->w, work->items[IMAGE].from, &b.merge, err) && bring_home(&b, err) &&
+	       relink_all(&b, err);
+}
+
+/* --- recovery -------------------------------------------------------------------------------------------- */
+
+static bool claim_all(struct cv_work *work, struct cv_err *err)
+{
+	if (!cv_work_claim(work, false, err))
+		return false;
+	for (size_t i = PARENT; i < work->item_count; i++) {
+		work->claims[i] = cv_claim_as_it_is(work->w, &work->items[i], err);
+		if (work->claims[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool settle_children(struct back *b, bool *any, struct cv_err *err)
+{
+	struct cv_work *work = b->work;
+
+	*any = false;
+	for (size_t i = FIRST_CHILD; i < work->item_count; i++) {
+		CV_AUTO(cv_relinking_fini) struct cv_relinking r = { .work = NULL };
+
+		if (!cv_relinking_begin(&r, work, i, work->claims[i], err))
+			return false;
+		r.of_many = true;
+		if (!cv_relinking_settle(&r, &b->log, b->own_error, &b->is_new[i], err))
+			return cv_wrap(err, "%s", work->items[i].path);
+		*any |= b->is_new[i];
+	}
+	return true;
+}
+
+/* A parent that was written to since does not have what the image has. */
+static bool parent_is_the_same(const struct back *b)
+{
+	const struct cv_work *work = b->work;
+	const struct cv_plan_item *parent = &work->items[PARENT];
+	struct stat st;
+
+	return work->w->io->fstat(work->w->io, work->claims[PARENT], &st) == 0 && (uint64_t)st.st_size == parent->size &&
+	       (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == parent->mtime_ns;
+}
+
+static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
+{
+	struct cv_work *work = b->work;
+	bool any, taken;
+	enum cv_whereabouts where = find(b, &taken, err);
+
+	if (where == CV_UNKNOWN || !settle_children(b, &any, err))
+		return false;
+	*end = CV_RECORD_ABORTED;
+	if (!any && (where != CV_AT_HOME || b->own_error || work->w->give_up || !parent_is_the_same(b)))
+		return put_back(b, where, err);
+	if (where != CV_AT_HOME)
+		return cv_fail(err, CV_EREFUSED, "the image is not where it was: nothing more is touched");
+	*end = CV_RECORD_DONE;
+	return sync_again(b, err) && cv_done_read(work->w, work->items[IMAGE].from, &b->merge, err) &&
+	       relink_all(b, err);
+}
+
+static bool undo_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
+{
+	CV_AUTO(back_fini) struct back b = { .recovered = true, .own_error = work->claims != NULL };
+	const struct cv_writing *w = work->w;
+
+	*end = CV_RECORD_ABORTED;
+	if (!back_init(&b, work, err) ||
+	    !cv_journal_read(&b.log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
+		return false;
+	if (!b.own_error && (!cv_journal_grow(&work->journal, slots(work->item_count), err) || !claim_all(work, err)))
+		return false;
+	return settle(&b, end, err);
+}
+
+const struct cv_operation_row cv_operation_coalesce_undo = {
+	CV_PLAN_COALESCE_UNDO, "undo-coalesce", true, undo_run, undo_recover, .room = room, .elsewhere = FIRST_CLAIMED,
+};
