@@ -144,9 +144,10 @@ bool cv_claim_device(const struct cv_io *io, int fd, const char *path, struct cv
 
 int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, struct cv_err *err)
 {
-	const struct cv_plan_source file = { item->path, item->device, item->inode, item->size, item->mtime_ns };
+	struct cv_plan_source file = { item->path, item->device, item->inode, item->size, item->mtime_ns };
 	const char *base;
 	int dir = cv_place_open(w, item->path, &base, err), fd;
+	struct stat st;
 
 	if (dir < 0)
 		return -1;
@@ -154,6 +155,8 @@ int cv_claim_item(const struct cv_writing *w, const struct cv_plan_item *item, s
 	if (fd < 0)
 		cv_io_fail(err, "open", item->path);
 	w->io->close(w->io, dir);
+	if (fd >= 0 && w->io->fstat(w->io, fd, &st) == 0 && cv_place_same(w, &st, file.device, file.inode))
+		file.device = st.st_dev;
 	if (fd >= 0 && claim(&(struct subject){ w->io, fd, &file, true }, &for_writing, err))
 		return fd;
 	if (fd >= 0)

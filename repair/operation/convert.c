@@ -208,12 +208,12 @@ bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item)
 }
 
 /* 1: this file; 2: another; 0: nothing is there; -1 with err set. */
-static int look(const struct cv_io *io, int dir, const char *name, const struct cv_plan_item *made, struct cv_err *err)
+static int look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *made, struct cv_err *err)
 {
 	struct stat st;
 
-	if (io->fstatat(io, dir, name, &st) == 0)
-		return st.st_ino == made->inode && st.st_dev == made->device ? 1 : 2;
+	if (w->io->fstatat(w->io, dir, name, &st) == 0)
+		return cv_place_same(w, &st, made->device, made->inode) ? 1 : 2;
 	if (errno == ENOENT)
 		return 0;
 	cv_io_fail(err, "look at", name);
@@ -241,8 +241,8 @@ static bool finish(const struct making *m, const struct cv_record *r, enum cv_re
 
 	if (!cv_made_read(r, &made))
 		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
-	home = look(io, m->dir, m->base, &made, err);
-	there = home < 0 ? -1 : m->stage < 0 ? 0 : look(io, m->stage, m->part.s, &made, err);
+	home = look(m->work->w, m->dir, m->base, &made, err);
+	there = home < 0 ? -1 : m->stage < 0 ? 0 : look(m->work->w, m->stage, m->part.s, &made, err);
 	if (there < 0)
 		return false;
 	*end = CV_RECORD_DONE;

@@ -58,6 +58,14 @@ struct cv_trash_name cv_trash_name(uint32_t index, const char *path)
 	return name;
 }
 
+bool cv_place_same(const struct cv_writing *w, const struct stat *st, uint64_t device, uint64_t inode)
+{
+	struct stat root;
+
+	return st->st_ino == inode &&
+	       (st->st_dev == device || (w->io->fstat(w->io, w->root, &root) == 0 && root.st_dev == st->st_dev));
+}
+
 /* 1: the item is there; 2: something else is; 0: nothing; -1 with err set. */
 static int look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *item,
 		struct cv_err *err)
@@ -65,7 +73,7 @@ static int look(const struct cv_writing *w, int dir, const char *name, const str
 	struct stat st;
 
 	if (w->io->fstatat(w->io, dir, name, &st) == 0)
-		return st.st_ino == item->inode && st.st_dev == item->device ? 1 : 2;
+		return cv_place_same(w, &st, item->device, item->inode) ? 1 : 2;
 	if (errno == ENOENT)
 		return 0;
 	cv_io_fail(err, "look at", name);

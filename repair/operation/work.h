@@ -133,6 +133,9 @@ bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
 /* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
  * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
 int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
+/* The very file that was recorded. A file system has another device number when it was mounted anew: what lies on that of the
+ * repository is known by its inode number and by where it is. */
+bool cv_place_same(const struct cv_writing *w, const struct stat *st, uint64_t device, uint64_t inode);
 /* What is under a relative path; false if nothing is, or it cannot be looked at. */
 bool cv_place_stat(const struct cv_writing *w, const char *path, struct stat *st);
 /* The folder of an operation in the trash. */

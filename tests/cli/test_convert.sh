@@ -116,8 +116,6 @@ ends "what was written to since is not undone" 4 "$CHAINVIEW" undo out "$op" --y
 
 # Watched from elsewhere.
 ends "nothing is at work" 16 "$CHAINVIEW" attach 0000
-ends "attach has no JSON, and says so" 16 "$CHAINVIEW" attach 0000 --json
-has "in these words" "does not write JSON" .out
 qemu-img create -q -f qcow2 src/slow.qcow2 16M
 qemu-io -c 'write -P 9 0 16M' src/slow.qcow2 >/dev/null
 slow() { "$CHAINVIEW" convert --refs=none src/slow.qcow2 out/slow.raw --to raw --reflink=never --rate=4M --yes >slow.out 2>&1 & pid=$!; op=

@@ -45,9 +45,13 @@ copy_of_a_moment()
 # What is on the copy: nothing lost, everything settled, and all of it comes back.
 copy_is_sound()
 {
-	local fs=$1 repo=$work/copy/repo op
+	local fs=$1 repo=$work/copy/repo op spare
 	mkdir -p "$work/copy"
-	mount -o "loop${options[$fs]}" "$work/copy.img" "$work/copy" || { echo "# the copy cannot be mounted"; return 1; }
+	# As after a restart, the file system has another device number than it had.
+	truncate -s 1M "$work/spare.img"
+	spare=$(losetup -f --show "$work/spare.img")
+	mount -o "loop${options[$fs]}" "$work/copy.img" "$work/copy" || { echo "# the copy cannot be mounted"; losetup -d "$spare"; return 1; }
+	losetup -d "$spare"
 	"$CHAINVIEW" recover --yes -q "$repo" >"$work/.out" 2>&1 || { cat "$work/.out"; umount "$work/copy"; return 1; }
 	op=$("$CHAINVIEW" trash list "$repo" 2>/dev/null | awk 'NR == 2 { print $1 }')
 	[ -z "$op" ] || "$CHAINVIEW" undo --yes -q "$repo" "$op" >"$work/.out" 2>&1 || { cat "$work/.out"; umount "$work/copy"; return 1; }
