@@ -36,15 +36,11 @@ bool cv_work_claim(struct cv_work *work, bool items, struct cv_err *err)
 bool cv_work_claim_reader(struct cv_work *work, int fd, size_t index, struct cv_err *err)
 {
 	const struct cv_io *io = work->w->io;
-	struct cv_plan_source source = work->sources[index];
 	int own = io->dup(io, fd);
-	struct stat st;
 
-	if (own >= 0 && io->fstat(io, own, &st) == 0 && cv_place_same(work->w, &st, source.device, source.inode))
-		source.device = st.st_dev;
 	if (own < 0)
 		return cv_io_fail(err, "claim", work->sources[index].path);
-	if (!cv_claim_reader(io, own, &source, cv_work_is_exclusive(work), err)) {
+	if (!cv_claim_reader(io, own, &work->sources[index], cv_work_is_exclusive(work), err)) {
 		io->close(io, own);
 		return false;
 	}
