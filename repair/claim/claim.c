@@ -69,7 +69,7 @@ static bool is_as_planned(const struct subject *s, struct cv_err *err)
 	if (st.st_dev != s->file->device || st.st_ino != s->file->inode)
 		return refuse(err, s, "is another file than when the plan was made");
 	if ((uint64_t)st.st_size != s->file->size ||
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != s->file->mtime_ns)
+	    cv_stat_mtime(&st) != s->file->mtime_ns)
 		return refuse(err, s, "was written to since the plan was made");
 	if (s->only_name && st.st_nlink != 1)
 		return refuse(err, s, "has another name elsewhere (a hard link)");
@@ -179,6 +179,6 @@ int cv_claim_as_it_is(const struct cv_writing *w, const struct cv_plan_item *ite
 	if (!there)
 		return -1;
 	now.size = (uint64_t)st.st_size;
-	now.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	now.mtime_ns = cv_stat_mtime(&st);
 	return cv_claim_item(w, &now, err);
 }

@@ -33,6 +33,18 @@ bool cv_work_claim(struct cv_work *work, bool items, struct cv_err *err)
 	return true;
 }
 
+bool cv_work_claim_from(struct cv_work *work, size_t first, struct cv_err *err)
+{
+	if (!cv_work_claim(work, false, err))
+		return false;
+	for (size_t i = first; i < work->item_count; i++) {
+		work->claims[i] = cv_claim_as_it_is(work->w, &work->items[i], err);
+		if (work->claims[i] < 0)
+			return false;
+	}
+	return true;
+}
+
 bool cv_work_claim_reader(struct cv_work *work, int fd, size_t index, struct cv_err *err)
 {
 	const struct cv_io *io = work->w->io;

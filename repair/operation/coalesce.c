@@ -13,9 +13,8 @@
 #include <chainview/format.h>
 
 enum { LAYOUT = 1, IMAGE = 0, PARENT = 1, FIRST_CHILD = 2, MOST_LINKS = 65536 };
-/* Slots of the journal for one child: an UNDO record of the largest size, and what later rounds note of it, which are as
- * large as need be. */
-enum { SLOTS_OF_A_CHILD = CV_RELINKING_SLOTS + 8, SLOTS_BESIDES = 16 };
+/* Slots of the journal besides those of the children. */
+enum { SLOTS_BESIDES = 16 };
 
 /* --- the plan in the journal ----------------------------------------------------------------------------- */
 
@@ -41,7 +40,7 @@ static bool prepare(const struct cv_writing *w, const struct cv_plan *plan, stru
 static struct cv_journal_size room(const struct cv_plan *plan)
 {
 	uint64_t pages = plan->item_count ? plan->items[IMAGE].allocated / CV_MERGE_PAGE : 0, children = plan->merge ? plan->merge->link_count : 0;
-	struct cv_journal_size size = { SLOTS_BESIDES + (uint32_t)(children > MOST_LINKS ? MOST_LINKS : children) * SLOTS_OF_A_CHILD,
+	struct cv_journal_size size = { SLOTS_BESIDES + (uint32_t)(children > MOST_LINKS ? MOST_LINKS : children) * CV_RELINKING_SLOTS_EACH,
 					CV_MERGE_BOARD_LEAST };
 
 	if (pages > CV_MERGE_BOARD_LEAST)
@@ -151,7 +150,7 @@ static bool note_verified(struct cv_work *work, struct cv_err *err)
 	if (!stat_parent(work, &st, err))
 		return false;
 	cv_pack_number(&p, (uint64_t)st.st_size);
-	cv_pack_number(&p, (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
+	cv_pack_number(&p, (uint64_t)cv_stat_mtime(&st));
 	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory") : note(work, CV_RECORD_VERIFIED, p.at, p.len, err);
 	cv_pack_fini(&p);
 	return ok;
@@ -266,37 +265,6 @@ static bool go_on_here(const struct coalesce *c, struct cv_err *err)
 	       (here && !stopped ? cv_journal_barrier(&work->journal, err) : note_boot(work, false, err));
 }
 
-static bool claim_all(struct cv_work *work, struct cv_err *err)
-{
-	if (!cv_work_claim(work, false, err))
-		return false;
-	for (size_t i = PARENT; i < work->item_count; i++) {
-		work->claims[i] = cv_claim_as_it_is(work->w, &work->items[i], err);
-		if (work->claims[i] < 0)
-			return false;
-	}
-	return true;
-}
-
-static bool settle_children(struct coalesce *c, bool *any, bool *all, struct cv_err *err)
-{
-	*any = false;
-	*all = true;
-	for (size_t i = 0; i < c->plan.link_count; i++) {
-		CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
-		size_t item = FIRST_CHILD + i;
-
-		if (!cv_relinking_begin(&b, c->work, item, c->work->claims[item], err))
-			return false;
-		b.of_many = true;
-		if (!cv_relinking_settle(&b, &c->log, c->own_error, &c->is_new[i], err))
-			return cv_wrap(err, "%s", c->work->items[item].path);
-		*any |= c->is_new[i];
-		*all &= c->is_new[i];
-	}
-	return true;
-}
-
 /* Somebody else's image under the parent's name and inode. What is torn says nothing, and is put right first. */
 static bool is_the_parent(const struct coalesce *c, struct cv_err *err)
 {
@@ -359,7 +327,6 @@ static bool give_up(struct coalesce *c, struct cv_err *err)
 
 static bool go_on(struct coalesce *c, struct cv_merging_how how, struct cv_err *err)
 {
-
 	/* What was read back by this process, which has held everything since, is so. */
 	if (!(c->own_error && cv_journal_last(&c->log, CV_RECORD_VERIFIED)) && !merge(c, how, err))
 		return false;
@@ -373,7 +340,7 @@ static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *
 	bool any, all, taken, stopped;
 	enum cv_whereabouts where = cv_place_find(work->w, work->journal.op, IMAGE, &work->items[IMAGE], &taken, err);
 
-	if (where == CV_UNKNOWN || !settle_children(c, &any, &all, err))
+	if (where == CV_UNKNOWN || !cv_relinking_settle_all(work, &c->log, c->own_error, FIRST_CHILD, c->is_new, &any, &all, err))
 		return false;
 	*end = CV_RECORD_DONE;
 	if (all && where == CV_IN_TRASH)
@@ -397,8 +364,8 @@ static bool coalesce_recover(struct cv_work *work, enum cv_record_type *end, str
 	if (!coalesce_init(&c, work, err) ||
 	    !cv_journal_read(&c.log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
 		return false;
-	if (!c.own_error && (!cv_journal_grow(&work->journal, SLOTS_BESIDES + (uint32_t)c.plan.link_count * SLOTS_OF_A_CHILD, err) ||
-			     !claim_all(work, err)))
+	if (!c.own_error && (!cv_journal_grow(&work->journal, SLOTS_BESIDES + (uint32_t)c.plan.link_count * CV_RELINKING_SLOTS_EACH, err) ||
+			     !cv_work_claim_from(work, PARENT, err)))
 		return false;
 	return settle(&c, end, err);
 }

@@ -9,22 +9,22 @@
 #include "repair/operation/relinking.h"
 
 enum { IMAGE = 0, PARENT = 1, FIRST_CLAIMED = PARENT, FIRST_CHILD = 2, MOST_CHILDREN = 65536 };
-/* Slots of the journal for one child: an UNDO record of the largest size, and what later rounds note of it. */
-enum { SLOTS_OF_A_CHILD = CV_RELINKING_SLOTS + 8, SLOTS_BESIDES = 8 };
+/* Slots of the journal besides those of the children. */
+enum { SLOTS_BESIDES = 8 };
 
 struct back {
 	struct cv_work *work;
 	struct cv_journal_log merge;         /* of the operation that is taken back */
 	struct cv_journal_log log;           /* its own, when it is recovered */
 	bool recovered, own_error;
-	bool *is_new;                        /* for each item: it names the image already */
+	bool *is_new;                        /* for each child: it names the image already */
 };
 
 static uint32_t slots(size_t items)
 {
 	size_t children = items > FIRST_CHILD ? items - FIRST_CHILD : 0;
 
-	return SLOTS_BESIDES + (uint32_t)(children > MOST_CHILDREN ? MOST_CHILDREN : children) * SLOTS_OF_A_CHILD;
+	return SLOTS_BESIDES + (uint32_t)(children > MOST_CHILDREN ? MOST_CHILDREN : children) * CV_RELINKING_SLOTS_EACH;
 }
 
 static struct cv_journal_size room(const struct cv_plan *plan)
@@ -132,7 +132,7 @@ static bool relink_all(struct back *b, struct cv_err *err)
 	struct cv_work *work = b->work;
 
 	for (size_t i = FIRST_CHILD; i < work->item_count; i++) {
-		if (b->is_new[i])
+		if (b->is_new[i - FIRST_CHILD])
 			continue;
 		if (!cv_work_look(work, err)) {
 			work->stays = err->code == CV_ECANCELLED;
@@ -154,36 +154,6 @@ static bool undo_run(struct cv_work *work, struct cv_err *err)
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
-static bool claim_all(struct cv_work *work, struct cv_err *err)
-{
-	if (!cv_work_claim(work, false, err))
-		return false;
-	for (size_t i = PARENT; i < work->item_count; i++) {
-		work->claims[i] = cv_claim_as_it_is(work->w, &work->items[i], err);
-		if (work->claims[i] < 0)
-			return false;
-	}
-	return true;
-}
-
-static bool settle_children(struct back *b, bool *any, struct cv_err *err)
-{
-	struct cv_work *work = b->work;
-
-	*any = false;
-	for (size_t i = FIRST_CHILD; i < work->item_count; i++) {
-		CV_AUTO(cv_relinking_fini) struct cv_relinking r = { .work = NULL };
-
-		if (!cv_relinking_begin(&r, work, i, work->claims[i], err))
-			return false;
-		r.of_many = true;
-		if (!cv_relinking_settle(&r, &b->log, b->own_error, &b->is_new[i], err))
-			return cv_wrap(err, "%s", work->items[i].path);
-		*any |= b->is_new[i];
-	}
-	return true;
-}
-
 /* A parent that was written to since does not have what the image has. */
 static bool parent_is_the_same(const struct back *b)
 {
@@ -192,16 +162,16 @@ static bool parent_is_the_same(const struct back *b)
 	struct stat st;
 
 	return work->w->io->fstat(work->w->io, work->claims[PARENT], &st) == 0 && (uint64_t)st.st_size == parent->size &&
-	       (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == parent->mtime_ns;
+	       cv_stat_mtime(&st) == parent->mtime_ns;
 }
 
 static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
 {
 	struct cv_work *work = b->work;
-	bool any, taken;
+	bool any, all, taken;
 	enum cv_whereabouts where = find(b, &taken, err);
 
-	if (where == CV_UNKNOWN || !settle_children(b, &any, err))
+	if (where == CV_UNKNOWN || !cv_relinking_settle_all(work, &b->log, b->own_error, FIRST_CHILD, b->is_new, &any, &all, err))
 		return false;
 	*end = CV_RECORD_ABORTED;
 	if (!any && (where != CV_AT_HOME || b->own_error || work->w->give_up || !parent_is_the_same(b)))
@@ -222,7 +192,7 @@ static bool undo_recover(struct cv_work *work, enum cv_record_type *end, struct 
 	if (!back_init(&b, work, err) ||
 	    !cv_journal_read(&b.log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
 		return false;
-	if (!b.own_error && (!cv_journal_grow(&work->journal, slots(work->item_count), err) || !claim_all(work, err)))
+	if (!b.own_error && (!cv_journal_grow(&work->journal, slots(work->item_count), err) || !cv_work_claim_from(work, PARENT, err)))
 		return false;
 	return settle(&b, end, err);
 }

@@ -139,7 +139,7 @@ static bool announce(struct making *m, struct cv_err *err)
 	cv_pack_number(&p, (uint64_t)m->made.st_dev);
 	cv_pack_number(&p, (uint64_t)m->made.st_ino);
 	cv_pack_number(&p, (uint64_t)m->made.st_size);
-	cv_pack_number(&p, (uint64_t)m->made.st_mtim.tv_sec * 1000000000u + (uint64_t)m->made.st_mtim.tv_nsec);
+	cv_pack_number(&p, (uint64_t)cv_stat_mtime(&m->made));
 	cv_pack_number(&p, (uint64_t)m->made.st_blocks * 512);
 	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory")
 		      : cv_journal_add(&m->work->journal, CV_RECORD_PUBLISH, p.at, p.len, err) &&
@@ -207,19 +207,6 @@ bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item)
 	return !u.failed;
 }
 
-/* 1: this file; 2: another; 0: nothing is there; -1 with err set. */
-static int look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *made, struct cv_err *err)
-{
-	struct stat st;
-
-	if (w->io->fstatat(w->io, dir, name, &st) == 0)
-		return cv_place_same(w, &st, made->device, made->inode) ? 1 : 2;
-	if (errno == ENOENT)
-		return 0;
-	cv_io_fail(err, "look at", name);
-	return -1;
-}
-
 static bool drop_part(const struct making *m, enum cv_record_type *end, struct cv_err *err)
 {
 	const struct cv_io *io = m->work->w->io;
@@ -241,8 +228,8 @@ static bool finish(const struct making *m, const struct cv_record *r, enum cv_re
 
 	if (!cv_made_read(r, &made))
 		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
-	home = look(m->work->w, m->dir, m->base, &made, err);
-	there = home < 0 ? -1 : m->stage < 0 ? 0 : look(m->work->w, m->stage, m->part.s, &made, err);
+	home = cv_place_look(m->work->w, m->dir, m->base, &made, err);
+	there = home < 0 ? -1 : m->stage < 0 ? 0 : cv_place_look(m->work->w, m->stage, m->part.s, &made, err);
 	if (there < 0)
 		return false;
 	*end = CV_RECORD_DONE;

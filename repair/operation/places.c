@@ -66,9 +66,7 @@ bool cv_place_same(const struct cv_writing *w, const struct stat *st, uint64_t d
 	       (st->st_dev == device || (w->io->fstat(w->io, w->root, &root) == 0 && root.st_dev == st->st_dev));
 }
 
-/* 1: the item is there; 2: something else is; 0: nothing; -1 with err set. */
-static int look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *item,
-		struct cv_err *err)
+int cv_place_look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *item, struct cv_err *err)
 {
 	struct stat st;
 
@@ -92,7 +90,7 @@ static int look_home(const struct cv_writing *w, const struct cv_plan_item *item
 	}
 	if (dir < 0)
 		return -1;
-	found = look(w, dir, base, item, err);
+	found = cv_place_look(w, dir, base, item, err);
 	w->io->close(w->io, dir);
 	return found;
 }
@@ -108,7 +106,7 @@ static int look_trash(const struct cv_writing *w, const uint8_t op[16], uint32_t
 	}
 	if (dir < 0)
 		return -1;
-	found = look(w, dir, cv_trash_name(index, item->path).s, item, err);
+	found = cv_place_look(w, dir, cv_trash_name(index, item->path).s, item, err);
 	w->io->close(w->io, dir);
 	return found;
 }

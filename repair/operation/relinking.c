@@ -360,3 +360,22 @@ bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *lo
 	*is_new = end == CV_RECORD_DONE;
 	return true;
 }
+
+bool cv_relinking_settle_all(struct cv_work *work, const struct cv_journal_log *log, bool own_error, size_t first, bool *is_new,
+			     bool *any, bool *all, struct cv_err *err)
+{
+	*any = false;
+	*all = true;
+	for (size_t i = first; i < work->item_count; i++) {
+		CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
+
+		if (!cv_relinking_begin(&b, work, i, work->claims[i], err))
+			return false;
+		b.of_many = true;
+		if (!cv_relinking_settle(&b, log, own_error, &is_new[i - first], err))
+			return cv_wrap(err, "%s", work->items[i].path);
+		*any |= is_new[i - first];
+		*all &= is_new[i - first];
+	}
+	return true;
+}

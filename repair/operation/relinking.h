@@ -12,6 +12,8 @@
 
 /* Slots of the journal for one UNDO record with as many pages as there may be. */
 enum { CV_RELINKING_SLOTS = 32 };
+/* For one of many: that, and what later rounds note of it, which are as large as need be. */
+enum { CV_RELINKING_SLOTS_EACH = CV_RELINKING_SLOTS + 8 };
 _Static_assert((CV_RELINKING_SLOTS - 2) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_MOST * (2 * CV_RELINK_PAGE + 64), "room for it");
 
 struct cv_relinking {
@@ -42,5 +44,9 @@ bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err);
  * crash. *is_new: it names the new parent; if there is no record, nothing was begun. */
 bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
 			 struct cv_err *err);
+
+/* All items from first on, which are claimed. is_new: for each of them. */
+bool cv_relinking_settle_all(struct cv_work *work, const struct cv_journal_log *log, bool own_error, size_t first, bool *is_new,
+			     bool *any, bool *all, struct cv_err *err);
 
 #endif

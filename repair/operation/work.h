@@ -133,9 +133,17 @@ bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
 /* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
  * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
 int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
+/* When it was last written to, as plans and journals have it. */
+static inline int64_t cv_stat_mtime(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 /* The very file that was recorded. A file system has another device number when it was mounted anew: what lies on that of the
  * repository is known by its inode number and by where it is. */
 bool cv_place_same(const struct cv_writing *w, const struct stat *st, uint64_t device, uint64_t inode);
+/* 1: the item is there; 2: something else is; 0: nothing; -1 with err set. */
+int cv_place_look(const struct cv_writing *w, int dir, const char *name, const struct cv_plan_item *item, struct cv_err *err);
 /* What is under a relative path; false if nothing is, or it cannot be looked at. */
 bool cv_place_stat(const struct cv_writing *w, const char *path, struct stat *st);
 /* The folder of an operation in the trash. */
@@ -191,6 +199,8 @@ void cv_claim_drop(const struct cv_io *io, int fd);
 /* claim/held.c: the claims of one operation. */
 /* Makes room for all of them, and with items claims these. */
 bool cv_work_claim(struct cv_work *work, bool items, struct cv_err *err);
+/* Of one that is taken up again: the items from first on, as they are. */
+bool cv_work_claim_from(struct cv_work *work, size_t first, struct cv_err *err);
 /* Claims the source of this index through a descriptor that it was opened with, which stays the caller's: the claim lasts
  * until cv_work_release(), also when the descriptor is closed before. */
 bool cv_work_claim_reader(struct cv_work *work, int fd, size_t index, struct cv_err *err);

@@ -46,7 +46,7 @@ static bool is_as_merged(const struct planning *p)
 	struct stat st;
 
 	return dir >= 0 && p->w.io->fstatat(p->w.io, dir, cv_trash_name(IMAGE, image->path).s, &st) == 0 &&
-	       (uint64_t)st.st_size == image->size && (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == image->mtime_ns;
+	       (uint64_t)st.st_size == image->size && cv_stat_mtime(&st) == image->mtime_ns;
 }
 
 static const char *against_image(const struct planning *p, enum cv_whereabouts where, bool taken)

@@ -28,7 +28,7 @@ static void check_made(struct cv_plan_maker *m, const struct cv_writing *w, cons
 	if (!cv_place_stat(w, made->path, &st) || !cv_place_same(w, &st, made->device, made->inode))
 		cv_plan_check(m, "made-file-there", false, "%s is not there any more", cv_text_str(&name));
 	else if ((uint64_t)st.st_size != made->size ||
-		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != made->mtime_ns)
+		 cv_stat_mtime(&st) != made->mtime_ns)
 		cv_plan_check(m, "made-file-there", false, "%s was written to since: what is new in it is nowhere else",
 			      cv_text_str(&name));
 	else

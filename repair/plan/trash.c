@@ -33,7 +33,7 @@ static void check_parent(struct cv_plan_maker *m, const struct cv_writing *w, co
 	if (!cv_place_stat(w, item->parent, &st))
 		cv_plan_check(m, "parent-as-before", false, "parent %s is not there: it would be unreadable", cv_text_str(&t));
 	else if (st.st_ino != item->parent_inode || (uint64_t)st.st_size != item->parent_size ||
-		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec != item->parent_mtime_ns)
+		 cv_stat_mtime(&st) != item->parent_mtime_ns)
 		cv_plan_check(m, "parent-as-before", false,
 			      "parent %s was changed since: it would not read what it did", cv_text_str(&t));
 	else
