@@ -68,24 +68,6 @@ has "JSON has the plan" '"plan":\{"operation":"coalesce".*"kind":"merge".*"kind"
 merges "VHD" middle.vhd base.vhd leaf.vhd
 has "libvhdi reads the same of the parent" "agrees.*100.0 %" <("$CHAINVIEW" verify "$repo/base.vhd")
 
-# A copy with an identity of its own.
-copy_vhd()
-{
-	cp "$1" "$2"
-	python3 - "$2" <<'END'
-import sys
-name = sys.argv[1]
-data = bytearray(open(name, "rb").read())
-for at in (0, len(data) - 512):
-    footer = data[at:at + 512]
-    footer[68:84] = bytes(range(16, 32))
-    footer[64:68] = bytes(4)
-    footer[64:68] = (~sum(footer) & 0xffffffff).to_bytes(4, "big")
-    data[at:at + 512] = footer
-open(name, "wb").write(data)
-END
-}
-
 rm -rf "$repo"
 "$CHAINVIEW" sample --recipe coalescable "$repo" >/dev/null
 chmod 755 "$repo"
@@ -193,11 +175,5 @@ full_on()
 }
 
 on_file_systems "full" full_on
-if [[ $CHAINVIEW == */san/* ]]; then
-	skip "killed at every barrier" "done with the ordinary build"
-elif ! command -v strace >/dev/null; then
-	skip "killed at every barrier" "no strace"
-else
-	on_file_systems "killed at every barrier" killed_on
-fi
+kills_everywhere killed_on
 finish

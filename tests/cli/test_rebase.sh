@@ -43,23 +43,6 @@ must "VHD: undo gives back every byte" cmp "$work/leaf.vhd" "$repo/leaf.vhd"
 ends "VHD: the path is mended" 0 rebase leaf.vhd base-2025.vhd --yes
 lacks "VHD: and found right" parent-path-stale <("$CHAINVIEW" check "$repo" 2>&1)
 
-# A copy of the base with an identity of its own: the same content.
-copy_vhd()
-{
-	cp "$1" "$2"
-	python3 - "$2" <<'END'
-import sys
-name = sys.argv[1]
-data = bytearray(open(name, "rb").read())
-for at in (0, len(data) - 512):
-    footer = data[at:at + 512]
-    footer[68:84] = bytes(range(16, 32))
-    footer[64:68] = bytes(4)
-    footer[64:68] = (~sum(footer) & 0xffffffff).to_bytes(4, "big")
-    data[at:at + 512] = footer
-open(name, "wb").write(data)
-END
-}
 mkdir -p "$repo/bases"
 copy_vhd "$repo/base-2025.vhd" "$repo/bases/copy.vhd"
 cp "$repo/leaf.vhd" "$work/leaf.vhd"

@@ -115,11 +115,5 @@ killed_on()
 	verdict "$fs: killed at any barrier, rename or write, nothing is lost" "$([ "$left" -ge 10 ]; echo $?)"
 }
 
-if [[ $CHAINVIEW == */san/* ]]; then
-	skip "killed at every barrier" "done with the ordinary build"
-elif ! command -v strace >/dev/null; then
-	skip "killed at every barrier" "no strace"
-else
-	on_file_systems "killed at every barrier" killed_on
-fi
+kills_everywhere killed_on
 finish

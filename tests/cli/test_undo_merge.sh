@@ -209,11 +209,5 @@ full_on()
 }
 
 on_file_systems "full" full_on
-if [[ $CHAINVIEW == */san/* ]]; then
-	skip "killed at every barrier" "done with the ordinary build"
-elif ! command -v strace >/dev/null; then
-	skip "killed at every barrier" "no strace"
-else
-	on_file_systems "killed at every barrier" killed_on
-fi
+kills_everywhere killed_on
 finish

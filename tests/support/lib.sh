@@ -74,6 +74,36 @@ on_file_systems()
 	done
 }
 
+# copy_vhd FROM TO: a copy with an identity of its own.
+copy_vhd()
+{
+	cp "$1" "$2"
+	python3 - "$2" <<'END'
+import sys
+name = sys.argv[1]
+data = bytearray(open(name, "rb").read())
+for at in (0, len(data) - 512):
+    footer = data[at:at + 512]
+    footer[68:84] = bytes(range(16, 32))
+    footer[64:68] = bytes(4)
+    footer[64:68] = (~sum(footer) & 0xffffffff).to_bytes(4, "big")
+    data[at:at + 512] = footer
+open(name, "wb").write(data)
+END
+}
+
+# kills_everywhere FUNCTION: on_file_systems, where a program can be killed at its n-th call.
+kills_everywhere()
+{
+	if [[ $CHAINVIEW == */san/* ]]; then
+		skip "killed at every barrier" "done with the ordinary build"
+	elif ! command -v strace >/dev/null; then
+		skip "killed at every barrier" "no strace"
+	else
+		on_file_systems "killed at every barrier" "$1"
+	fi
+}
+
 # Is the program one with sanitizers? It has to do once more what touches memory in another way, and not what only shows
 # that two runs give the same document.
 sanitized()

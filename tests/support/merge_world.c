@@ -378,32 +378,11 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	return ok;
 }
 
-static bool recover_at(struct sim *s, const struct ctx *c, unsigned boot, struct cv_err *err)
-{
-	struct sim_host later = c->host;
-	int root = sim_root(s);
-	struct cv_writing w;
-	size_t settled;
-	bool ok;
-
-	later.host.ctx = &later;
-	later.host.pid = 77;
-	if (boot)
-		memcpy(later.host.boot, &boot, sizeof boot);
-	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
-	if (ok) {
-		ok = cv_recover_all(&w, false, &settled, err);
-		cv_store_close(&w.store);
-	}
-	s->io.close(&s->io, root);
-	return ok;
-}
-
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
 	struct ctx *c = ctx;
 
-	return recover_at(s, c, ++c->boots, err);
+	return sim_store_recover(s, &c->host, ++c->boots, err);
 }
 
 /* --- what is looked at ----------------------------------------------------------------------------------- */
@@ -791,7 +770,7 @@ void merge_tree_prove(const struct merge_tree *t, bool merging)
 /* What is left is settled by the next who comes, in the same boot. */
 static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
 {
-	return recover_at(s, ctx, 0, err);
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 0, err);
 }
 
 static void bear_errors(const struct merge_tree *t, bool undo, unsigned long long *runs)
@@ -878,7 +857,7 @@ static bool refuses_at(struct sim *left, struct ctx *c)
 		return false;
 	change_identity(left, c);
 	parent = shoot(left, sim_lookup(left, c->t->parent));
-	if (recover_at(left, c, 0, &err) || err.code != CV_EREFUSED)
+	if (sim_store_recover(left, &c->host, 0, &err) || err.code != CV_EREFUSED)
 		fail_msg("%s: a parent with another identity is taken for the parent: %s", c->t->name, err.text);
 	if (!is_like(left, sim_lookup(left, c->t->parent), &parent) || look_at_image(left, c, &home))
 		fail_msg("%s: what was refused was touched", c->t->name);

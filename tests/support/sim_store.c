@@ -5,7 +5,7 @@
 #include "tests/support/simdisk_io.h"
 #include <stdio.h>
 
-bool sim_store_recover(struct sim *s, const struct sim_host *host, struct cv_err *err)
+bool sim_store_recover(struct sim *s, const struct sim_host *host, uint32_t boot, struct cv_err *err)
 {
 	struct sim_host later = *host;
 	int root = sim_root(s);
@@ -15,7 +15,8 @@ bool sim_store_recover(struct sim *s, const struct sim_host *host, struct cv_err
 
 	later.host.ctx = &later;
 	later.host.pid = 77;
-	memset(later.host.boot, 9, sizeof later.host.boot);
+	if (boot)
+		memcpy(later.host.boot, &boot, sizeof boot);
 	if (sim_lookup(s, CV_STORE_NAME)) {
 		ok = cv_writing_open(&w, &s->io, &later.host, root, err);
 		if (ok) {

@@ -6,8 +6,8 @@
 #include "tests/support/sim_host.h"
 #include "tests/support/simdisk.h"
 
-/* As the next program of that host would, after the next boot. */
-bool sim_store_recover(struct sim *s, const struct sim_host *host, struct cv_err *err);
+/* As the next program of that host would, after a boot of this number; 0: in the boot that it was. */
+bool sim_store_recover(struct sim *s, const struct sim_host *host, uint32_t boot, struct cv_err *err);
 /* A journal in ".chainview/<folder>"; op: of this operation, NULL: of any. */
 bool sim_store_has_journal(const struct sim *s, const char *folder, const char *op);
 /* The journals in ".chainview/<folder>". */

@@ -4,7 +4,7 @@
  * being made; what keys do in them, and what is wished for at the end. That it works on real images is in tests/cli.
  */
 #include "tests/support/handmade.h"
-#include "tests/unit/test_console_gallery.h"
+#include "tests/unit/test_console_scene.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,14 +13,6 @@
 #include "tui/command/session.h"
 
 #define GIB ((uint64_t)1 << 30)
-
-static char *no_arguments;
-
-struct scene {
-	struct handmade h;
-	struct cv_session session;
-	struct cv_console *c;
-};
 
 /* Images know that they have parents, and who they are. */
 static void add_facts(struct handmade *h)
@@ -34,19 +26,7 @@ static void add_facts(struct handmade *h)
 
 static void begin(struct scene *s, int w, int h, bool ascii)
 {
-	*s = (struct scene){ 0 };
-	handmade_house(&s->h);
-	add_facts(&s->h);
-	s->c = console_of(&s->h, w, h, ascii);
-	cv_session_init(&s->session, 0, &no_arguments);
-	s->c->options.session = &s->session;
-}
-
-static void end(struct scene *s)
-{
-	cv_console_free(s->c);
-	cv_session_fini(&s->session);
-	handmade_fini(&s->h);
+	scene_begin(s, w, h, ascii, add_facts);
 }
 
 /* What is asked for between keys, up to its end. */
@@ -56,13 +36,6 @@ static void settle(struct scene *s)
 
 	while (cv_parents_tick(s->c, 1000, &fx))
 		;
-}
-
-static void go_to(struct scene *s, const char *name)
-{
-	send(s->c, "<Enter>/");
-	send(s->c, name);
-	send(s->c, "<Enter>");
 }
 
 static void show_convert(struct scene *s)
@@ -117,34 +90,12 @@ static void show_making(struct scene *s)
 	cv_settle(s->c);
 }
 
-static const struct { const char *name; void (*show)(struct scene *s); } shows[] = {
+static const struct show shows[] = {
 	{ "convert", show_convert }, { "convert-filled", show_filled_in }, { "convert-typing", show_typing },
 	{ "parents", show_parents }, { "parents-none", show_no_parents }, { "plan-making", show_making },
 };
 
-/* The scene that is open. */
-static struct scene open_scene;
-
-static const char *name_of(size_t i)
-{
-	return shows[i].name;
-}
-
-static struct cv_console *open_show(size_t i, int w, int h, bool ascii)
-{
-	begin(&open_scene, w, h, ascii);
-	shows[i].show(&open_scene);
-	/* there is nothing behind it to plan with */
-	open_scene.c->options.session = NULL;
-	return open_scene.c;
-}
-
-static void close_show(void)
-{
-	end(&open_scene);
-}
-
-static const struct gallery gallery = { CV_COUNT(shows), name_of, open_show, close_show };
+static const struct gallery gallery = GALLERY_OF(shows, false);
 
 static void every_screen_is_as_it_was(void **state)
 {

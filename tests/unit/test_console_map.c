@@ -129,13 +129,15 @@ static void open_scene(struct scene *s, size_t screen, int w, int h, bool ascii)
 /* The scene of the gallery. */
 static struct scene hung;
 
-static const char *name_of(size_t i)
+static const char *name_of(const struct gallery *g, size_t i)
 {
+	(void)g;
 	return shows[i].name;
 }
 
-static struct cv_console *hang(size_t i, int w, int h, bool ascii)
+static struct cv_console *hang(const struct gallery *g, size_t i, int w, int h, bool ascii)
 {
+	(void)g;
 	open_scene(&hung, i, w, h, ascii);
 	return hung.c;
 }
@@ -145,7 +147,7 @@ static void take_down(void)
 	end(&hung);
 }
 
-static const struct gallery gallery = { CV_COUNT(shows), name_of, hang, take_down };
+static const struct gallery gallery = { .count = CV_COUNT(shows), .name = name_of, .open = hang, .close = take_down };
 
 static void every_screen_is_as_it_was(void **state)
 {

@@ -4,15 +4,13 @@
  * depth map and back. That it works on real images is in tests/cli.
  */
 #include "tests/support/handmade.h"
-#include "tests/unit/test_console_gallery.h"
+#include "tests/unit/test_console_scene.h"
 
 #include "tui/command/session.h"
 
 #define GIB ((uint64_t)1 << 30)
 /* Where they are in the house. */
 enum { WEB01_BASE = 27, WEB01_MID, WEB01_NIGHTLY, WEB01_ROOT };
-
-static char *no_arguments;
 
 static const struct cv_plan_item items[] = {
 	{ .path = "web01-mid.vhd", .allocated = 9 * GIB, .parent = "web01-base.vhd" },
@@ -33,36 +31,9 @@ static const struct cv_plan_check bad[] = {
 };
 static const char *const searched[] = { "/srv/images/sr-ssd", "/srv/images/libvirt" };
 
-/* The console, and a plan that it must not free. */
-struct scene {
-	struct handmade h;
-	struct cv_session session;
-	struct cv_console *c;
-	struct cv_plan plan;
-};
-
 static void begin(struct scene *s, int w, int h, bool ascii)
 {
-	*s = (struct scene){ 0 };
-	handmade_house(&s->h);
-	s->c = console_of(&s->h, w, h, ascii);
-	cv_session_init(&s->session, 0, &no_arguments);
-	s->c->options.session = &s->session;
-}
-
-static void end(struct scene *s)
-{
-	s->c->plan.plan = NULL;
-	cv_console_free(s->c);
-	cv_session_fini(&s->session);
-	handmade_fini(&s->h);
-}
-
-static void go_to(struct scene *s, const char *name)
-{
-	send(s->c, "<Enter>/");
-	send(s->c, name);
-	send(s->c, "<Enter>");
+	scene_begin(s, w, h, ascii, NULL);
 }
 
 /* M, and the plan that would come of it. */
@@ -104,36 +75,11 @@ static void show_refused(struct scene *s)
 	put_plan(s, "web01-root", &plan);
 }
 
-static const struct { const char *name; void (*show)(struct scene *s); } shows[] = {
+static const struct show shows[] = {
 	{ "merge", show_plan }, { "merge-refused", show_refused },
 };
 
-/* The scene that is open. */
-static struct scene open_scene;
-
-static const char *name_of(size_t i)
-{
-	return shows[i].name;
-}
-
-static struct cv_console *open_show(size_t i, int w, int h, bool ascii)
-{
-	/* on a screen that is too small no key would do anything */
-	begin(&open_scene, 80, 24, ascii);
-	shows[i].show(&open_scene);
-	cv_console_resize(open_scene.c, w, h);
-	cv_settle(open_scene.c);
-	/* there is nothing behind it to plan with */
-	open_scene.c->options.session = NULL;
-	return open_scene.c;
-}
-
-static void close_show(void)
-{
-	end(&open_scene);
-}
-
-static const struct gallery gallery = { CV_COUNT(shows), name_of, open_show, close_show };
+static const struct gallery gallery = GALLERY_OF(shows, true);
 
 static void every_screen_is_as_it_was(void **state)
 {

@@ -4,7 +4,7 @@
  * keys do and do not do, and the process that an operation runs in. That they work on real images is in tests/cli.
  */
 #include "tests/support/handmade.h"
-#include "tests/unit/test_console_gallery.h"
+#include "tests/unit/test_console_scene.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -43,26 +43,10 @@ static struct cv_plan plan_of(const struct cv_plan_check *checks, size_t count, 
 					    .net = 62 * (int64_t)GIB, .fits = true } };
 }
 
-/* The console, and a plan that it must not free. */
-struct scene {
-	struct handmade h;
-	struct cv_console *c;
-	struct cv_plan plan;
-};
-
 static void begin(struct scene *s, int w, int h, bool ascii)
 {
-	*s = (struct scene){ 0 };
-	handmade_house(&s->h);
-	s->c = console_of(&s->h, w, h, ascii);
-}
-
-static void end(struct scene *s)
-{
-	s->c->plan.plan = s->c->run.plan = NULL;
-	s->c->run.active = false;
-	cv_console_free(s->c);
-	handmade_fini(&s->h);
+	scene_begin(s, w, h, ascii, NULL);
+	s->c->options.session = NULL;
 }
 
 static void put_plan(struct scene *s, const struct cv_plan *plan)
@@ -255,33 +239,13 @@ static void show_recover(struct scene *s)
 	cv_settle(s->c);
 }
 
-static const struct { const char *name; void (*show)(struct scene *s); } shows[] = {
+static const struct show shows[] = {
 	{ "plan", show_plan }, { "plan-refused", show_refused }, { "plan-full", show_full }, { "plan-consent", show_consent },
 	{ "plan-recover", show_recover }, { "run", put_run }, { "run-done", show_done }, { "run-refused", show_too_late },
 	{ "journal", show_journal }, { "operation", show_operation }, { "trash", show_trash },
 };
 
-/* The scene that is open. */
-static struct scene open_scene;
-
-static const char *name_of(size_t i)
-{
-	return shows[i].name;
-}
-
-static struct cv_console *open_show(size_t i, int w, int h, bool ascii)
-{
-	begin(&open_scene, w, h, ascii);
-	shows[i].show(&open_scene);
-	return open_scene.c;
-}
-
-static void close_show(void)
-{
-	end(&open_scene);
-}
-
-static const struct gallery gallery = { CV_COUNT(shows), name_of, open_show, close_show };
+static const struct gallery gallery = GALLERY_OF(shows, false);
 
 static void every_screen_is_as_it_was(void **state)
 {

@@ -199,7 +199,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
-	return sim_store_recover(s, &((struct ctx *)ctx)->host, err);
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 9, err);
 }
 
 /* In the stage, if the stage is there itself. */

@@ -192,33 +192,9 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	return ok;
 }
 
-static bool recover_at(struct sim *s, const struct ctx *c, uint8_t boot, struct cv_err *err)
-{
-	struct sim_host later = c->host;
-	int root = sim_root(s);
-	struct cv_writing w;
-	size_t settled;
-	bool ok;
-
-	later.host.ctx = &later;
-	later.host.pid = 77;
-	memset(later.host.boot, boot, sizeof later.host.boot);
-	if (!sim_lookup(s, CV_STORE_NAME)) {
-		s->io.close(&s->io, root);
-		return true;
-	}
-	ok = cv_writing_open(&w, &s->io, &later.host, root, err);
-	if (ok) {
-		ok = cv_recover_all(&w, false, &settled, err);
-		cv_store_close(&w.store);
-	}
-	s->io.close(&s->io, root);
-	return ok;
-}
-
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
-	return recover_at(s, ctx, 9, err);
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 9, err);
 }
 
 /* The same but for a byte that the guest writes. */
@@ -461,7 +437,7 @@ static void undo_gives_back_the_bytes(void **state)
 /* What is left is settled by the next who comes, in the same boot. */
 static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
 {
-	return recover_at(s, ctx, 1, err);
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 0, err);
 }
 
 static void every_call_may_fail(void **state)

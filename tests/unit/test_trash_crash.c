@@ -143,7 +143,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 
 static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
-	return sim_store_recover(s, &((struct ctx *)ctx)->host, err);
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 9, err);
 }
 
 static bool is_whole(const struct sim *s, uint32_t inode, unsigned image)
