@@ -698,17 +698,23 @@ static void note_last(struct sim *s, void *ctx, const char *what)
 		last->barrier = s->barriers + 1;
 }
 
-static uint64_t barriers_of(const struct merge_tree *t, bool merging)
+/* What is proved in one cell, however much a cut tears. */
+struct proof {
+	const struct merge_tree *t;
+	bool undo, merging;
+};
+
+static uint64_t barriers_of(const struct proof *proof)
 {
 	struct cv_err err = { .code = CV_OK };
 	struct ctx c;
-	struct sim *s = begin(&c, t);
-	struct last last = { .inode = sim_lookup(s, t->parent) };
+	struct sim *s = begin_as(&c, proof->t, proof->undo);
+	struct last last = { .inode = sim_lookup(s, proof->t->parent) };
 
 	s->before = note_last;
 	s->before_ctx = &last;
 	assert_true(run(s, &c, &err));
-	if (!merging)
+	if (!proof->merging)
 		last.barrier = s->barriers;
 	sim_free(s);
 	ctx_fini(&c);
@@ -717,18 +723,18 @@ static uint64_t barriers_of(const struct merge_tree *t, bool merging)
 
 enum torn { NONE_TORN, SECTORS_TORN, PAGES_TORN, TORN_COUNT };
 
-static struct crash_result enumerate_torn(const struct merge_tree *t, enum torn torn, bool merging, uint64_t drop)
+static struct crash_result enumerate_torn(const struct proof *proof, enum torn torn, uint64_t drop)
 {
 	struct crash_options options = { .seed = 3, .random = 2, .inner = drop ? 0 : 150, .pages = torn == PAGES_TORN,
 					 .atomic = torn == NONE_TORN, .before = BARRIERS_OF_BIRTH, .stop_at_first = drop,
 					 .drop_barrier = drop ? BARRIERS_OF_BIRTH + drop : 0,
 					 .share = drop || torn == NONE_TORN ? 1 : (torn == SECTORS_TORN ? 2 : 4) * CRASH_SHARE };
-	struct merge_tree tree = *t;
+	struct merge_tree tree = *proof->t;
 
 	/* A guest makes twice as many of them. Torn pages are much the same for all trees. */
 	tree.guest &= torn == SECTORS_TORN && !drop;
-	options.inode = merging ? UINT32_MAX : 0;
-	return enumerate(&tree, &options);
+	options.inode = proof->merging ? UINT32_MAX : 0;
+	return enumerate_as(&tree, proof->undo, &options);
 }
 
 static void add_result(struct crash_result *sum, const struct crash_result *r)
@@ -740,31 +746,44 @@ static void add_result(struct crash_result *sum, const struct crash_result *r)
 	sum->inner += r->inner;
 }
 
-static bool is_noticed(const struct merge_tree *t, bool merging, uint64_t barrier)
+static bool is_noticed(const struct proof *proof, uint64_t barrier)
 {
 	for (enum torn torn = 0; torn < TORN_COUNT; torn++)
-		if (enumerate_torn(t, torn, merging, barrier).failures)
+		if (enumerate_torn(proof, torn, barrier).failures)
 			return true;
 	return false;
 }
 
-void merge_tree_prove(const struct merge_tree *t, bool merging)
+static void prove(const struct proof *proof)
 {
-	struct crash_result sum = { .barriers = barriers_of(t, merging) };
+	const struct merge_tree *t = proof->t;
+	const char *operation = proof->undo ? "undo coalesce" : "coalesce";
+	struct crash_result sum = { .barriers = barriers_of(proof) };
 	unsigned long long mutants = 0;
 
 	for (enum torn torn = 0; torn < TORN_COUNT; torn++) {
-		struct crash_result r = enumerate_torn(t, torn, merging, 0);
+		struct crash_result r = enumerate_torn(proof, torn, 0);
 
 		if (r.failures)
-			fail_msg("%s, %s: %llu failures; %s", t->format, t->name, (unsigned long long)r.failures, r.first);
+			fail_msg("%s of %s, %s: %llu failures; %s", operation, t->format, t->name, (unsigned long long)r.failures,
+				 r.first);
 		add_result(&sum, &r);
 	}
 	for (uint64_t k = 1; CRASH_MUTANTS && k <= sum.barriers; k++, mutants++)
-		if (!is_noticed(t, merging, k))
-			fail_msg("%s, %s: nobody notices when barrier %llu of %llu is left out", t->format, t->name,
-				 (unsigned long long)k, (unsigned long long)sum.barriers);
-	crash_cell_print(&(struct crash_cell){ "coalesce", t->format, t->name, .ctx = t }, &sum, mutants);
+		if (!is_noticed(proof, k))
+			fail_msg("%s of %s, %s: nobody notices when barrier %llu of %llu is left out", operation, t->format,
+				 t->name, (unsigned long long)k, (unsigned long long)sum.barriers);
+	crash_cell_print(&(struct crash_cell){ operation, t->format, t->name, .ctx = t }, &sum, mutants);
+}
+
+void merge_tree_prove(const struct merge_tree *t, bool merging)
+{
+	prove(&(struct proof){ t, .merging = merging });
+}
+
+void merge_tree_undo_prove(const struct merge_tree *t)
+{
+	prove(&(struct proof){ t, .undo = true });
 }
 
 /* What is left is settled by the next who comes, in the same boot. */

@@ -38,6 +38,7 @@ void merge_tree_prove(const struct merge_tree *tree, bool merging);
 void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* The same of taking the merge back. */
 void merge_tree_undo_survives(const struct merge_tree *tree, bool pages);
+void merge_tree_undo_prove(const struct merge_tree *tree);
 void merge_tree_undo_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* Killed before each barrier; then somebody changes the parent's identity: refused, and nothing is touched. */
 void merge_tree_refuses_foreigners(const struct merge_tree *tree);

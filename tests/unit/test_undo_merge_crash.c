@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * Taking merges back, on a simulated disk: whatever a power cut leaves, those who stood on the image read what they did, before
- * and after recovery; the image is what it was, at home or in the trash; and every barrier is needed. Of QCOW2 only cuts that
- * spoil whole pages are looked at, and no barrier is left out: with single sectors torn one of its eight, left out, is not
- * noticed by what is looked at here. That of the same relinking is looked at by the tests of rebase.
+ * and after recovery; the image is what it was, at home or in the trash; and every barrier is needed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,11 +38,16 @@ static const struct merge_tree trees[] = {
 	  "n.qcow2", "p.qcow2", { "g.qcow2" }, false, true },
 };
 
+static bool is_qcow2(const struct merge_tree *t)
+{
+	return !strcmp(t->format, "qcow2");
+}
+
 static void undo_survives_every_power_cut_and_needs_every_barrier(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(trees); i++)
-		if (strcmp(trees[i].format, "qcow2") != 0)
+		if (!is_qcow2(&trees[i]))
 			merge_tree_undo_survives(&trees[i], false);
 }
 
@@ -52,7 +55,16 @@ static void undo_survives_power_cuts_that_spoil_whole_pages(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(trees); i++)
-		merge_tree_undo_survives(&trees[i], true);
+		if (!is_qcow2(&trees[i]))
+			merge_tree_undo_survives(&trees[i], true);
+}
+
+static void undo_of_qcow2_survives_all_of_them_and_reads_right_at_every_moment(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(trees); i++)
+		if (is_qcow2(&trees[i]))
+			merge_tree_undo_prove(&trees[i]);
 }
 
 static void every_call_may_fail(void **state)
@@ -72,6 +84,7 @@ int main(void)
 		cmocka_unit_test(every_call_may_fail),
 		cmocka_unit_test(undo_survives_every_power_cut_and_needs_every_barrier),
 		cmocka_unit_test(undo_survives_power_cuts_that_spoil_whole_pages),
+		cmocka_unit_test(undo_of_qcow2_survives_all_of_them_and_reads_right_at_every_moment),
 	};
 
 	return cmocka_run_group_tests_name("undo of coalesce on a simulated disk", tests, NULL, NULL);
