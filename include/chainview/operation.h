@@ -82,6 +82,10 @@ struct cv_operation_list {
 /* All journals of a repository; only reads. A repository that was never written to has none. */
 CV_API struct cv_operation_list *cv_operation_list_read(const char *repository, struct cv_err *err);
 CV_API void cv_operation_list_free(struct cv_operation_list *list);
+/* The later operation that took this entry of the list back, and was not taken back itself; NULL: none, or nobody knows, as of
+ * a file that was brought back from the trash by itself. */
+CV_API const struct cv_operation_entry *cv_operation_taken_back(const struct cv_operation_list *list,
+								const struct cv_operation_entry *e);
 
 /* Finishes or puts back what is pending. Counts what it settled. */
 struct cv_recover_options {

@@ -31,7 +31,7 @@ struct cv_plan_item {
 	const char *parent;          /* relative path of its parent in this repository; NULL: none, or elsewhere */
 	uint64_t parent_inode, parent_size;
 	int64_t parent_mtime_ns;
-	uint8_t from[16];            /* RESTORE, PURGE: the operation that put it into the trash */
+	uint8_t from[16];            /* RESTORE, PURGE: the operation that put it into the trash; or the one that is taken back */
 	uint32_t from_index;         /* and its number there */
 };
 

@@ -220,3 +220,13 @@ void cv_trash_free(struct cv_trash *trash)
 	free(trash->entries);
 	free(trash);
 }
+
+/* Purging takes nothing back. They are in order, so this ends whatever journals say. */
+const struct cv_operation_entry *cv_operation_taken_back(const struct cv_operation_list *list, const struct cv_operation_entry *e)
+{
+	for (const struct cv_operation_entry *later = e + 1; later < list->entries + list->count; later++)
+		if (later->state == CV_OPERATION_DONE && later->kind != CV_PLAN_PURGE && later->item_count &&
+		    !memcmp(later->items[0].from, e->id, sizeof e->id) && !cv_operation_taken_back(list, later))
+			return later;
+	return NULL;
+}

@@ -47,12 +47,13 @@ struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repos
 	if (root < 0 || !cv_plan_begin(&m, CV_PLAN_TRASH, repository, err))
 		return NULL;
 	for (size_t i = 0; i < operation->item_count; i++) {
-		const struct cv_plan_item *made = &operation->items[i];
+		struct cv_plan_item made = operation->items[i];
 
-		cv_plan_item(&m, *made);
-		cv_plan_step(&m, "move", made->path, made->allocated, "the image that the conversion made");
-		check_made(&m, &w, made);
-		cv_plan_check_unnamed(&m, g, made->path, "it is needed");
+		memcpy(made.from, operation->id, sizeof made.from);
+		cv_plan_item(&m, made);
+		cv_plan_step(&m, "move", made.path, made.allocated, "the image that the conversion made");
+		check_made(&m, &w, &made);
+		cv_plan_check_unnamed(&m, g, made.path, "it is needed");
 	}
 	cv_plan_check_search(&m, g);
 	if (w.io->fstatvfs(w.io, root, &vfs) == 0)

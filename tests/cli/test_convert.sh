@@ -107,6 +107,8 @@ CHAINVIEW_CONFIG=$work/conf ends "--reserve goes before it" 0 convert src/top.qc
 op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')
 must "the journal knows it" test -n "$op"
 ends "undo" 0 "$CHAINVIEW" undo out "$op" --yes
+ends "undone twice is refused" 4 "$CHAINVIEW" undo out "$op" --yes
+has "and says by what it was taken back" "taken back already, by operation" .out
 verdict "takes the new image away" "$([ ! -e out/kept.raw ]; echo $?)"
 flat convert --refs=none src/top.qcow2 out/json.raw --to raw --yes >json
 has "JSON has plan and result" '"plan":\{"operation":"convert".*"result":\{"state":"done"' json

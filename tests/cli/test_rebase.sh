@@ -28,7 +28,10 @@ moves()
 	lacks "$what: nothing is wrong with it" '^ *E ' <("$CHAINVIEW" check "$repo" 2>&1)
 	ends "$what: again there is nothing to do" 0 rebase "$image" "$to" --yes
 	has "$what: which is said" "nothing to do" "$work/.out"
-	ends "$what: undo" 0 "$CHAINVIEW" undo --yes "$repo" "$(last)"
+	op=$(last)
+	ends "$what: undo" 0 "$CHAINVIEW" undo --yes "$repo" "$op"
+	ends "$what: undone twice is refused" 4 "$CHAINVIEW" undo --yes "$repo" "$op"
+	has "$what: and says by what it was taken back" "taken back already, by operation $(last)" "$work/.out"
 	verdict "$what: the former parent is back" "$([ "$(parent "$image")" = "$from" ]; echo $?)"
 }
 

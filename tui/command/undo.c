@@ -41,14 +41,25 @@ static struct cv_write_call undo_trash(struct cv_undo_call *undo)
 typedef struct cv_plan *plan_back(const struct cv_session *s, const struct cv_undo_call *undo,
 				  const struct cv_operation_entry *e, struct cv_err *err);
 
+static bool fail_taken_back(const struct cv_operation_entry *by, struct cv_err *err)
+{
+	return cv_fail(err, CV_EREFUSED, "it was taken back already, by operation %s: undo that to have it again",
+		       cv_uuid_str(by->id).s);
+}
+
 /* The journals are read anew: what was shown may be gone by now. */
 static struct cv_plan *plan_anew(const struct cv_session *s, const struct cv_undo_call *undo, plan_back *plan,
 				 struct cv_err *err)
 {
 	struct cv_operation_list *operations = cv_operation_list_read(undo->path, err);
 	const struct cv_operation_entry *e = operations ? find_operation(operations, undo->id.s, err) : NULL;
-	struct cv_plan *made = e ? plan(s, undo, e, err) : NULL;
+	const struct cv_operation_entry *by = e ? cv_operation_taken_back(operations, e) : NULL;
+	struct cv_plan *made = NULL;
 
+	if (by && e->kind != CV_PLAN_COALESCE)
+		fail_taken_back(by, err);
+	else if (e)
+		made = plan(s, undo, e, err);
 	cv_operation_list_free(operations);
 	return made;
 }
