@@ -42,6 +42,24 @@ static void look_inside(int fd, const char *path, const struct cv_text *unseen, 
 	blkid_free_probe(probe);
 }
 
+/*
+ * Who has it, or might: then it is not free, whatever is on it. who: of cv_holder_seen(). Only root sees all processes but
+ * those that even root may not look at, as the first one of some containers: that is said, and does not forbid it.
+ */
+static void look_who(bool busy, bool held, const struct cv_text *who, struct cv_device_look *look)
+{
+	bool unknown = who->len && geteuid() != 0;
+	const char *name = who->len ? cv_text_str(who) : "somebody who cannot be seen from here";
+
+	if (busy)
+		snprintf(look->why, sizeof look->why, "it is in use: mounted, or part of something");
+	else if (held)
+		snprintf(look->why, sizeof look->why, "it is in use by %.150s", name);
+	else if (unknown && look->free)
+		snprintf(look->why, sizeof look->why, "it may be in use (%.120s): root can find out", name);
+	look->free &= !busy && !held && !unknown;
+}
+
 bool cv_device_look(const char *path, struct cv_device_look *look, struct cv_err *err)
 {
 	const struct cv_io *io = &cv_io_real;
@@ -62,10 +80,6 @@ bool cv_device_look(const char *path, struct cv_device_look *look, struct cv_err
 	look->number = st.st_rdev;
 	held = cv_holder_seen(io, fd, false, &who);
 	look_inside(fd, path, &who, look);
-	if (busy || held) {
-		look->free = false;
-		snprintf(look->why, sizeof look->why, "it is in use%s%.150s", busy ? ": mounted, or part of something" : " by ",
-			 busy ? "" : who.len ? cv_text_str(&who) : "somebody who cannot be seen from here");
-	}
+	look_who(busy, held, &who, look);
 	return true;
 }

@@ -188,6 +188,13 @@ if [ "$(id -u)" -eq 0 ] && truncate -s 16M dev.img && device=$(losetup -f --show
 		has "for that reason" "in use" .out
 		umount mounted
 	fi
+	dd if=/dev/zero of="$device" bs=1M count=16 conv=fsync status=none
+	chmod 666 "$device" && chmod 755 "$work"
+	mkdir theirs && chmod 777 theirs && qemu-img create -q -f qcow2 theirs/a.qcow2 4M && chmod 644 theirs/a.qcow2
+	install -m 755 "$CHAINVIEW" theirs/chainview
+	ends "an ordinary user does not see who has it: refused" 4 setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$work/theirs" \
+		CHAINVIEW_STATE_DIR="$work/theirs/state" "$work/theirs/chainview" convert --refs=none theirs/a.qcow2 "$device" --to raw --yes
+	has "and it is said who can" "may be in use .*root can find out" .out
 	losetup -d "$device"
 else
 	skip "convert onto a block device" "not root, or no loop devices"
