@@ -71,6 +71,7 @@ static bool set_preallocation(struct cv_target_options *o, const char *value)
 #define QCOW2 OF(CV_FORMAT_QCOW2)
 #define VHD OF(CV_FORMAT_VHD)
 #define VHDX OF(CV_FORMAT_VHDX)
+#define ANY (OF(CV_FORMAT_RAW) | QCOW2 | VHD | VHDX)
 
 static const struct option_row {
 	struct cv_convert_option pub;
@@ -86,13 +87,46 @@ static const struct option_row {
 	{ { "block_size", NULL, "a size" }, VHD | VHDX, set_block_size },
 	{ { "log_size", NULL, "a size, whole MiB" }, VHDX, set_log_size },
 	{ { "preallocation", "off metadata falloc full", "off, metadata, falloc or full" },
-	  OF(CV_FORMAT_RAW) | QCOW2 | VHD | VHDX, set_preallocation },
+	  ANY, set_preallocation },
 };
+
+/* What qemu-img knows and this does not do, with the way out. */
+static const struct {
+	const char *key;             /* or what it begins with, if it ends with a dot */
+	unsigned formats;
+	const char *why;
+} others[] = {
+	{ "size", ANY, "the new disk is as large as that of the source" },
+	{ "force_size", VHD, "a disk is always exactly as large as its source, as with force_size=on" },
+	{ "backing_file", QCOW2, "the new image stands alone; chainview convert --tree keeps the chain" },
+	{ "backing_fmt", QCOW2, "the new image stands alone; chainview convert --tree keeps the chain" },
+	{ "data_file", QCOW2, "its data would lie in another file, which other tools than QEMU do not find" },
+	{ "data_file_raw", QCOW2, "its data would lie in another file, which other tools than QEMU do not find" },
+	{ "extended_l2", QCOW2, "images with subclusters are not written: QEMU before 5.2 and most other tools cannot read them" },
+	{ "encryption", QCOW2, "no keys are kept here: qemu-img convert encrypts" },
+	{ "encrypt.", QCOW2, "no keys are kept here: qemu-img convert encrypts" },
+	{ "nocow", ANY, "chattr +C on the folder does it for all that is made in there" },
+	{ "extent_size_hint", OF(CV_FORMAT_RAW) | QCOW2, "xfs_io -c 'extsize SIZE' on the folder does it for all that is made in there" },
+	{ "block_state_zero", VHDX, "blocks of zeros are left out" },
+};
+
+static const char *other_option(enum cv_format_id to, const char *key)
+{
+	for (size_t i = 0; i < CV_COUNT(others); i++) {
+		size_t len = strlen(others[i].key);
+
+		if (others[i].formats & OF(to) && (others[i].key[len - 1] == '.' ? !strncmp(key, others[i].key, len)
+										 : !strcmp(key, others[i].key)))
+			return others[i].why;
+	}
+	return NULL;
+}
 
 static bool take(struct cv_target_options *target, enum cv_format_id to, const char *key, const char *value,
 		 struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	const char *why = other_option(to, key);
 
 	for (size_t i = 0; i < CV_COUNT(rows); i++) {
 		if (strcmp(rows[i].pub.key, key) != 0 || !(rows[i].formats & OF(to)))
@@ -100,6 +134,8 @@ static bool take(struct cv_target_options *target, enum cv_format_id to, const c
 		return rows[i].set(target, value) || cv_fail(err, CV_EUSAGE, "%s takes %s", key, rows[i].pub.values);
 	}
 	cv_text_escape(&t, cv_bytes_of(key));
+	if (why)
+		return cv_fail(err, CV_EUSAGE, "there is no option %s: %s", cv_text_str(&t), why);
 	return cv_fail(err, CV_EUSAGE, "this format has no option %s", cv_text_str(&t));
 }
 

@@ -103,6 +103,14 @@ CHAINVIEW_CONFIG=$work/conf ends "what the configuration keeps free is not used"
 has "and that is said" "reserve" .out
 CHAINVIEW_CONFIG=$work/conf ends "--reserve goes before it" 0 convert src/top.qcow2 out/kept.raw --to raw --reserve=0 --yes
 
+# What qemu-img has, and this has not, is told apart from what nobody has.
+refuses() { ends "-o $2 of $1" 16 convert src/top.qcow2 out/none --to "$1" -o "$2"; has "-o $2: said why" "$3" .out; }
+refuses vhd force_size=on "always exactly as large"
+refuses qcow2 extended_l2=on "subclusters"
+refuses qcow2 encrypt.format=luks "no keys"
+refuses raw nocow=on "chattr"
+refuses vhd nonsense=1 "this format has no option nonsense"
+
 # The journal, and back.
 op=$("$CHAINVIEW" journal out | awk '/ convert / { op = $1 } END { print op }')
 must "the journal knows it" test -n "$op"
