@@ -30,8 +30,9 @@ struct cv_io {
 	int (*clone_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len);
 	/* lseek(2) with SEEK_DATA or SEEK_HOLE. */
 	int64_t (*seek)(const struct cv_io *io, int fd, uint64_t off, int whence);
-	/* posix_fadvise POSIX_FADV_DONTNEED on all of the file: what is on disk is read from there the next time. */
-	int (*forget)(const struct cv_io *io, int fd);
+	/* posix_fadvise POSIX_FADV_DONTNEED, as a hint and no more: what is on disk is read from there the next time, and what is
+	 * not begins to go there. len 0: to the end of the file. */
+	int (*forget)(const struct cv_io *io, int fd, uint64_t off, uint64_t len);
 	int (*fsync)(const struct cv_io *io, int fd);
 	int (*fdatasync)(const struct cv_io *io, int fd);
 	int (*fstat)(const struct cv_io *io, int fd, struct stat *st);

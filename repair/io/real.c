@@ -72,13 +72,13 @@ static int64_t real_seek(const struct cv_io *io, int fd, uint64_t off, int whenc
 	return lseek(fd, (off_t)off, whence);
 }
 
-/* After a failed one nothing is known about what reached the disk, so these are never tried again. */
-static int real_forget(const struct cv_io *io, int fd)
+static int real_forget(const struct cv_io *io, int fd, uint64_t off, uint64_t len)
 {
 	(void)io;
-	return posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
 }
 
+/* After a failed one nothing is known about what reached the disk, so these are never tried again. */
 static int real_fsync(const struct cv_io *io, int fd)
 {
 	(void)io;

@@ -5,6 +5,8 @@
 
 /* One piece may change parts of so many pages. */
 enum { PATCHES_OF_A_PIECE = 16 };
+/* Bytes after which the disk gets to know of them. */
+enum { HURRY_AT = 8 << 20 };
 
 static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd, &cv_merge_qcow2 };
 
@@ -147,6 +149,20 @@ static bool is_posted(const struct cv_merge *m, uint64_t off, uint64_t len)
 	return any;
 }
 
+/* Disk and copying work side by side; the barrier then has less to wait for. */
+static void hurry(struct cv_merge *m, uint64_t off, size_t len)
+{
+	bool first = !m->waiting.bytes;
+
+	m->waiting.from = first || off < m->waiting.from ? off : m->waiting.from;
+	m->waiting.end = first || off + len > m->waiting.end ? off + len : m->waiting.end;
+	m->waiting.bytes += len;
+	if (m->waiting.bytes < HURRY_AT)
+		return;
+	m->out.io->forget(m->out.io, m->out.fd, m->waiting.from, m->waiting.end - m->waiting.from);
+	m->waiting.bytes = 0;
+}
+
 static bool write_now(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err)
 {
 	if (!len || is_there(m, off, bytes, len))
@@ -155,7 +171,10 @@ static bool write_now(struct cv_merge *m, uint64_t off, const uint8_t *bytes, si
 		return false;
 	m->dirty = true;
 	m->written += len;
-	return cv_out_write(&m->out, bytes, len, off, err);
+	if (!cv_out_write(&m->out, bytes, len, off, err))
+		return false;
+	hurry(m, off, len);
+	return true;
 }
 
 /* A page nobody else has anything in, or all of which is written. */
@@ -247,6 +266,8 @@ bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes
 	m->dirty = true;
 	ok = cv_out_write_counted(&m->out, bytes, len, off, &written, err);
 	m->written += written;
+	if (written)
+		hurry(m, off, len);
 	return ok;
 }
 

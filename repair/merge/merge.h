@@ -77,6 +77,7 @@ struct cv_merge {
 	struct cv_posted { uint64_t *at; size_t len, cap; } posted;  /* pages on the board */
 	bool dirty;                          /* something was written since the last barrier */
 	uint64_t written;                    /* bytes, so far */
+	struct { uint64_t from, end, bytes; } waiting;  /* of them, those that have not begun to go to disk */
 };
 
 struct cv_merge_format {

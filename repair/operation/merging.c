@@ -178,7 +178,7 @@ static bool verify(struct cv_merging *g, struct cv_err *err)
 	const struct cv_io *io = g->m.out.io;
 	struct cv_source *source;
 
-	io->forget(io, g->m.out.fd);
+	io->forget(io, g->m.out.fd, 0, 0);
 	source = cv_io_source(io, g->m.out.fd, err);
 	return source && cv_merge_verify(&g->copy, g->plan->parent_format, &source, err);
 }

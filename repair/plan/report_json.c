@@ -68,6 +68,12 @@ struct json_object *cv_plan_json_result(struct cv_json *j, const struct cv_opera
 	cv_json_text(j, o, "state", cv_result_state_name(r->state));
 	if (r->has_id)
 		cv_json_text(j, o, "operation_id", cv_uuid_str(r->id).s);
+	if (r->written || r->shared) {
+		cv_json_number(j, o, "written_bytes", r->written);
+		cv_json_number(j, o, "shared_bytes", r->shared);
+		cv_json_number(j, o, "copy_ms", r->copy_ms);
+		cv_json_number(j, o, "read_back_ms", r->verify_ms);
+	}
 	return o;
 }
 

@@ -472,15 +472,17 @@ static void settle_data(struct sim *s, uint32_t inode, bool sure)
 		i->sure.sector[k] = sector_at(&i->now, k);
 }
 
-/* A barrier that fails leaves the data in memory, where it is never written from again. */
 /* What is read is what a program sees in any case. */
-static int sim_forget(const struct cv_io *io, int fd)
+static int sim_forget(const struct cv_io *io, int fd, uint64_t off, uint64_t len)
 {
 	(void)io;
 	(void)fd;
+	(void)off;
+	(void)len;
 	return 0;
 }
 
+/* A barrier that fails leaves the data in memory, where it is never written from again. */
 static int sim_fsync(const struct cv_io *io, int fd)
 {
 	struct sim *s = sim_of(io);

@@ -42,8 +42,12 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_text_escape(out, cv_bytes_of(done->items[0].path));
 	cv_text_add(out, " is merged into ");
 	cv_text_escape(out, cv_bytes_of(done->items[1].path));
-	cv_text_addf(out, " (%s written, read back), and in the trash: operation %s\nchainview trash purge frees its space\n",
-		     cv_size_short(result->written).s, cv_uuid_str(result->id).s);
+	cv_text_addf(out, " (%s written in ", cv_size_short(result->written).s);
+	cv_write_add_seconds(out, result->copy_ms);
+	cv_text_add(out, ", read back in ");
+	cv_write_add_seconds(out, result->verify_ms);
+	cv_text_addf(out, "), and in the trash: operation %s\nchainview trash purge frees its space\n",
+		     cv_uuid_str(result->id).s);
 }
 
 struct cv_write_call cv_coalesce_call_of(struct cv_coalesce_call *c)

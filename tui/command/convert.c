@@ -88,12 +88,6 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	return made;
 }
 
-/* "4.2 s": tenths are enough. */
-static void add_seconds(struct cv_text *out, uint32_t ms)
-{
-	cv_text_addf(out, "%" PRIu32 ".%" PRIu32 " s", ms / 1000, ms / 100 % 10);
-}
-
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
 	cv_text_add(out, done->kind == CV_PLAN_CONVERT_DEVICE ? "filled /" : "made ");
@@ -102,9 +96,9 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	if (result->shared)
 		cv_text_addf(out, " and %s shared", cv_size_short(result->shared).s);
 	cv_text_add(out, " in ");
-	add_seconds(out, result->copy_ms);
+	cv_write_add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
-	add_seconds(out, result->verify_ms);
+	cv_write_add_seconds(out, result->verify_ms);
 	cv_text_add(out, " and equal to its source");
 	if (result->second_compared)
 		cv_text_addf(out, ", %s of it by a second reader, too", cv_size_short(result->second_compared).s);

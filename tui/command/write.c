@@ -185,3 +185,8 @@ bool cv_write_repository(struct cv_session *s, const char *word, char **path, st
 	}
 	return cv_session_add(s, *path, false, err);
 }
+
+void cv_write_add_seconds(struct cv_text *out, uint32_t ms)
+{
+	cv_text_addf(out, "%" PRIu32 ".%" PRIu32 " s", ms / 1000, ms / 100 % 10);
+}

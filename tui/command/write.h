@@ -31,6 +31,8 @@ void cv_write_watch_end(struct cv_write_watch *watch);
 bool cv_write_consents(const struct cv_session *s, const char *name);
 /* The command line as it was typed, for the journal. */
 void cv_write_line(const struct cv_session *s, struct cv_text *out);
+/* Appends "4.2 s": tenths are enough. */
+void cv_write_add_seconds(struct cv_text *out, uint32_t ms);
 
 /* The one repository that the words name, as an absolute path in *path (the caller's); CV_EUSAGE if there is not exactly
  * one. Its place is added to the session. */
