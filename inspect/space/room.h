@@ -43,6 +43,8 @@ bool cv_qgroup_find(int fd, struct cv_quota *quota);
 /* space_map.c: bytes of new room that overwriting these bytes of a file takes: holes, and what is shared with other files.
  * All of them where the file system does not tell, or writes everything to a new place. */
 uint64_t cv_room_overwrite(int fd, struct cv_range at);
+/* space_map.c: what is written over stays in its place, but for what is shared; btrfs does that only if it was told to. */
+bool cv_room_writes_over(int fd);
 /* reflink.c: whether files there can share extents. */
 bool cv_room_can_share(int fd);
 /* Bytes of the file that it shares with others: what stays taken when it goes. */

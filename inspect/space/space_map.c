@@ -98,8 +98,7 @@ static uint64_t own_bytes(const struct asked *a, struct cv_range at)
 	return own;
 }
 
-/* btrfs writes nothing over, unless it was told to. */
-static bool writes_over(int fd)
+bool cv_room_writes_over(int fd)
 {
 	struct statfs fs;
 	int flags = 0;
@@ -114,7 +113,7 @@ uint64_t cv_room_overwrite(int fd, struct cv_range at)
 	CV_AUTO(cv_auto_free) struct asked *a = malloc(sizeof *a);
 	uint64_t pos = at.off, end = at.off + at.len, own = 0;
 
-	while (a && pos < end && writes_over(fd) && ask(a, fd, pos, end - pos)) {
+	while (a && pos < end && cv_room_writes_over(fd) && ask(a, fd, pos, end - pos)) {
 		uint64_t next = end_of(a, pos);
 
 		own += own_bytes(a, (struct cv_range){ pos, (next == pos || next > end ? end : next) - pos });

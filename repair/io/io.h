@@ -28,6 +28,9 @@ struct cv_io {
 	ssize_t (*copy_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, size_t len);
 	/* ioctl FICLONERANGE. */
 	int (*clone_range)(const struct cv_io *io, int from, uint64_t from_off, int to, uint64_t to_off, uint64_t len);
+	/* ioctl FS_IOC_SETFLAGS: what is written in this file, which is empty, will be written over where it is. Only btrfs does
+	 * otherwise, and knows this. */
+	int (*write_over)(const struct cv_io *io, int fd);
 	/* lseek(2) with SEEK_DATA or SEEK_HOLE. */
 	int64_t (*seek)(const struct cv_io *io, int fd, uint64_t off, int whence);
 	/* posix_fadvise POSIX_FADV_DONTNEED, as a hint and no more: what is on disk is read from there the next time, and what is

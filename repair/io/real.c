@@ -66,6 +66,17 @@ static int real_clone_range(const struct cv_io *io, int from, uint64_t from_off,
 	return TEMP_FAILURE_RETRY(ioctl(to, FICLONERANGE, &range));
 }
 
+static int real_write_over(const struct cv_io *io, int fd)
+{
+	int flags = 0;
+
+	(void)io;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0)
+		return -1;
+	flags |= FS_NOCOW_FL;
+	return ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int64_t real_seek(const struct cv_io *io, int fd, uint64_t off, int whence)
 {
 	(void)io;
@@ -257,7 +268,7 @@ const struct cv_io cv_io_real = {
 	.copy_range = real_copy_range,
 	.clone_range = real_clone_range,
 	.seek = real_seek,
-	.forget = real_forget,
+	.forget = real_forget, .write_over = real_write_over,
 	.fsync = real_fsync,
 	.fdatasync = real_fdatasync,
 	.fstat = real_fstat,

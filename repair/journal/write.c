@@ -216,6 +216,8 @@ bool cv_journal_create(struct cv_journal *j, const struct cv_io *io, const struc
 	j->fd = io->openat(io, dir, temporary.s, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (j->fd < 0)
 		return cv_io_fail(err, "create", temporary.s);
+	/* Also on a btrfs that is full records can be written later. Whether it could be told shows then. */
+	(void)io->write_over(io, j->fd);
 	if (make(j, prepare, len, err) && publish(j, temporary.s, err))
 		return true;
 	cv_journal_close(j);

@@ -253,6 +253,7 @@ static void take_space(struct planning *p)
 {
 	const struct cv_space_image *s = p->o->space ? &p->o->space->images[index_of(p, p->image)] : NULL;
 	struct cv_plan_space *space = &p->m.plan->space;
+	uint64_t own = p->image->file->allocated, rewritten;
 	bool known = s && s->merge.known;
 
 	cv_plan_check(&p->m, "space-known", known, known ? "how much %s grows by was counted block by block"
@@ -260,6 +261,12 @@ static void take_space(struct planning *p)
 	if (!known)
 		return;
 	space->peak = s->merge.peak_bytes;
+	rewritten = own > space->peak ? cv_plan_rewrite(&p->m, p->parent->id, own - space->peak) : 0;
+	if (rewritten)
+		cv_plan_check(&p->m, "written-over", true, "%s: %" PRIu64 " bytes (%s) of it have to be written to other places meanwhile, "
+			      "as this file system does it, or as they are shared", cv_text_str(&p->parent_name), rewritten,
+			      cv_size_short(rewritten).s);
+	space->peak += rewritten;
 	/* The image itself is freed only when the trash is purged. */
 	space->net = s->merge.net_bytes - (int64_t)p->image->file->allocated;
 }

@@ -51,6 +51,9 @@ void cv_plan_charge(struct cv_plan_maker *m, const char *path);
 bool cv_plan_can_share(const struct cv_plan_maker *m, const char *path, uint64_t *device, uint64_t *block);
 /* Bytes of a file of the repository that others have, too: they do not become free with it. */
 uint64_t cv_plan_shared(const struct cv_plan_maker *m, const char *path);
+/* Bytes that it takes for a while to write so many bytes of that file anew, where the file system does not write over what is
+ * there: what was there is given back later. */
+uint64_t cv_plan_rewrite(const struct cv_plan_maker *m, const char *path, uint64_t bytes);
 static inline bool cv_plan_quota_fits(const struct cv_plan_space *s)
 {
 	return !s->quota || s->peak <= s->quota_left;

@@ -4,6 +4,9 @@
 #include "repair/operation/work.h"
 #include "repair/plan/make.h"
 
+/* A file system that writes to new places needs new nodes of its trees for that, too. */
+enum { NODES_SHARE = 64 };
+
 static int take_fd(int *fd)
 {
 	int taken = *fd;
@@ -84,6 +87,19 @@ uint64_t cv_plan_shared(const struct cv_plan_maker *m, const char *path)
 	CV_AUTO(cv_auto_close) int fd = open_place(m, path, false);
 
 	return fd < 0 ? 0 : cv_room_shared(fd);
+}
+
+uint64_t cv_plan_rewrite(const struct cv_plan_maker *m, const char *path, uint64_t bytes)
+{
+	CV_AUTO(cv_auto_close) int fd = open_place(m, path, false);
+	uint64_t shared;
+
+	if (fd < 0 || !bytes)
+		return 0;
+	if (!cv_room_writes_over(fd))
+		return bytes + bytes / NODES_SHARE;
+	shared = cv_room_shared(fd);
+	return shared < bytes ? shared : bytes;
 }
 
 bool cv_plan_can_share(const struct cv_plan_maker *m, const char *path, uint64_t *device, uint64_t *block)

@@ -482,6 +482,14 @@ static int sim_forget(const struct cv_io *io, int fd, uint64_t off, uint64_t len
 	return 0;
 }
 
+static int sim_write_over(const struct cv_io *io, int fd)
+{
+	(void)io;
+	(void)fd;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
 /* A barrier that fails leaves the data in memory, where it is never written from again. */
 static int sim_fsync(const struct cv_io *io, int fd)
 {
@@ -750,7 +758,7 @@ static int sim_list(const struct cv_io *io, int dir, bool (*each)(void *ctx, con
 
 const struct cv_io sim_io_table = {
 	.openat = sim_openat, .close = sim_close, .pread = sim_pread, .pwrite = sim_pwrite, .ftruncate = sim_ftruncate,
-	.fallocate = sim_fallocate, .copy_range = sim_copy_range, .clone_range = sim_clone_range, .seek = sim_seek, .forget = sim_forget,
+	.fallocate = sim_fallocate, .copy_range = sim_copy_range, .clone_range = sim_clone_range, .seek = sim_seek, .forget = sim_forget, .write_over = sim_write_over,
 	.fsync = sim_fsync, .fdatasync = sim_fsync, .fstat = sim_fstat, .fstatat = sim_fstatat, .fstatvfs = sim_fstatvfs,
 	.mkdirat = sim_mkdirat, .unlinkat = sim_unlinkat, .renameat = sim_renameat, .linkat = sim_linkat,
 	.symlinkat = sim_symlinkat, .mkfifoat = sim_mkfifoat, .fchmodat = sim_fchmodat, .utimensat = sim_utimensat,
