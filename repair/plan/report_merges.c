@@ -13,7 +13,10 @@ static void heading(struct cv_page *o, const struct cv_merges *m)
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
 
 	cv_text_escape(&path, cv_bytes_of(m->repository));
-	cv_page_addf(o, CV_PAINT_BOLD, "plan: coalesce %zu image%s in ", m->count, m->count == 1 ? "" : "s");
+	if (m->count)
+		cv_page_addf(o, CV_PAINT_BOLD, "plan: coalesce %zu image%s in ", m->count, m->count == 1 ? "" : "s");
+	else
+		cv_page_str(o, CV_PAINT_BOLD, "plan: no image to coalesce in ");
 	cv_page_elided(o, CV_PAINT_BOLD, cv_bytes_of(cv_text_str(&path)), cv_page_left(o));
 	cv_page_end(o);
 }
