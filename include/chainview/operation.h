@@ -90,6 +90,7 @@ CV_API const struct cv_operation_entry *cv_operation_taken_back(const struct cv_
 /* Finishes or puts back what is pending. Counts what it settled. */
 struct cv_recover_options {
 	bool adopt;                  /* also what another host or another key has left */
+	bool give_up;                /* what could be finished and can be put back, as a merge of which nobody uses anything, is put back */
 	const struct cv_monitor *monitor;     /* NULL: none; what it stops stays pending */
 };
 CV_API bool cv_recover(struct cv_writing *w, const struct cv_recover_options *options, size_t *settled, struct cv_err *err);

@@ -76,7 +76,9 @@ bool cv_recover(struct cv_writing *w, const struct cv_recover_options *options, 
 	bool ok;
 
 	w->monitor = options ? options->monitor : NULL;
+	w->give_up = options && options->give_up;
 	ok = cv_recover_all(w, options && options->adopt, settled, err);
 	w->monitor = NULL;
+	w->give_up = false;
 	return ok;
 }

@@ -615,6 +615,7 @@ static struct sim *begin_as(struct ctx *c, const struct merge_tree *t, bool undo
 	*c = (struct ctx){ .t = t, .undo = undo };
 	prepare(c, s);
 	sim_store_make(s, &c->host);
+	c->host.give_up = t->give_up;
 	trial = sim_copy(s);
 	if (!run(trial, c, &err))
 		fail_msg("%s: %s", t->name, err.text);

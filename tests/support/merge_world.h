@@ -23,6 +23,7 @@ struct merge_tree {
 	const char *image, *parent, *children[MERGE_CHILDREN + 1];
 	bool guest;                  /* somebody may write to data of the first child between crash and recovery */
 	bool always;                 /* children read right at every moment, as far as they can be opened */
+	bool give_up;                /* recovery puts back what can be put back */
 };
 
 /* A cell of the table (crash_cell.h): crashes with single sectors torn, each barrier left out; or with whole pages torn. Cuts

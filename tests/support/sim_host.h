@@ -11,6 +11,7 @@ struct sim_host {
 	struct cv_host host;         /* first */
 	uint64_t next;
 	uint32_t alive;
+	bool give_up;                /* who recovers puts back what can be put back */
 };
 void sim_host_init(struct sim_host *h, uint64_t seed, uint8_t which_host, uint8_t which_boot, uint32_t pid);
 

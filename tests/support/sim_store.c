@@ -20,6 +20,7 @@ bool sim_store_recover(struct sim *s, const struct sim_host *host, uint32_t boot
 	if (sim_lookup(s, CV_STORE_NAME)) {
 		ok = cv_writing_open(&w, &s->io, &later.host, root, err);
 		if (ok) {
+			w.give_up = host->give_up;
 			ok = cv_recover_all(&w, false, &settled, err);
 			cv_store_close(&w.store);
 		}

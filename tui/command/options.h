@@ -38,7 +38,7 @@ struct cv_write_settings {
 	bool unreferenced;           /* gc */
 	bool now, all;               /* trash; all also: coalesce */
 	bool purge_merged;           /* coalesce */
-	bool adopt;                  /* recover */
+	bool adopt, abort;           /* recover */
 	bool has_keep;
 	uint64_t keep;               /* --trash-keep, seconds */
 	const char *onto;            /* rebase */

@@ -10,6 +10,7 @@
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	{ "adopt", 0, NULL, NULL, "also what another host left; that host must be dead", CV_ON(write.adopt) },
+	{ "abort", 0, NULL, NULL, "put back what can be, instead of finishing it", CV_ON(write.abort) },
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -57,7 +58,8 @@ static int settle(struct cv_session *s, struct document *d)
 {
 	struct cv_recovered result;
 	struct cv_write_watch watch;
-	struct cv_recover_options recover = { .adopt = s->settings.write.adopt, .monitor = &watch.monitor };
+	struct cv_recover_options recover = { .adopt = s->settings.write.adopt, .give_up = s->settings.write.abort,
+					      .monitor = &watch.monitor };
 	struct cv_err err = { .code = CV_OK };
 	size_t settled = 0;
 
