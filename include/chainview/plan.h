@@ -17,7 +17,7 @@ extern "C" {
 /* The numbers are in journals: they never change. */
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
-	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8,
+	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8, CV_PLAN_LEAF = 9,
 	CV_PLAN_KIND_COUNT
 };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
@@ -52,7 +52,7 @@ struct cv_plan_link {
 	int64_t time;                /* Unix seconds: when the parent was written to, for formats that record it */
 };
 
-/* COALESCE (and the items of COALESCE_UNDO): item 0 is the image, item 1 its parent, the others are those that stand on the image. */
+/* COALESCE and LEAF (and the items of COALESCE_UNDO): item 0 is the image, item 1 its parent, the others are those that stand on the image. */
 struct cv_plan_merge {
 	enum cv_format_id format, parent_format;
 	const struct cv_plan_link *links;  /* of items 2 and on; their time is when the merge is done */
@@ -94,7 +94,7 @@ struct cv_plan {
 	const struct cv_plan_source *sources;
 	size_t source_count;
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
-	const struct cv_plan_merge *merge; /* COALESCE */
+	const struct cv_plan_merge *merge; /* COALESCE, LEAF */
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;
@@ -153,6 +153,7 @@ struct cv_coalesce_options {
 	uint32_t image;              /* in the graph */
 	uint64_t reserve;
 	const struct cv_space *space;        /* of the graph: how much the parent will grow by */
+	bool leaf;                   /* it is one: the parent gets its name, and the identity that goes with it */
 };
 CV_API struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coalesce_options *options, struct cv_err *err);
 

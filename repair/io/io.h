@@ -51,6 +51,8 @@ struct cv_io {
 	int (*fchmodat)(const struct cv_io *io, int dir, const char *name, mode_t mode);
 	/* Sets both times; does not follow a link. */
 	int (*utimensat)(const struct cv_io *io, int dir, const char *name, struct timespec when);
+	int (*fchown)(const struct cv_io *io, int fd, uid_t owner, gid_t group);
+	int (*fchmod)(const struct cv_io *io, int fd, mode_t mode);
 	/* fcntl F_OFD_SETLK: F_RDLCK, F_WRLCK or F_UNLCK on bytes of the file. */
 	int (*lock)(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len);
 	/* fcntl F_OFD_GETLK: the type of the first lock of others in that place that a write lock could not stand beside;

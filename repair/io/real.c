@@ -171,6 +171,18 @@ static int real_utimensat(const struct cv_io *io, int dir, const char *name, str
 	return utimensat(dir, name, both, AT_SYMLINK_NOFOLLOW);
 }
 
+static int real_fchown(const struct cv_io *io, int fd, uid_t owner, gid_t group)
+{
+	(void)io;
+	return fchown(fd, owner, group);
+}
+
+static int real_fchmod(const struct cv_io *io, int fd, mode_t mode)
+{
+	(void)io;
+	return fchmod(fd, mode);
+}
+
 static int real_lock(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)off, .l_len = (off_t)len };
@@ -282,6 +294,8 @@ const struct cv_io cv_io_real = {
 	.mkfifoat = real_mkfifoat,
 	.fchmodat = real_fchmodat,
 	.utimensat = real_utimensat,
+	.fchown = real_fchown,
+	.fchmod = real_fchmod,
 	.lock = real_lock,
 	.locked = real_locked,
 	.lease = real_lease,

@@ -7,18 +7,16 @@
  * After a crash nothing that was true before is believed: a guest may have run meanwhile. What is torn is put right, all data
  * are gone through again and read back, and only then it goes on with those that do not name the parent yet.
  */
+#include "repair/operation/coalesce.h"
 #include "repair/io/source.h"
-#include "repair/operation/merging.h"
-#include "repair/operation/relinking.h"
 #include <chainview/format.h>
 
-enum { LAYOUT = 1, IMAGE = 0, PARENT = 1, FIRST_CHILD = 2, MOST_LINKS = 65536 };
-/* Slots of the journal besides those of the children. */
-enum { SLOTS_BESIDES = 16 };
+enum { LAYOUT = 1, IMAGE = CV_COALESCE_IMAGE, PARENT = CV_COALESCE_PARENT, FIRST_CHILD = CV_COALESCE_FIRST_CHILD, MOST_LINKS = 65536 };
+enum { SLOTS_BESIDES = CV_COALESCE_SLOTS_BESIDES };
 
 /* --- the plan in the journal ----------------------------------------------------------------------------- */
 
-static bool prepare(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p)
+bool cv_coalesce_prepare(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p)
 {
 	const struct cv_plan_merge *merge = plan->merge;
 
@@ -37,7 +35,7 @@ static bool prepare(const struct cv_writing *w, const struct cv_plan *plan, stru
 	return !p->failed;
 }
 
-static struct cv_journal_size room(const struct cv_plan *plan)
+struct cv_journal_size cv_coalesce_room(const struct cv_plan *plan)
 {
 	uint64_t pages = plan->item_count ? plan->items[IMAGE].allocated / CV_MERGE_PAGE : 0, children = plan->merge ? plan->merge->link_count : 0;
 	struct cv_journal_size size = { SLOTS_BESIDES + (uint32_t)(children > MOST_LINKS ? MOST_LINKS : children) * CV_RELINKING_SLOTS_EACH,
@@ -66,17 +64,8 @@ static bool unpack_below(struct cv_work *work, struct cv_unpack *u, struct cv_pl
 	return formats && !u->failed;
 }
 
-struct coalesce {
-	struct cv_work *work;
-	struct cv_plan_merge plan;
-	struct cv_journal_log log;           /* when it is recovered: what there was */
-	uint8_t boot[16];                    /* in which it was begun; when it is recovered */
-	bool recovered, own_error;
-	bool *is_new;                        /* for each child: it names the parent already */
-};
-
 /* Of one that is recovered; kept in its arena. */
-static bool unpack(struct coalesce *c, struct cv_err *err)
+static bool unpack(struct cv_coalesce *c, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
 	struct cv_plan_merge *merge = &c->plan;
@@ -100,13 +89,13 @@ static bool unpack(struct coalesce *c, struct cv_err *err)
 
 /* --- what both ways do ----------------------------------------------------------------------------------- */
 
-static void coalesce_fini(struct coalesce *c)
+void cv_coalesce_fini(struct cv_coalesce *c)
 {
 	cv_journal_log_fini(&c->log);
 	free(c->is_new);
 }
 
-static bool coalesce_init(struct coalesce *c, struct cv_work *work, struct cv_err *err)
+bool cv_coalesce_init(struct cv_coalesce *c, struct cv_work *work, struct cv_err *err)
 {
 	c->work = work;
 	if (work->plan)
@@ -116,7 +105,10 @@ static bool coalesce_init(struct coalesce *c, struct cv_work *work, struct cv_er
 	if (work->item_count != FIRST_CHILD + c->plan.link_count)
 		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
 	c->is_new = calloc(c->plan.link_count + 1, sizeof *c->is_new);
-	return c->is_new || cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!c->is_new)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	return !c->recovered || cv_journal_read(&c->log, work->w->io, &work->w->host, work->w->store.journal,
+						cv_journal_name(work->journal.op).s, err);
 }
 
 /* On disk when it returns: a record that is lost before one that is not makes a journal a damaged one. */
@@ -125,8 +117,7 @@ static bool note(struct cv_work *work, enum cv_record_type type, const void *pay
 	return cv_journal_add(&work->journal, type, payload, len, err) && cv_journal_barrier(&work->journal, err);
 }
 
-/* In which boot it is at work; or that it stopped there with all that it wrote on disk. */
-static bool note_boot(struct cv_work *work, bool stopped, struct cv_err *err)
+bool cv_coalesce_note_boot(struct cv_work *work, bool stopped, struct cv_err *err)
 {
 	uint8_t payload[17];
 
@@ -135,28 +126,33 @@ static bool note_boot(struct cv_work *work, bool stopped, struct cv_err *err)
 	return note(work, CV_RECORD_BOOT, payload, sizeof payload, err);
 }
 
-static bool stat_parent(const struct cv_work *work, struct stat *st, struct cv_err *err)
+static bool stat_item(const struct cv_work *work, size_t item, struct stat *st, struct cv_err *err)
 {
-	return work->w->io->fstat(work->w->io, work->claims[PARENT], st) == 0 || cv_io_fail(err, "look at", work->items[PARENT].path);
+	return work->w->io->fstat(work->w->io, work->claims[item], st) == 0 || cv_io_fail(err, "look at", work->items[item].path);
 }
 
-/* What the parent is like now that it is complete. */
+/* What the parent is like now that it is complete, and the image that it was compared with. */
 static bool note_verified(struct cv_work *work, struct cv_err *err)
 {
+	const size_t items[] = { PARENT, IMAGE };
 	struct cv_pack p = { 0 };
 	struct stat st;
 	bool ok;
 
-	if (!stat_parent(work, &st, err))
-		return false;
-	cv_pack_number(&p, (uint64_t)st.st_size);
-	cv_pack_number(&p, (uint64_t)cv_stat_mtime(&st));
+	for (size_t i = 0; i < CV_COUNT(items); i++) {
+		if (!stat_item(work, items[i], &st, err)) {
+			cv_pack_fini(&p);
+			return false;
+		}
+		cv_pack_number(&p, (uint64_t)st.st_size);
+		cv_pack_number(&p, (uint64_t)cv_stat_mtime(&st));
+	}
 	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory") : note(work, CV_RECORD_VERIFIED, p.at, p.len, err);
 	cv_pack_fini(&p);
 	return ok;
 }
 
-static bool merge(struct coalesce *c, struct cv_merging_how how, struct cv_err *err)
+bool cv_coalesce_merge(struct cv_coalesce *c, struct cv_merging_how how, struct cv_err *err)
 {
 	CV_AUTO(cv_merging_fini) struct cv_merging g = { 0 };
 	struct cv_work *work = c->work;
@@ -168,7 +164,7 @@ static bool merge(struct coalesce *c, struct cv_merging_how how, struct cv_err *
 
 		/* What is in the parent need not be written again; if this cannot be noted, it is. */
 		work->stays = true;
-		note_boot(work, true, &none);
+		cv_coalesce_note_boot(work, true, &none);
 	}
 	return false;
 }
@@ -183,7 +179,7 @@ static void fresh_of(const struct cv_work *work, size_t item, uint8_t fresh[16])
 		fresh[i] ^= (uint8_t)((item + 1) >> 8 * i);
 }
 
-static bool relink(struct coalesce *c, size_t child, struct cv_err *err)
+static bool relink(struct cv_coalesce *c, size_t child, struct cv_err *err)
 {
 	CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
 	struct cv_plan_link link = c->plan.links[child];
@@ -191,7 +187,7 @@ static bool relink(struct coalesce *c, size_t child, struct cv_err *err)
 	size_t item = FIRST_CHILD + child;
 	struct stat st;
 
-	if (!stat_parent(work, &st, err) || !cv_relinking_begin(&b, work, item, work->claims[item], err))
+	if (!stat_item(work, PARENT, &st, err) || !cv_relinking_begin(&b, work, item, work->claims[item], err))
 		return false;
 	b.of_many = true;
 	link.time = st.st_mtim.tv_sec;
@@ -200,8 +196,7 @@ static bool relink(struct coalesce *c, size_t child, struct cv_err *err)
 		cv_relinking_apply(&b, err)) || cv_wrap(err, "%s", work->items[item].path);
 }
 
-/* Images that are opened by somebody meanwhile are left to them: it goes on later. */
-static bool look(struct coalesce *c, struct cv_err *err)
+bool cv_coalesce_look(struct cv_coalesce *c, struct cv_err *err)
 {
 	if (cv_work_look(c->work, err))
 		return true;
@@ -209,10 +204,10 @@ static bool look(struct coalesce *c, struct cv_err *err)
 	return false;
 }
 
-static bool relink_all(struct coalesce *c, struct cv_err *err)
+static bool relink_all(struct cv_coalesce *c, struct cv_err *err)
 {
 	for (size_t i = 0; i < c->plan.link_count; i++)
-		if (!c->is_new[i] && (!look(c, err) || !relink(c, i, err)))
+		if (!c->is_new[i] && (!cv_coalesce_look(c, err) || !relink(c, i, err)))
 			return false;
 	return note(c->work, CV_RECORD_RELINKED, NULL, 0, err);
 }
@@ -222,7 +217,7 @@ static bool sync_moved(struct cv_work *work, struct cv_err *err)
 	return cv_place_sync_trash(work->w, work->journal.op, err) && cv_place_sync_homes(work->w, work->items, 1, err);
 }
 
-static bool to_trash(struct coalesce *c, struct cv_err *err)
+static bool to_trash(struct cv_coalesce *c, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
 	int dir = cv_place_trash(work->w, work->journal.op, true, err);
@@ -231,22 +226,21 @@ static bool to_trash(struct coalesce *c, struct cv_err *err)
 		return false;
 	work->w->io->close(work->w->io, dir);
 	/* An image must not be where only a folder that may vanish leads to. */
-	return cv_store_sync(work->w->io, work->w->store.trash, "the trash", err) && look(c, err) &&
+	return cv_store_sync(work->w->io, work->w->store.trash, "the trash", err) && cv_coalesce_look(c, err) &&
 	       cv_place_to_trash(work->w, work->journal.op, IMAGE, &work->items[IMAGE], err) && sync_moved(work, err);
 }
 
 static bool coalesce_run(struct cv_work *work, struct cv_err *err)
 {
-	CV_AUTO(coalesce_fini) struct coalesce c = { .work = work };
+	CV_AUTO(cv_coalesce_fini) struct cv_coalesce c = { .work = work };
 
-	return coalesce_init(&c, work, err) && merge(&c, (struct cv_merging_how){ .image = true }, err) && relink_all(&c, err) &&
+	return cv_coalesce_init(&c, work, err) && cv_coalesce_merge(&c, (struct cv_merging_how){ .image = true }, err) && relink_all(&c, err) &&
 	       to_trash(&c, err);
 }
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
-/* In which boot it was last at work, and whether it was stopped there with all on disk. */
-static bool went_on_here(const struct coalesce *c, bool *stopped)
+bool cv_coalesce_went_on_here(const struct cv_coalesce *c, bool *stopped)
 {
 	const struct cv_record *r = cv_journal_last(&c->log, CV_RECORD_BOOT);
 	bool known = r && r->len == 17;
@@ -256,17 +250,17 @@ static bool went_on_here(const struct coalesce *c, bool *stopped)
 }
 
 /* From here on it is at work in this boot. What the board said is done. */
-static bool go_on_here(const struct coalesce *c, struct cv_err *err)
+static bool go_on_here(const struct cv_coalesce *c, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
-	bool stopped, here = went_on_here(c, &stopped);
+	bool stopped, here = cv_coalesce_went_on_here(c, &stopped);
 
 	return (!c->log.board.len || cv_journal_post(&work->journal, NULL, 0, err)) &&
-	       (here && !stopped ? cv_journal_barrier(&work->journal, err) : note_boot(work, false, err));
+	       (here && !stopped ? cv_journal_barrier(&work->journal, err) : cv_coalesce_note_boot(work, false, err));
 }
 
 /* Somebody else's image under the parent's name and inode. What is torn says nothing, and is put right first. */
-static bool is_the_parent(const struct coalesce *c, struct cv_err *err)
+static bool is_the_parent(const struct cv_coalesce *c, struct cv_err *err)
 {
 	const struct cv_work *work = c->work;
 	struct cv_facts *f = cv_facts_new();
@@ -287,8 +281,7 @@ static bool is_the_parent(const struct coalesce *c, struct cv_err *err)
 	return same;
 }
 
-/* Once a child names the parent, all that it has was on disk. */
-static bool settle_parent(struct coalesce *c, bool any, struct cv_err *err)
+bool cv_coalesce_settle_parent(struct cv_coalesce *c, bool any, struct cv_err *err)
 {
 	const struct cv_work *work = c->work;
 	const struct cv_replay r = { .out = { work->w->io, work->claims[PARENT], work->items[PARENT].path },
@@ -302,7 +295,7 @@ static bool settle_parent(struct coalesce *c, bool any, struct cv_err *err)
 }
 
 /* The image comes back from where a crash may have left it, and is what it was. */
-static bool bring_home(struct coalesce *c, enum cv_whereabouts where, struct cv_err *err)
+static bool bring_home(struct cv_coalesce *c, enum cv_whereabouts where, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
 
@@ -316,8 +309,7 @@ static bool bring_home(struct coalesce *c, enum cv_whereabouts where, struct cv_
 	return work->claims[IMAGE] >= 0;
 }
 
-/* As if nothing had been begun: what the parent has got of the image stays, but nobody sees it. */
-static bool give_up(struct coalesce *c, struct cv_err *err)
+bool cv_coalesce_give_up(struct cv_coalesce *c, struct cv_err *err)
 {
 	CV_AUTO(cv_merging_fini) struct cv_merging g = { 0 };
 	const struct cv_merging_how how = { .again = true };
@@ -325,15 +317,15 @@ static bool give_up(struct coalesce *c, struct cv_err *err)
 	return cv_merging_open(&g, c->work, &c->plan, how, err) && cv_merging_drop(&g, err);
 }
 
-static bool go_on(struct coalesce *c, struct cv_merging_how how, struct cv_err *err)
+static bool go_on(struct cv_coalesce *c, struct cv_merging_how how, struct cv_err *err)
 {
 	/* What was read back by this process, which has held everything since, is so. */
-	if (!(c->own_error && cv_journal_last(&c->log, CV_RECORD_VERIFIED)) && !merge(c, how, err))
+	if (!(c->own_error && cv_journal_last(&c->log, CV_RECORD_VERIFIED)) && !cv_coalesce_merge(c, how, err))
 		return false;
 	return relink_all(c, err) && to_trash(c, err);
 }
 
-static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *err)
+static bool settle(struct cv_coalesce *c, enum cv_record_type *end, struct cv_err *err)
 {
 	struct cv_work *work = c->work;
 	struct cv_merging_how how = { .again = true, .image = true };
@@ -346,23 +338,21 @@ static bool settle(struct coalesce *c, enum cv_record_type *end, struct cv_err *
 	if (all && where == CV_IN_TRASH)
 		return sync_moved(work, err);
 	/* Before what is noted for this boot. */
-	how.trusting = any || (!c->own_error && (!went_on_here(c, &stopped) || stopped));
-	if (!settle_parent(c, any, err) || !bring_home(c, where, err))
+	how.trusting = any || (!c->own_error && (!cv_coalesce_went_on_here(c, &stopped) || stopped));
+	if (!cv_coalesce_settle_parent(c, any, err) || !bring_home(c, where, err))
 		return false;
 	if (any || !(c->own_error || work->w->give_up) || cv_journal_last(&c->log, CV_RECORD_VERIFIED))
 		return go_on(c, how, err);
 	*end = CV_RECORD_ABORTED;
-	return give_up(c, err);
+	return cv_coalesce_give_up(c, err);
 }
 
 static bool coalesce_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
 {
-	CV_AUTO(coalesce_fini) struct coalesce c = { .recovered = true, .own_error = work->claims != NULL };
-	const struct cv_writing *w = work->w;
+	CV_AUTO(cv_coalesce_fini) struct cv_coalesce c = { .recovered = true, .own_error = work->claims != NULL };
 
 	*end = CV_RECORD_ABORTED;
-	if (!coalesce_init(&c, work, err) ||
-	    !cv_journal_read(&c.log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
+	if (!cv_coalesce_init(&c, work, err))
 		return false;
 	if (!c.own_error && (!cv_journal_grow(&work->journal, SLOTS_BESIDES + (uint32_t)c.plan.link_count * CV_RELINKING_SLOTS_EACH, err) ||
 			     !cv_work_claim_from(work, PARENT, err)))
@@ -371,5 +361,5 @@ static bool coalesce_recover(struct cv_work *work, enum cv_record_type *end, str
 }
 
 const struct cv_operation_row cv_operation_coalesce = {
-	CV_PLAN_COALESCE, "coalesce", true, coalesce_run, coalesce_recover, .prepare = prepare, .room = room,
+	CV_PLAN_COALESCE, "coalesce", true, coalesce_run, coalesce_recover, .prepare = cv_coalesce_prepare, .room = cv_coalesce_room,
 };

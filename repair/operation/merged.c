@@ -28,8 +28,12 @@ bool cv_merged_read(const struct cv_journal_log *log, struct cv_merged *merged, 
 {
 	const struct cv_record *r = cv_journal_last(log, CV_RECORD_VERIFIED);
 	struct cv_unpack u = { .at = r ? r->payload : NULL, .left = r ? r->len : 0 };
+	bool ok;
 
 	merged->size = cv_unpack_number(&u);
 	merged->mtime_ns = (int64_t)cv_unpack_number(&u);
-	return (r && !u.failed) || cv_fail(err, CV_EREFUSED, "its journal does not say what the parent was like when it was read back");
+	ok = r && !u.failed;
+	merged->image_size = cv_unpack_number(&u);
+	merged->image_mtime_ns = (int64_t)cv_unpack_number(&u);
+	return ok || cv_fail(err, CV_EREFUSED, "its journal does not say what the parent was like when it was read back");
 }

@@ -150,7 +150,7 @@ static int says(const struct cv_relinking *b)
 	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
 	struct cv_err err = { .code = CV_OK };
 
-	if (!cv_relink_says(b->source, &now, &err))
+	if (!cv_relink_says(b->source, b->change.own, &now, &err))
 		return 0;
 	return !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_new))   ? 1
 	       : !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_old)) ? -1 : 0;
@@ -168,7 +168,7 @@ static bool check_again(const struct cv_relinking *b, struct cv_err *err)
 		if (memcmp(now, page->new, page->len) != 0)
 			return cv_fail(err, CV_EIO, "offset %" PRIu64 " does not hold what was written there", page->off);
 	}
-	return says(b) == 1 || cv_fail(err, CV_EIO, "the image does not name its new parent after all");
+	return says(b) == 1 || cv_fail(err, CV_EIO, "the image does not say what it should after all");
 }
 
 bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err)
@@ -176,6 +176,14 @@ bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err)
 	const struct choice all = { .new = true };
 
 	return write_layers(b, &all, err) && check_again(b, err);
+}
+
+bool cv_relinking_revert(struct cv_relinking *b, struct cv_err *err)
+{
+	const struct choice all = { .new = false };
+
+	return write_layers(b, &all, err) && (!b->change.pages.len || says(b) == -1 ||
+					      cv_fail(err, CV_EIO, "the image does not say what it did after all"));
 }
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
@@ -294,7 +302,7 @@ static bool mend(struct cv_relinking *b, const struct look *looks, struct cv_err
 static bool put_back(struct cv_relinking *b, const struct choice *c, struct cv_err *err)
 {
 	return mend(b, c->looks, err) && write_layers(b, c, err) &&
-	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not name its former parent after all"));
+	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not say what it did after all"));
 }
 
 /* Sectors are neither old nor new. whole: it cannot be that they were written in part. */

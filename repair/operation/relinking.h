@@ -40,6 +40,9 @@ bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t 
 			struct cv_relink *change, struct cv_err *err);
 bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err);
 
+/* All that was noted back to what it was, whether it is so or not: only for a file that nobody else has written to. */
+bool cv_relinking_revert(struct cv_relinking *b, struct cv_err *err);
+
 /* Whatever the crash left of what the journal says of this item. own_error: a call of this process failed, and there was no
  * crash. *is_new: it names the new parent; if there is no record, nothing was begun. */
 bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,

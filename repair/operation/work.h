@@ -94,7 +94,7 @@ struct cv_operation_row {
 	size_t elsewhere;            /* so many of the first items are not claimed with the others, but by run() */
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
-	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo;
+	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo, cv_operation_leaf;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
 
@@ -122,6 +122,8 @@ bool cv_source_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_pla
 struct cv_merged {
 	uint64_t size;               /* of the parent, when it was read back */
 	int64_t mtime_ns;
+	uint64_t image_size;         /* of the image; both zero: not noted */
+	int64_t image_mtime_ns;
 };
 bool cv_merged_read(const struct cv_journal_log *log, struct cv_merged *merged, struct cv_err *err);
 /* The journal of an operation that is done; the caller's, also on failure. Refused if it cannot be relied on. */

@@ -15,6 +15,7 @@ struct making {
 	uint64_t end;                /* of header and extensions */
 	struct cv_range format;      /* the extension with the format of the parent, its head included; len 0: none */
 	struct cv_range name;        /* the name now */
+	struct cv_range mark;        /* what XCP-ng's extension holds; len 0: there is none */
 };
 
 static bool read_header(struct making *k, struct cv_err *err)
@@ -40,9 +41,9 @@ static bool read_header(struct making *k, struct cv_err *err)
  * moves away. */
 static bool walk_extensions(struct making *k, struct cv_err *err)
 {
-	uint64_t at = k->header_length;
+	uint64_t at = k->header_length, end = k->name.len ? k->name.off : k->cluster_size;
 
-	for (unsigned n = 0; n < MOST_EXTENSIONS && at <= k->name.off && k->name.off - at >= 8; n++) {
+	for (unsigned n = 0; n < MOST_EXTENSIONS && at <= end && end - at >= 8; n++) {
 		struct cv_qcow2_extension_disk d;
 		uint64_t len;
 
@@ -55,6 +56,8 @@ static bool walk_extensions(struct making *k, struct cv_err *err)
 		}
 		if (cv_be32_get(d.type) == QCOW2_EXTENSION_FORMAT)
 			k->format = (struct cv_range){ at, len };
+		if (cv_be32_get(d.type) == QCOW2_EXTENSION_MARK)
+			k->mark = (struct cv_range){ at + sizeof d, cv_be32_get(d.length) };
 		at += len;
 	}
 	return cv_fail(err, CV_EREFUSED, "its header extensions do not end before the name of the parent");
@@ -164,4 +167,20 @@ static bool make_qcow2(struct cv_relink *r, struct cv_err *err)
 	return (!strcmp(cv_text_str(&name), cv_text_str(&now)) || set_name(&k, &name, err)) && set_format(&k, err);
 }
 
-const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2 };
+/* It has no identity of its own. The mark is one byte. */
+static bool own_qcow2(struct cv_relink *r, const struct cv_relink_own *own, struct cv_err *err)
+{
+	struct making k = { .r = r };
+	const uint8_t visible = 0;
+
+	(void)own;
+	if (r->facts->mark != CV_MARK_HIDDEN)
+		return true;
+	if (!read_header(&k, err) || !walk_extensions(&k, err))
+		return false;
+	if (k.mark.len != 8)
+		return cv_fail(err, CV_EREFUSED, "its hidden mark is not where it should be");
+	return cv_relink_set(r, k.mark.off, &visible, sizeof visible, HEADER_LAYER, err);
+}
+
+const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2, own_qcow2 };

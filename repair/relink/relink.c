@@ -176,13 +176,30 @@ static void say(const struct cv_facts *f, struct cv_text *out)
 	}
 }
 
-bool cv_relink_says(struct cv_source *source, struct cv_text *out, struct cv_err *err)
+/* What a power cut has spoilt in part says something by what is left: that is not to be believed. */
+static bool has_errors(const struct cv_facts *f)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < f->finding_count; i++)
+		any |= f->findings[i].severity == CV_ERROR;
+	return any;
+}
+
+static void say_own(const struct cv_facts *f, struct cv_text *out)
+{
+	if (has_errors(f))
+		cv_text_add(out, "with errors ");
+	cv_text_addf(out, "own %d %s %d", (int)f->format, cv_uuid_str(f->uuid).s, f->mark == CV_MARK_HIDDEN);
+}
+
+bool cv_relink_says(struct cv_source *source, bool own, struct cv_text *out, struct cv_err *err)
 {
 	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(source, err);
 
 	if (!f)
 		return false;
-	say(f, out);
+	(own ? say_own : say)(f, out);
 	return !out->failed || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
@@ -221,8 +238,8 @@ static bool foresee(struct cv_relink *r, struct cv_err *err)
 
 	if (!f || (r->link && !agrees(r, f, err)))
 		return false;
-	say(r->facts, &r->says_old);
-	say(f, &r->says_new);
+	(r->own ? say_own : say)(r->facts, &r->says_old);
+	(r->own ? say_own : say)(f, &r->says_new);
 	return (!r->says_old.failed && !r->says_new.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
@@ -256,6 +273,27 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 	r->facts = facts;
 	r->link = link;
 	ok = row->make(r, err) && foresee(r, err);
+	drop_unchanged(r);
+	r->facts = NULL;
+	return ok;
+}
+
+bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct cv_relink_own *own, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
+	const struct cv_relink_format *row = facts ? cv_relink_format(facts->format) : NULL;
+	bool ok;
+
+	if (!facts)
+		return false;
+	r->source = source;
+	r->facts = facts;
+	r->link = NULL;
+	r->own = true;
+	/* What cannot be read is of no format. */
+	if (!row)
+		return cv_fail(err, CV_EIO, "it cannot be read as an image that has a parent or could have one");
+	ok = (!row->own || row->own(r, own, err)) && foresee(r, err);
 	drop_unchanged(r);
 	r->facts = NULL;
 	return ok;

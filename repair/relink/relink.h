@@ -34,15 +34,23 @@ struct cv_relink {
 	struct cv_source *source;            /* borrowed */
 	const struct cv_facts *facts;        /* what the parser says about it */
 	const struct cv_plan_link *link;     /* what it shall say */
+	bool own;                            /* it is about what the image is, not about its parent: cv_relink_own() */
 	uint8_t fresh[16];                   /* a new identity, if the format wants one for whoever wrote last */
 	struct cv_pages pages;               /* no pages: there is nothing to change */
 	struct cv_text says_old, says_new;   /* see cv_relink_says() */
+};
+
+/* What an image is to be: not marked as hidden any more, and known as uuid (NULL: as it is). */
+struct cv_relink_own {
+	const uint8_t *uuid;
 };
 
 struct cv_relink_format {
 	enum cv_format_id format;
 	/* Adds what changes (cv_relink_set()). CV_EREFUSED with the reason if it cannot be. */
 	bool (*make)(struct cv_relink *r, struct cv_err *err);
+	/* The same for what the image itself is; NULL: images of this format say nothing of that. */
+	bool (*own)(struct cv_relink *r, const struct cv_relink_own *own, struct cv_err *err);
 };
 extern const struct cv_relink_format cv_relink_vhd, cv_relink_vhdx, cv_relink_qcow2;
 /* NULL: images of this format cannot be given another parent. */
@@ -51,6 +59,8 @@ const struct cv_relink_format *cv_relink_format(enum cv_format_id format);
 /* The change from what the source says to what the link says. The parser has seen the outcome, and agrees. r->fresh is
  * set by the caller; cv_relink_fini() it also on failure. */
 bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err);
+/* The change from what the image is to that. No pages if it is so already. */
+bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct cv_relink_own *own, struct cv_err *err);
 /* The other way round: from the pages that an earlier change (taken) left to what was before it. Bytes that it did not
  * change may have changed since, and stay. Refused if others have. */
 bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err);
@@ -64,8 +74,8 @@ void cv_relink_relative(const struct cv_plan_link *link, struct cv_text *out);
 /* The former parent lay in the folder of the new one: what leads to one by its folder leads to the other. */
 bool cv_relink_same_folder(const struct cv_plan_link *link);
 
-/* What an image says about its parent: equal texts for equal parents. Other parts of it do not matter. */
-bool cv_relink_says(struct cv_source *source, struct cv_text *out, struct cv_err *err);
+/* What an image says about its parent, or with own about itself: equal texts for equal ones. Other parts of it do not matter. */
+bool cv_relink_says(struct cv_source *source, bool own, struct cv_text *out, struct cv_err *err);
 
 /* The payload of UNDO. boot: of the host that wrote it. */
 bool cv_relink_pack(struct cv_pack *p, const struct cv_relink *r, const uint8_t boot[16]);

@@ -224,4 +224,37 @@ static bool make_vhd(struct cv_relink *r, struct cv_err *err)
 	return ok;
 }
 
-const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd };
+/* A footer at the end that a power cut has taken is made again where it was, unless that has become a block since. */
+static bool set_end(struct making *k, const struct vhd_footer_disk *d, struct cv_err *err)
+{
+	uint64_t size = k->r->source->size;
+
+	k->texts[0] = (struct cv_range){ size < sizeof *d ? 0 : size - sizeof *d, sizeof *d };
+	if (k->reader.header.present && k->reader.header.table_sane && !cv_vhd_has_cookie(&k->reader.end) && !blocks_are_free(k, err))
+		return false;
+	return cv_relink_set(k->r, k->texts[0].off, d, sizeof *d, LAYER + 1, err);
+}
+
+/* First the copy, then the footer at the end: whichever a power cut takes, the other one serves. */
+static bool own_vhd(struct cv_relink *r, const struct cv_relink_own *own, struct cv_err *err)
+{
+	struct cv_facts *facts = cv_facts_new();
+	struct making k = { .r = r, .reader = { .source = r->source, .facts = facts } };
+	bool ok = facts ? cv_vhd_read(&k.reader, err) : cv_fail(err, CV_ENOMEM, "out of memory");
+	struct vhd_footer_disk d;
+
+	if (ok && (!k.reader.used || !cv_vhd_is_good(k.reader.used)))
+		ok = cv_fail(err, CV_EREFUSED, "its footer is damaged");
+	if (ok) {
+		d = k.reader.used->disk;
+		d.hidden = 0;
+		if (own->uuid)
+			memcpy(d.uuid, own->uuid, sizeof d.uuid);
+		cv_vhd_seal_footer(&d);
+		ok = (k.reader.used->type == VHD_TYPE_FIXED || cv_relink_set(r, 0, &d, sizeof d, LAYER, err)) && set_end(&k, &d, err);
+	}
+	cv_facts_free(facts);
+	return ok;
+}
+
+const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd, own_vhd };

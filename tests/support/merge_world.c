@@ -38,12 +38,20 @@ struct ctx {
 	struct cv_extent data;               /* of the first child: its first byte is one that a guest writes */
 	bool *owned;                         /* sectors of the disk that the image has */
 	struct shot image;
+	uint32_t image_inode, parent_inode;
+	uint8_t uuid[16];                    /* of the image */
 	bool pages;                          /* power cuts take whole pages */
 	bool atomic;                         /* no sector is torn */
 	uint64_t leaked;                     /* in the parent, bytes: when it was merged without any trouble */
 	unsigned boots;                      /* so far: after each power cut it is another */
 	bool done;                           /* the operation said that it was */
 	const struct cv_monitor *monitor;
+	struct visit {
+		void (*before)(struct sim *s, void *ctx, const char *what);
+		void *before_ctx;
+		uint64_t at;         /* the barrier that comes next when somebody comes */
+		bool wrote;
+	} visit;
 };
 
 static size_t leaves(const struct ctx *c)
@@ -232,33 +240,6 @@ static bool is_like(const struct sim *s, uint32_t inode, const struct shot *shot
 	return c->size == shot->size;
 }
 
-static void prepare(struct ctx *c, struct sim *s)
-{
-	struct cv_extent none;
-
-	sim_host_init(&c->host, 5, 1, 1, 4711);
-	while (c->t->children[c->children])
-		c->children++;
-	for (size_t i = 0; i < leaves(c); i++) {
-		c->truth[i] = read_through(s, leaf(c, i), &c->size[i], NULL);
-		if (!c->truth[i])
-			fail_msg("%s: %s cannot be read", c->t->name, leaf(c, i));
-	}
-	c->under = read_through(s, c->t->parent, &c->under_size, NULL);
-	free(owned_by(s, leaf(c, 0), &c->data));
-	c->owned = owned_by(s, c->t->image, &none);
-	c->image = shoot(s, sim_lookup(s, c->t->image));
-}
-
-static void ctx_fini(struct ctx *c)
-{
-	for (size_t i = 0; i < leaves(c); i++)
-		free(c->truth[i]);
-	free(c->under);
-	free(c->owned);
-	free(c->image.sector);
-}
-
 static struct cv_plan_item item_of(struct sim *s, const char *path)
 {
 	struct cv_plan_item item = { .path = path };
@@ -281,6 +262,51 @@ static struct cv_plan_item item_of(struct sim *s, const char *path)
 	s->io.close(&s->io, fd);
 	s->io.close(&s->io, root);
 	return item;
+}
+
+static bool is_hidden(struct sim *s, const char *path)
+{
+	struct cv_facts *f = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, path, O_RDONLY, 0);
+	struct cv_source *source = cv_io_source(&s->io, fd, &err);
+	bool hidden = cv_image_read(source, format_of(path), f, &err) && f->mark == CV_MARK_HIDDEN;
+
+	cv_source_close(source);
+	cv_facts_free(f);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	return hidden;
+}
+
+static void prepare(struct ctx *c, struct sim *s)
+{
+	struct cv_extent none;
+
+	sim_host_init(&c->host, 5, 1, 1, 4711);
+	while (c->t->children[c->children])
+		c->children++;
+	for (size_t i = 0; i < leaves(c); i++) {
+		c->truth[i] = read_through(s, leaf(c, i), &c->size[i], NULL);
+		if (!c->truth[i])
+			fail_msg("%s: %s cannot be read", c->t->name, leaf(c, i));
+	}
+	c->under = read_through(s, c->t->parent, &c->under_size, NULL);
+	free(owned_by(s, leaf(c, 0), &c->data));
+	c->owned = owned_by(s, c->t->image, &none);
+	c->image_inode = sim_lookup(s, c->t->image);
+	c->parent_inode = sim_lookup(s, c->t->parent);
+	c->image = shoot(s, c->image_inode);
+	memcpy(c->uuid, item_of(s, c->t->image).uuid, sizeof c->uuid);
+}
+
+static void ctx_fini(struct ctx *c)
+{
+	for (size_t i = 0; i < leaves(c); i++)
+		free(c->truth[i]);
+	free(c->under);
+	free(c->owned);
+	free(c->image.sector);
 }
 
 struct planned {
@@ -317,7 +343,7 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 	*p = (struct planned){ .items = { item_of(s, c->t->image), item_of(s, c->t->parent) } };
 	p->merge = (struct cv_plan_merge){ .format = format_of(c->t->image), .parent_format = format_of(c->t->parent),
 					   .links = p->links, .link_count = c->children };
-	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
+	p->plan = (struct cv_plan){ .kind = c->t->leaf ? CV_PLAN_LEAF : CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
 	if (p->merge.parent_format == CV_FORMAT_QCOW2)
 		plan_below(p, s, c);
 	snprintf(p->path, sizeof p->path, PLACE "/%s", c->t->parent);
@@ -345,6 +371,83 @@ static bool merge_first(struct planned *p, struct sim *s, const struct ctx *c, s
 	return true;
 }
 
+/* Where in the file of an image a byte of the disk lies. */
+static uint64_t place_of(struct sim *s, const char *name, uint64_t off)
+{
+	struct chain c = chain_open(s, name);
+	struct cv_extents list = { .max = 0 };
+	struct cv_err err = { .code = CV_OK };
+	uint64_t place = 0;
+
+	assert_true(cv_layer_extents(c.layers[0], (struct cv_range){ off, 1 }, &list, &err));
+	for (size_t i = 0; i < list.len; i++)
+		if (list.at[i].kind == CV_EXTENT_DATA && list.at[i].placed)
+			place = list.at[i].host + (off - list.at[i].at.off);
+	assert_int_not_equal(place, 0);
+	cv_extents_fini(&list);
+	chain_close(s, &c);
+	return place;
+}
+
+/* A guest does. sure: and waits until it is on disk. */
+static void write_byte(struct sim *s, const struct ctx *c, bool sure)
+{
+	uint64_t host = c->t->leaf ? place_of(s, leaf(c, 0), c->data.at.off) : c->data.host;
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, leaf(c, 0), O_RDWR, 0);
+	uint8_t byte = (uint8_t)~c->truth[0][c->data.at.off];
+
+	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, host), 1);
+	assert_true(!sure || s->io.fdatasync(&s->io, fd) == 0);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* The file of the image in the trash; 0: it is not there. */
+static uint32_t trashed(const struct sim *s, const struct ctx *c)
+{
+	char name[300];
+
+	snprintf(name, sizeof name, "0-%s", c->t->image);
+	for (size_t i = 0; i < s->now.len; i++)
+		if (s->now.at[i].inode && !strcmp(s->now.at[i].name, name))
+			return s->now.at[i].inode;
+	return 0;
+}
+
+/* Somebody has looked up the name of the leaf when another file is about to get it, and has to wait for us. */
+static void visit(struct sim *s, void *ctx, const char *what)
+{
+	struct ctx *c = ctx;
+	struct visit *v = &c->visit;
+
+	if (!v->at && !strcmp(what, "rename") && trashed(s, c)) {
+		assert_true(sim_other_opens(s, c->t->image, true));
+		v->at = s->barriers + 1;
+	}
+	if (v->before)
+		v->before(s, v->before_ctx, what);
+}
+
+/* They get what they came for, write to it, and leave; then it goes on. */
+static bool resume(struct sim *s, struct ctx *c, struct cv_err *err)
+{
+	void (*before)(struct sim *s, void *ctx, const char *what);
+
+	if (err->code != CV_ECANCELLED)
+		return false;
+	if (sim_lookup(s, c->t->image) != c->image_inode)
+		return cv_fail(err, CV_EIO, "what was opened as the leaf lies in the trash");
+	/* What a cut makes of that is theirs. */
+	before = s->before;
+	s->before = NULL;
+	write_byte(s, c, true);
+	s->before = before;
+	c->visit.wrote = true;
+	sim_other_closes(s, c->t->image);
+	cv_err_clear(err);
+	return sim_store_recover(s, &c->host, 0, err);
+}
+
 /* How the repository is opened is not looked at, nor before an undo the merge. */
 static bool run(struct sim *s, void *ctx, struct cv_err *err)
 {
@@ -370,10 +473,19 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	s->drop_barrier = drop;
 	s->fail_at = fail_at;
 	s->barriers = s->calls = 0;
+	c->visit = (struct visit){ .before = before, .before_ctx = s->before_ctx };
+	if (c->t->visited) {
+		s->before = visit;
+		s->before_ctx = c;
+	}
 	ok = cv_work_run(&w, &p.plan, "coalesce", c->monitor, &result, err);
 	s->fail_at = 0;
 	cv_store_close(&w.store);
 	s->io.close(&s->io, root);
+	if (c->t->visited && !ok)
+		ok = resume(s, c, err);
+	s->before = before;
+	s->before_ctx = c->visit.before_ctx;
 	c->done = ok;
 	return ok;
 }
@@ -494,14 +606,10 @@ static bool has_errors(struct sim *s, const char *name, uint64_t *leaked)
 static const char *look_at_image(struct sim *s, const struct ctx *c, bool *home)
 {
 	uint32_t inode = sim_lookup(s, c->t->image);
-	char name[300];
 
 	*home = inode;
-	for (size_t i = 0; !inode && i < s->now.len; i++) {
-		snprintf(name, sizeof name, "0-%s", c->t->image);
-		if (s->now.at[i].inode && !strcmp(s->now.at[i].name, name))
-			inode = s->now.at[i].inode;
-	}
+	if (!inode)
+		inode = trashed(s, c);
 	if (!inode)
 		return "the image is gone";
 	return is_like(s, inode, &c->image) ? NULL : "the image has changed";
@@ -554,14 +662,71 @@ static const char *look_settled(struct sim *s, const struct ctx *c, size_t merge
 	return leaked > c->leaked ? "clusters of the parent are lost" : NULL;
 }
 
+/* --- a leaf ---------------------------------------------------------------------------------------------- */
+
+static const char *look_at_names(struct sim *s, const struct ctx *c, bool *swapped, bool recovered)
+{
+	uint32_t image = sim_lookup(s, c->t->image), parent = sim_lookup(s, c->t->parent);
+
+	*swapped = image == c->parent_inode;
+	if (image != c->image_inode && !*swapped)
+		return "nothing that should be has the name of the leaf";
+	if (*swapped ? parent && (recovered || !c->visit.at) : parent != c->parent_inode)
+		return "the name of the parent is not what it should be";
+	if (*swapped ? trashed(s, c) != c->image_inode : recovered && trashed(s, c))
+		return "the trash does not hold what it should";
+	return NULL;
+}
+
+static const char *look_at_content(struct sim *s, const struct ctx *c, unsigned guest, bool recovered)
+{
+	CV_AUTO(cv_auto_free) uint8_t *now = NULL;
+	uint64_t size = 0, leaked;
+
+	now = read_through(s, c->t->image, &size, NULL);
+	if (!now)
+		return recovered || c->done || c->atomic || (c->t->always && !c->pages) ? "the leaf cannot be read" : NULL;
+	if (!is_true(c, 0, now, size, c->visit.wrote || (recovered && guest && guest_wrote(s))))
+		return recovered || c->done || c->atomic || (c->t->always && !c->pages) ? "the leaf does not read as it did" : NULL;
+	return recovered && has_errors(s, c->t->image, &leaked) ? "the leaf has errors" : NULL;
+}
+
+static const char *look_leaf(struct sim *s, const struct ctx *c, bool recovered, unsigned guest)
+{
+	bool swapped, pending = sim_store_has_journal(s, "journal", NULL);
+	uint64_t leaked;
+	const char *wrong = look_at_names(s, c, &swapped, recovered);
+
+	wrong = wrong ? wrong : look_at_content(s, c, guest, recovered);
+	if (!wrong && swapped && is_hidden(s, c->t->image))
+		wrong = "the leaf is hidden";
+	if (!wrong && !recovered && c->atomic && has_errors(s, swapped ? c->t->image : c->t->parent, &leaked))
+		wrong = "the parent has errors";
+	if (wrong || !recovered)
+		return wrong ? wrong : c->done && pending ? "an operation that is done is still pending" : NULL;
+	if (pending)
+		return "an operation is still pending";
+	if (c->done && !swapped)
+		return "what was promised to be done is not";
+	if (!says(s, c, swapped))
+		return "the journal does not say what is so";
+	if (!swapped && has_errors(s, c->t->parent, &leaked))
+		return "the parent has errors";
+	/* Of VHD. */
+	return memcmp(item_of(s, c->t->image).uuid, c->uuid, sizeof c->uuid) ? "the leaf has another identity" : NULL;
+}
+
 static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
 {
 	const struct ctx *c = ctx;
 	size_t merged = 0;
 	uint64_t leaked;
 	bool home;
-	const char *wrong = look_at_image(s, c, &home);
+	const char *wrong;
 
+	if (c->t->leaf)
+		return look_leaf(s, c, recovered, guest);
+	wrong = look_at_image(s, c, &home);
 	if (wrong)
 		return wrong;
 	for (size_t i = 0; i < leaves(c) && (c->children || home); i++) {
@@ -586,22 +751,13 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 	const struct ctx *c = ctx;
 	CV_AUTO(cv_auto_free) uint8_t *now = NULL;
 	uint64_t size;
-	uint8_t byte;
-	int root, fd;
 
 	(void)which;
 	/* It can only write to what can be opened. */
 	now = read_through(s, leaf(c, 0), &size, NULL);
-	note_guest(s, c->t->guest && c->children && now && is_true(c, 0, now, size, false));
-	if (!guest_wrote(s))
-		return;
-	root = sim_root(s);
-	fd = s->io.openat(&s->io, root, leaf(c, 0), O_RDWR, 0);
-	assert_int_equal(s->io.pread(&s->io, fd, &byte, 1, c->data.host), 1);
-	byte = (uint8_t)~c->truth[0][c->data.at.off];
-	assert_int_equal(s->io.pwrite(&s->io, fd, &byte, 1, c->data.host), 1);
-	s->io.close(&s->io, fd);
-	s->io.close(&s->io, root);
+	note_guest(s, c->t->guest && (c->children || c->t->leaf) && now && is_true(c, 0, now, size, false));
+	if (guest_wrote(s))
+		write_byte(s, c, false);
 }
 
 /* --- tests ----------------------------------------------------------------------------------------------- */
@@ -619,7 +775,7 @@ static struct sim *begin_as(struct ctx *c, const struct merge_tree *t, bool undo
 	trial = sim_copy(s);
 	if (!run(trial, c, &err))
 		fail_msg("%s: %s", t->name, err.text);
-	has_errors(trial, t->parent, &c->leaked);
+	has_errors(trial, t->leaf ? t->image : t->parent, &c->leaked);
 	wrong = look(trial, c, true, 0);
 	if (wrong)
 		fail_msg("%s: without any trouble: %s", t->name, wrong);
@@ -636,7 +792,7 @@ static struct sim *begin(struct ctx *c, const struct merge_tree *t)
 static struct crash_result enumerate_as(const struct merge_tree *t, bool undo, const struct crash_options *options)
 {
 	struct ctx c;
-	struct crash_scene scene = { t->name, run, recover, look, t->guest && t->children[0] ? 1 : 0, guest, &c };
+	struct crash_scene scene = { t->name, run, recover, look, t->guest && (t->children[0] || t->leaf) ? 1 : 0, guest, &c };
 	struct crash_result r = { 0 };
 	struct crash_options own = *options;
 	struct sim *s = begin_as(&c, t, undo);
@@ -675,7 +831,7 @@ void merge_tree_survives(const struct merge_tree *t, bool pages)
 	char shape[64];
 
 	snprintf(shape, sizeof shape, "%s%s", t->name, pages ? ", pages torn" : "");
-	crash_prove(&(struct crash_cell){ "coalesce", t->format, shape, enumerate, t,
+	crash_prove(&(struct crash_cell){ t->leaf ? "coalesce --leaf" : "coalesce", t->format, shape, enumerate, t,
 					  { .seed = 3, .random = 1, .inner = 1000, .pages = pages, .either = true,
 					    .before = BARRIERS_OF_BIRTH } });
 }
@@ -758,7 +914,7 @@ static bool is_noticed(const struct proof *proof, uint64_t barrier)
 static void prove(const struct proof *proof)
 {
 	const struct merge_tree *t = proof->t;
-	const char *operation = proof->undo ? "undo coalesce" : "coalesce";
+	const char *operation = proof->undo ? "undo coalesce" : t->leaf ? "coalesce --leaf" : "coalesce";
 	struct crash_result sum = { .barriers = barriers_of(proof) };
 	unsigned long long mutants = 0;
 
@@ -785,6 +941,37 @@ void merge_tree_prove(const struct merge_tree *t, bool merging)
 void merge_tree_undo_prove(const struct merge_tree *t)
 {
 	prove(&(struct proof){ t, .undo = true });
+}
+
+/* Two folders are synced when the names go back, one of them twice. */
+enum { BARRIERS_BACK = 3 };
+
+void merge_tree_lets_in(const struct merge_tree *t)
+{
+	struct crash_options options = { .seed = 3, .random = 1, .inner = 1000, .pages = true, .before = BARRIERS_OF_BIRTH,
+					 .share = CRASH_SHARE };
+	struct crash_result r = enumerate(t, &options);
+	unsigned long long mutants = 0;
+	struct ctx c;
+	struct sim *s = begin(&c, t);
+	uint64_t at = c.visit.at;
+	char shape[64];
+
+	if (!at || r.failures)
+		fail_msg("coalesce --leaf, %s: %llu failures; %s", t->name, (unsigned long long)r.failures, r.first);
+	options.inner = 0;
+	options.stop_at_first = true;
+	for (; CRASH_MUTANTS && mutants < BARRIERS_BACK; mutants++) {
+		struct crash_options mutant = options;
+
+		mutant.drop_barrier = at + mutants;
+		if (!enumerate(t, &mutant).failures)
+			fail_msg("coalesce --leaf, %s: nobody notices when barrier %llu behind the visit is left out", t->name, mutants + 1);
+	}
+	snprintf(shape, sizeof shape, "%s, pages torn", t->name);
+	crash_cell_print(&(struct crash_cell){ "coalesce --leaf", t->format, shape, .ctx = t }, &r, mutants);
+	sim_free(s);
+	ctx_fini(&c);
 }
 
 /* What is left is settled by the next who comes, in the same boot. */

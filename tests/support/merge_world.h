@@ -22,6 +22,8 @@ struct merge_tree {
 	const char *format, *name, *recipe;  /* format: of the parent; name: what there is to the tree, in a word or two */
 	const char *image, *parent, *children[MERGE_CHILDREN + 1];
 	bool guest;                  /* somebody may write to data of the first child between crash and recovery */
+	bool leaf;                   /* merged with its name: guest writes to it, or to what has its name */
+	bool visited;                /* somebody opens the leaf just before its name changes, and writes to it; then it is resumed */
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 	bool give_up;                /* recovery puts back what can be put back */
 };
@@ -35,6 +37,8 @@ void merge_tree_survives(const struct merge_tree *tree, bool pages);
  * that part is looked at, up to the parent's last barrier; the rest is the same for all trees.
  */
 void merge_tree_prove(const struct merge_tree *tree, bool merging);
+/* Of a leaf that is visited: pages torn, and the barriers behind the visit left out. */
+void merge_tree_lets_in(const struct merge_tree *tree);
 /* Each call fails, once and from then on. */
 void merge_tree_bears_errors(const struct merge_tree *tree, unsigned long long *runs);
 /* The same of taking the merge back. */

@@ -673,6 +673,27 @@ static int sim_utimensat(const struct cv_io *io, int dir, const char *name, stru
 	return 0;
 }
 
+/* Everything belongs to the same user. */
+static int sim_fchown(const struct cv_io *io, int fd, uid_t owner, gid_t group)
+{
+	struct sim *s = sim_of(io);
+
+	(void)owner;
+	(void)group;
+	return !inode_of(s, fd) || fault(s) ? -1 : 0;
+}
+
+static int sim_fchmod(const struct cv_io *io, int fd, mode_t mode)
+{
+	struct sim *s = sim_of(io);
+	uint32_t inode = inode_of(s, fd);
+
+	if (!inode || fault(s))
+		return -1;
+	s->inodes.at[inode].mode = (s->inodes.at[inode].mode & S_IFMT) | mode;
+	return 0;
+}
+
 static int sim_lock(const struct cv_io *io, int fd, short type, uint64_t off, uint64_t len)
 {
 	struct sim *s = sim_of(io);
@@ -762,6 +783,7 @@ const struct cv_io sim_io_table = {
 	.fsync = sim_fsync, .fdatasync = sim_fsync, .fstat = sim_fstat, .fstatat = sim_fstatat, .fstatvfs = sim_fstatvfs,
 	.mkdirat = sim_mkdirat, .unlinkat = sim_unlinkat, .renameat = sim_renameat, .linkat = sim_linkat,
 	.symlinkat = sim_symlinkat, .mkfifoat = sim_mkfifoat, .fchmodat = sim_fchmodat, .utimensat = sim_utimensat,
+	.fchown = sim_fchown, .fchmod = sim_fchmod,
 	.lock = sim_lock, .locked = sim_locked, .lease = sim_lease, .lease_state = sim_lease_state, .dup = sim_dup,
 	.holder = sim_holder, .list = sim_list, .clock_ms = sim_clock_ms, .nap = sim_nap, .priority = sim_priority,
 };

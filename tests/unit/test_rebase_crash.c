@@ -76,7 +76,7 @@ static bool read_says(struct sim *s, const char *image, struct cv_text *out)
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
 	struct cv_err err = { .code = CV_OK };
 	struct cv_source *source = fd >= 0 ? cv_io_source(&s->io, fd, &err) : NULL;
-	bool ok = source && cv_relink_says(source, out, &err);
+	bool ok = source && cv_relink_says(source, false, out, &err);
 
 	cv_source_close(source);
 	s->io.close(&s->io, fd);
