@@ -6,7 +6,7 @@ set -eu
 build="gcc make pkg-config libc6-dev libncurses-dev libjson-c-dev libseccomp-dev libcap-ng-dev libblkid-dev uuid-dev
 	libinih-dev uthash-dev zlib1g-dev libzstd-dev libpng-dev libssl-dev libbfio-dev libvhdi-dev libqcow-dev linux-libc-dev"
 test="libcmocka-dev qemu-utils qemu-system-x86 libvhdi-utils libqcow-utils tmux strace binutils git procps util-linux
-	e2fsprogs xfsprogs btrfs-progs quota python3 python3-jsonschema libmonitoring-plugin-perl mandoc systemd"
+	e2fsprogs xfsprogs btrfs-progs acl quota python3 python3-jsonschema libmonitoring-plugin-perl mandoc systemd"
 fuzz="clang-14 libclang-rt-14-dev"
 
 packages()

@@ -32,6 +32,7 @@ struct cv_verdict {
 	bool possible;
 	uint32_t into;               /* the other image concerned, or CV_NO_IMAGE */
 	const char *reason;          /* escaped */
+	bool leaf;                   /* merging: nothing is against it but that it is a leaf, which is said: coalesce --leaf */
 };
 
 struct cv_reference {

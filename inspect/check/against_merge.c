@@ -175,9 +175,22 @@ static bool orphaned(struct cv_question *q)
 	       cv_say(q, "it is hidden and nothing stands on it: there is nothing to keep its data for");
 }
 
+/* Its parent would lose its name. */
+static bool visible_parent(struct cv_question *q)
+{
+	struct cv_question parent = { .b = q->b, .i = q->image->parent, .image = q->parent };
+
+	if (q->image->child_count || !cv_counts_as_visible(&parent))
+		return false;
+	cv_text_addf(&q->why, "its parent %s is not marked hidden where such marks are used, so it counts as needed",
+		     cv_label(q, q->image->parent));
+	return true;
+}
+
 static bool leaf(struct cv_question *q)
 {
-	return !q->image->child_count && cv_say(q, "it is a leaf: merging it needs --leaf");
+	q->only_leaf = !q->image->child_count;
+	return q->only_leaf && cv_say(q, "it is a leaf: merging it needs --leaf");
 }
 
 static bool referred_base(struct cv_question *q)
@@ -190,7 +203,7 @@ bool cv_objects_to_merge(struct cv_question *q)
 	static cv_objection *const against_merge[] = {
 		cv_not_finished, no_parent, cv_operation_pending, cv_not_understood, cv_in_use, cv_foreign, siblings, parent_needed, facts_forbid,
 		read_only_format, disputed, has_errors, referred_base, cv_named, visible_base, orphaned, cv_unread, cv_reference_lost,
-		elsewhere, leaf,
+		elsewhere, visible_parent, leaf,
 	};
 
 	return cv_objects(q, against_merge, CV_COUNT(against_merge));

@@ -44,6 +44,7 @@ static void judge_merge(struct cv_question *q)
 	if (possible)
 		merge_reason(q);
 	image->coalesce.possible = possible;
+	image->coalesce.leaf = q->only_leaf;
 	image->coalesce.into = q->parent ? image->parent : CV_NO_IMAGE;
 	image->coalesce.reason = escaped(q);
 	if (!possible || !is_settled(q))

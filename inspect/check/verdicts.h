@@ -14,6 +14,7 @@ struct cv_question {
 	uint32_t i;
 	const struct cv_image *image, *parent;   /* parent: NULL unless it was found */
 	struct cv_text why;
+	bool only_leaf;                          /* nothing else is against merging it */
 };
 typedef bool cv_objection(struct cv_question *q);      /* true: it objects, why is set */
 

@@ -6,6 +6,7 @@
  */
 #include "inspect/repository/reopen.h"
 #include "repair/merge/merge.h"
+#include "repair/plan/leaf.h"
 #include "repair/plan/make.h"
 #include "repair/plan/rebase.h"
 #include "repair/relink/relink.h"
@@ -56,8 +57,11 @@ static void offer_others(struct planning *p)
 static void check_verdict(struct planning *p)
 {
 	const struct cv_verdict *v = &p->image->coalesce;
+	bool ok = p->o->leaf ? v->leaf : v->possible;
+	const char *reason = !p->o->leaf ? v->reason : v->leaf ? "a leaf, the only child of its parent, which gets its name"
+			   : p->image->child_count ? "others stand on it: it is merged without --leaf" : v->reason;
 
-	cv_plan_check(&p->m, "may-be-merged", v->possible, "%s: %s", cv_text_str(&p->name), v->reason ? v->reason : "not known");
+	cv_plan_check(&p->m, "may-be-merged", ok, "%s: %s", cv_text_str(&p->name), reason ? reason : "not known");
 	if (p->parent)
 		offer_others(p);
 }
@@ -279,7 +283,7 @@ static bool plan(struct planning *p, struct cv_err *err)
 		check_file(p, p->image);
 		check_file(p, p->parent);
 		check_formats(p);
-		if (!check_growth(p, err))
+		if (!check_growth(p, err) || (p->o->leaf && !cv_plan_check_leaf(&p->m, p->g, p->image, p->parent, err)))
 			return false;
 	}
 	cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, p->image)));
@@ -293,7 +297,10 @@ static bool plan(struct planning *p, struct cv_err *err)
 	if (!add_children(p, err) || !add_below(p, err))
 		return false;
 	take_space(p);
-	add_steps(p);
+	if (p->o->leaf)
+		cv_plan_leaf_steps(&p->m, p->image, p->parent);
+	else
+		add_steps(p);
 	return true;
 }
 
@@ -306,7 +313,7 @@ struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coale
 
 	if (image->status == CV_PARENT_FOUND)
 		p.parent = &g->images[image->parent];
-	if (!cv_plan_begin(&p.m, CV_PLAN_COALESCE, r->path, err))
+	if (!cv_plan_begin(&p.m, options->leaf ? CV_PLAN_LEAF : CV_PLAN_COALESCE, r->path, err))
 		return NULL;
 	cv_text_escape(&p.name, cv_bytes_of(image->id));
 	if (p.parent)

@@ -7,7 +7,7 @@ static void merged(struct cv_page *o, const struct cv_plan *plan)
 {
 	CV_AUTO(cv_text_fini) struct cv_text parent = { 0 };
 
-	cv_page_str(o, CV_PAINT_BOLD, "plan: coalesce 1 image");
+	cv_page_str(o, CV_PAINT_BOLD, plan->kind == CV_PLAN_LEAF ? "plan: coalesce 1 leaf" : "plan: coalesce 1 image");
 	if (plan->item_count < 2)
 		return;
 	cv_text_escape(&parent, cv_bytes_of(plan->items[1].path));
@@ -19,7 +19,7 @@ static void heading(struct cv_page *o, const struct cv_plan *plan)
 {
 	CV_AUTO(cv_text_fini) struct cv_text path = { 0 };
 
-	if (plan->kind == CV_PLAN_COALESCE)
+	if (plan->kind == CV_PLAN_COALESCE || plan->kind == CV_PLAN_LEAF)
 		merged(o, plan);
 	else
 		cv_page_addf(o, CV_PAINT_BOLD, "plan: %s %zu image%s", cv_plan_kind_name(plan->kind), plan->item_count,

@@ -12,6 +12,7 @@
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
+	{ "leaf", 0, NULL, NULL, "the image is one: its parent gets its name", CV_ON(write.leaf) },
 	{ "all", 0, NULL, NULL, "every merge of a repository that is allowed", CV_ON(write.all) },
 	{ "purge-merged", 0, NULL, NULL, "with --all: each is removed for good then", CV_ON(write.purge_merged) },
 	CV_RESERVE_OPTION,
@@ -22,7 +23,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
 	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
 	const struct cv_coalesce_call *c = ctx;
-	struct cv_coalesce_options o = { .reserve = how.reserve };
+	struct cv_coalesce_options o = { .reserve = how.reserve, .leaf = c->leaf };
 	struct cv_space *space;
 	struct cv_plan *made = NULL;
 
@@ -46,8 +47,8 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_write_add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
 	cv_write_add_seconds(out, result->verify_ms);
-	cv_text_addf(out, "), and in the trash: operation %s\nchainview trash purge frees its space\n",
-		     cv_uuid_str(result->id).s);
+	cv_text_addf(out, "), %s in the trash: operation %s\nchainview trash purge frees its space\n",
+		     done->kind == CV_PLAN_LEAF ? "which has its name now; what it was is" : "and", cv_uuid_str(result->id).s);
 }
 
 struct cv_write_call cv_coalesce_call_of(struct cv_coalesce_call *c)
@@ -57,12 +58,14 @@ struct cv_write_call cv_coalesce_call_of(struct cv_coalesce_call *c)
 
 static int run(struct cv_session *s, int argc, char **argv)
 {
-	struct cv_coalesce_call c;
+	struct cv_coalesce_call c = { .leaf = s->settings.write.leaf };
 	struct cv_write_call call = cv_coalesce_call_of(&c);
 	struct cv_err err = { .code = CV_OK };
 
 	if (argc != 1)
 		return cv_command_usage(s, s->settings.write.all ? "give one repository" : "give one image");
+	if (s->settings.write.all && c.leaf)
+		return cv_command_usage(s, "--leaf is for one image: --all never merges leaves");
 	if (s->settings.write.all)
 		return cv_coalesce_all(s, argv[0]);
 	if (s->settings.write.purge_merged)
@@ -73,5 +76,5 @@ static int run(struct cv_session *s, int argc, char **argv)
 }
 
 const struct cv_command cv_command_coalesce = {
-	"coalesce", "IMAGE | --all REPO", "merge an image into its parent, in place", CV_COMMAND_WRITES, options, run,
+	"coalesce", "IMAGE | --leaf IMAGE | --all REPO", "merge an image into its parent, in place", CV_COMMAND_WRITES, options, run,
 };

@@ -8,6 +8,7 @@
 
 struct cv_coalesce_call {
 	struct cv_image_word image;
+	bool leaf;                   /* with its name */
 };
 
 /* The plan that this is. c is borrowed. */

@@ -171,6 +171,9 @@ bool cv_undo_call_of(const struct cv_operation_entry *e, char *repository, struc
 		*call = rows[i].call(undo);
 		return true;
 	}
+	if (e->kind == CV_PLAN_LEAF)
+		return cv_fail(err, CV_EREFUSED, "a coalesce-leaf cannot be undone: what was the parent is the image now, and guests may have "
+						 "written to it. What was the leaf lies in the trash until that is purged");
 	return cv_fail(err, CV_EREFUSED, "a %s cannot be undone", cv_plan_kind_name(e->kind));
 }
 

@@ -23,8 +23,9 @@ static struct cv_wish *wish_of(const struct cv_console *c, const struct cv_image
 		return NULL;
 	}
 	wish->coalesce.image = cv_image_word_of(wish->words[0], image);
+	wish->coalesce.leaf = image->role == CV_ROLE_LEAF && image->status == CV_PARENT_FOUND;
 	wish->call = cv_coalesce_call_of(&wish->coalesce);
-	cv_text_add(&t, "coalesce ");
+	cv_text_add(&t, wish->coalesce.leaf ? "coalesce the leaf " : "coalesce ");
 	cv_image_name(&t, image);
 	if (into) {
 		cv_text_add(&t, " into ");
