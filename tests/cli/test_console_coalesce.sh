@@ -25,16 +25,21 @@ begin 80 24 LC_ALL=C.UTF-8
 shows "the trees are shown" 'leaf.vhd'
 find_row leaf.vhd
 keys M
-shows "a leaf is refused" 'refused: '
-shows "with the reason" 'leaf.vhd'
-keys Y
-shows "and cannot be confirmed" 'the plan is refused'
+shows "a leaf is merged with its name" 'coalesce the leaf leaf.vhd into middle.vhd in'
+shows "which its parent gets" ' rename'
 keys w
-shows "nor shown in the map" 'there is nothing to show'
+shows "also in the depth map" 'merging leaf.vhd into middle.vhd'
+keys q
+shows "and back at its plan" 'coalesce the leaf leaf.vhd into middle.vhd in'
 keys q
 find_row base.vhd
 keys M
 shows "what has no parent is refused" 'refused: '
+shows "with the reason" 'base.vhd'
+keys Y
+shows "and cannot be confirmed" 'the plan is refused'
+keys w
+shows "nor shown in the map" 'there is nothing to show'
 keys q
 find_row middle.vhd
 keys M
@@ -83,6 +88,15 @@ shows "with what it was about" 'middle.vhd  '
 keys q
 keys t
 shows "the tree is read again" '2 images'
+find_row leaf.vhd
+keys M
+shows "now the leaf" 'coalesce the leaf leaf.vhd into base.vhd in'
+confirm leaf.vhd
+shows "gets merged by its very name" 'leaf.vhd is merged into base.vhd'
+verdict "its parent has that name" "$([ ! -e "$repo/base.vhd" ]; echo $?)"
+verdict "and reads what it did" "$([ "$(guest "$repo/leaf.vhd")" = "$leaf" ]; echo $?)"
+keys t
+shows "and the tree is read again" '1 image'
 
 if [ -x "$(dirname "$CHAINVIEW")/chainview-ro" ]; then
 	console="'$(dirname "$CHAINVIEW")/chainview-ro' --refs=none '$repo'"

@@ -27,7 +27,7 @@ static const struct cv_plan_check good[] = {
 	{ "space-known", true, "how much web01-base.vhd grows by was counted block by block" },
 };
 static const struct cv_plan_check bad[] = {
-	{ "may-be-merged", false, "web01-root.vhd: it is a leaf" },
+	{ "may-be-merged", false, "web01-root.vhd: its parent web01-mid.vhd has 2 other children" },
 };
 static const char *const searched[] = { "/srv/images/sr-ssd", "/srv/images/libvirt" };
 
@@ -103,7 +103,7 @@ static void the_image_under_the_cursor_is_wished_for(void **state)
 {
 	static const struct { const char *image; uint32_t index; const char *title; } cases[] = {
 		{ "web01-mid", WEB01_MID, "coalesce web01-mid.vhd into web01-base.vhd" },
-		{ "web01-root", WEB01_ROOT, "coalesce web01-root.vhd into web01-mid.vhd" },
+		{ "web01-root", WEB01_ROOT, "coalesce the leaf web01-root.vhd into web01-mid.vhd" },
 		{ "web01-base", WEB01_BASE, "coalesce web01-base.vhd" },
 	};
 
@@ -156,7 +156,7 @@ static void the_map_plans_the_merge_that_it_shows(void **state)
 	send(s.c, "d");
 	fill_map(s.c);
 	send(s.c, "M");
-	assert_string_equal(s.c->plan.wish->title, "coalesce web01-root.vhd into web01-mid.vhd");
+	assert_string_equal(s.c->plan.wish->title, "coalesce the leaf web01-root.vhd into web01-mid.vhd");
 	send(s.c, "q");
 	assert_int_equal(cv_top(s.c), CV_VIEW_MAP);
 	send(s.c, "wM");

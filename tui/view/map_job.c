@@ -112,18 +112,27 @@ static void take_planned(struct cv_console *c)
 	job->planned = (struct cv_ident){ 0 };
 }
 
+/* Leaves are merged only when that is asked for. */
+static bool is_merge(const struct cv_console *c, size_t layer)
+{
+	const struct cv_map_job *job = &c->map;
+	const struct cv_image *image = cv_image_at(c, job->layers[layer]);
+
+	if (!image || image->coalesce.into != job->layers[layer + 1])
+		return false;
+	return image->coalesce.possible || (image->coalesce.leaf && (job->planned.a | job->planned.b) &&
+					    cv_image_by_ident(c, job->planned) == job->layers[layer]);
+}
+
 /* Merges of the chain that nothing stands in the way of. */
 static bool find_merges(struct cv_console *c)
 {
 	struct cv_map_job *job = &c->map;
 
 	job->merges = calloc(job->layer_count + 1, sizeof *job->merges);
-	for (size_t i = 0; job->merges && i + 1 < job->layer_count && i + 1 < CV_MAP_DEPTHS; i++) {
-		const struct cv_image *image = cv_image_at(c, job->layers[i]);
-
-		if (image && image->coalesce.possible && image->coalesce.into == job->layers[i + 1])
+	for (size_t i = 0; job->merges && i + 1 < job->layer_count && i + 1 < CV_MAP_DEPTHS; i++)
+		if (is_merge(c, i))
 			job->merges[job->merge_count++] = (uint32_t)i;
-	}
 	if (job->planned.a | job->planned.b)
 		take_planned(c);
 	if (job->plan >= job->merge_count) {

@@ -210,7 +210,7 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 		cv_text_addf(out, "%c%s.", why[0] & ~32, why + 1);
 	else
 		cv_text_add(out, "Y asks for a name, and then does it.");
-	if (c->plan.plan && c->plan.plan->kind == CV_PLAN_COALESCE && !c->plan.plan->refused)
+	if (c->plan.plan && (c->plan.plan->kind == CV_PLAN_COALESCE || c->plan.plan->kind == CV_PLAN_LEAF) && !c->plan.plan->refused)
 		cv_text_add(out, " w: the depth map after it.");
 }
 

@@ -65,7 +65,7 @@ void cv_merge_show_map(struct cv_console *c)
 	image = word && word->by_inode ? cv_image_by_ident(c, ident) : CV_NO_IMAGE;
 	if (image == CV_NO_IMAGE) {
 		cv_console_say(c, "only the plan of a merge can be shown in the depth map");
-	} else if (!c->snap.graph->images[image].coalesce.possible) {
+	} else if (!c->snap.graph->images[image].coalesce.possible && !c->snap.graph->images[image].coalesce.leaf) {
 		cv_console_say(c, "it cannot be merged: there is nothing to show");
 	} else {
 		cv_map_want(c, reader_of(c->snap.graph, image));
