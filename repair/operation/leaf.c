@@ -156,7 +156,7 @@ static bool begin_again(struct cv_coalesce *c, enum cv_record_type *end, struct 
 	    !become_former(c, &any, err) || !cv_coalesce_settle_parent(c, false, err) ||
 	    (any && !cv_coalesce_note_boot(work, false, err)))
 		return false;
-	if ((c->own_error || work->w->give_up) && !verified) {
+	if (work->w->give_up || (c->own_error && !verified)) {
 		*end = CV_RECORD_ABORTED;
 		return cv_coalesce_give_up(c, err) && cv_place_tidy(work->w, work->journal.op, err);
 	}

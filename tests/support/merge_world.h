@@ -22,10 +22,10 @@ struct merge_tree {
 	const char *format, *name, *recipe;  /* format: of the parent; name: what there is to the tree, in a word or two */
 	const char *image, *parent, *children[MERGE_CHILDREN + 1];
 	bool guest;                  /* somebody may write to data of the first child between crash and recovery */
-	bool leaf;                   /* merged with its name: guest writes to it, or to what has its name */
-	bool visited;                /* somebody opens the leaf just before its name changes, and writes to it; then it is resumed */
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 	bool give_up;                /* recovery puts back what can be put back */
+	bool leaf;                   /* merged with its name: guest writes to it, or to what has its name */
+	bool visited;                /* somebody opens the leaf just before its name changes, and writes to it; then it is resumed */
 };
 
 /* A cell of the table (crash_cell.h): crashes with single sectors torn, each barrier left out; or with whole pages torn. Cuts

@@ -20,44 +20,44 @@ static const struct merge_tree raw = {
 	"raw", "chain", "raw p.raw size=32K blocks=0-3 block=8K pattern=all\n"
 	"vhd n.vhd parent=p.raw " SMALL "blocks=1 sectors=3\n"
 	"vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	"n.vhd", "p.raw", { "g.vhd" }, true, true,
+	"n.vhd", "p.raw", { "g.vhd" }, .guest = true, .always = true,
 };
 
 static const struct merge_tree vhds[] = {
 	{ "vhd", "chain", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2 sectors=3\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, true, false },
+	  "n.vhd", "p.vhd", { "g.vhd" }, .guest = true, .always = false },
 	{ "vhd", "on another", "vhd b.vhd dynamic " SMALL "blocks=0-3\n"
 	  "vhd p.vhd parent=b.vhd " SMALL "blocks=1 sectors=5\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,3 sectors=9\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, false, false },
+	  "n.vhd", "p.vhd", { "g.vhd" }, .guest = false, .always = false },
 	{ "vhd", "no children", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2\n",
-	  "n.vhd", "p.vhd", { NULL }, false, false },
+	  "n.vhd", "p.vhd", { NULL }, .guest = false, .always = false },
 	{ "vhd", "three children", "vhd p.vhd dynamic " SMALL "blocks=0\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
 	  "vhd g1.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n"
 	  "vhd g2.vhd parent=n.vhd " SMALL "blocks=0 sectors=1\n"
 	  "vhd g3.vhd parent=n.vhd " SMALL "blocks=1\n",
-	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, false, false },
+	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, .guest = false, .always = false },
 	{ "vhd", "child larger", "vhd p.vhd dynamic " SMALL "blocks=0,2\nset p.vhd size=20480\n"
 	  "poke p.vhd bat+12 00 00 00 07\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=0 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, false, false },
+	  "n.vhd", "p.vhd", { "g.vhd" }, .guest = false, .always = false },
 	{ "fixed vhd", "chain", "vhd p.vhd fixed " SMALL "blocks=0\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=3\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, false, true },
+	  "n.vhd", "p.vhd", { "g.vhd" }, .guest = false, .always = true },
 };
 
 static const struct merge_tree tap = {
 	"vhd", "batmap", "vhd p.vhd dynamic " TAP "blocks=1 sectors=100 hidden\n"
 	"vhd n.vhd parent=p.vhd " TAP "blocks=1 hidden\n"
 	"vhd g.vhd parent=n.vhd " TAP "blocks=2 sectors=2\n",
-	"n.vhd", "p.vhd", { "g.vhd" }, false, false,
+	"n.vhd", "p.vhd", { "g.vhd" }, .guest = false, .always = false,
 };
 
 static void raw_parents_survive_and_need_every_barrier(void **state)

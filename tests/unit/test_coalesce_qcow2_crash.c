@@ -18,12 +18,12 @@
 #define LEAF "qcow2 g.qcow2 parent=n.qcow2 parent-format=qcow2 cluster=1K pattern=1K "
 #define NODE "qcow2 n.qcow2 parent=p.qcow2 parent-format=qcow2 hidden " TINY
 #define OVER "qcow2 p.qcow2 parent=b.qcow2 parent-format=qcow2 " TINY
-#define ALL "n.qcow2", "p.qcow2", { "g.qcow2" }, true, false
+#define ALL "n.qcow2", "p.qcow2", { "g.qcow2" }, .guest = true, .always = false
 
 static const struct merge_tree trees[] = {
 	{ "qcow2", "chain", "qcow2 p.qcow2 size=5K " TINY "blocks=0-3\n" NODE "blocks=2-4\n" LEAF "blocks=1\n", ALL },
 	{ "qcow2", "no children", "qcow2 p.qcow2 size=5K " TINY "blocks=0-3\n" "qcow2 n.qcow2 parent=p.qcow2 " TINY "blocks=2-4\n",
-	  "n.qcow2", "p.qcow2", { NULL }, false, false },
+	  "n.qcow2", "p.qcow2", { NULL }, .guest = false, .always = false },
 	{ "qcow2", "new tables", "qcow2 p.qcow2 size=40K " TINY "blocks=0\n" NODE "blocks=0,70\n" LEAF "blocks=1\n", ALL },
 	{ "qcow2", "zeros", "qcow2 p.qcow2 size=5K " TINY "blocks=0-3\n" NODE "blocks=2 zeros=1,3,6\n" LEAF "blocks=1\n", ALL },
 	{ "qcow2", "zeros on another", "qcow2 b.qcow2 size=5K " TINY "blocks=0-7\n" OVER "blocks=1,2\n" NODE "zeros=1,6 blocks=5\n"

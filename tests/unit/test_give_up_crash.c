@@ -18,14 +18,14 @@ static const struct merge_tree vhd = {
 	"vhd", "chain, given up", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	"vhd n.vhd parent=p.vhd " SMALL "blocks=1,2 sectors=3\n"
 	"vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	"n.vhd", "p.vhd", { "g.vhd" }, true, false, true,
+	"n.vhd", "p.vhd", { "g.vhd" }, .guest = true, .always = false, .give_up = true,
 };
 
 static const struct merge_tree qcow2 = {
 	"qcow2", "chain, given up", "qcow2 p.qcow2 size=64K cluster=4K blocks=0,1\n"
 	"qcow2 n.qcow2 parent=p.qcow2 parent-format=qcow2 cluster=4K blocks=1,2\n"
 	"qcow2 g.qcow2 parent=n.qcow2 parent-format=qcow2 cluster=4K blocks=2\n",
-	"n.qcow2", "p.qcow2", { "g.qcow2" }, true, false, true,
+	"n.qcow2", "p.qcow2", { "g.qcow2" }, .guest = true, .always = false, .give_up = true,
 };
 
 static void merges_are_put_back(void **state)

@@ -27,6 +27,9 @@ static const struct merge_tree vhds[] = {
 	{ "vhd", "hidden parent", "vhd p.vhd dynamic " TAP "blocks=1 sectors=100 hidden\n"
 	  "vhd n.vhd parent=p.vhd " TAP "blocks=1\n",
 	  "n.vhd", "p.vhd", { NULL }, .guest = false, .leaf = true },
+	{ "vhd", "hidden parent, given up", "vhd p.vhd dynamic size=1M block=64K pattern=512 blocks=1 sectors=100 hidden\n"
+	  "vhd n.vhd parent=p.vhd size=1M block=64K pattern=512 blocks=1 sectors=1\n",
+	  "n.vhd", "p.vhd", { NULL }, .guest = true, .leaf = true, .give_up = true },
 	{ "fixed vhd", "two", "vhd p.vhd fixed " SMALL "blocks=0\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=3\n",
 	  "n.vhd", "p.vhd", { NULL }, .guest = false, .leaf = true },

@@ -18,24 +18,24 @@ static const struct merge_tree trees[] = {
 	{ "raw", "chain", "raw p.raw size=32K blocks=0-3 block=8K pattern=all\n"
 	  "vhd n.vhd parent=p.raw " SMALL "blocks=1 sectors=3\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.raw", { "g.vhd" }, true, false },
+	  "n.vhd", "p.raw", { "g.vhd" }, .guest = true, .always = false },
 	{ "vhd", "chain", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2 sectors=3\n"
 	  "vhd g.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n",
-	  "n.vhd", "p.vhd", { "g.vhd" }, true, false },
+	  "n.vhd", "p.vhd", { "g.vhd" }, .guest = true, .always = false },
 	{ "vhd", "no children", "vhd p.vhd dynamic " SMALL "blocks=0,1\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1,2\n",
-	  "n.vhd", "p.vhd", { NULL }, false, false },
+	  "n.vhd", "p.vhd", { NULL }, .guest = false, .always = false },
 	{ "vhd", "three children", "vhd p.vhd dynamic " SMALL "blocks=0\n"
 	  "vhd n.vhd parent=p.vhd " SMALL "blocks=1 sectors=1\n"
 	  "vhd g1.vhd parent=n.vhd " SMALL "blocks=2 sectors=2\n"
 	  "vhd g2.vhd parent=n.vhd " SMALL "blocks=0 sectors=1\n"
 	  "vhd g3.vhd parent=n.vhd " SMALL "blocks=1\n",
-	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, false, false },
+	  "n.vhd", "p.vhd", { "g1.vhd", "g2.vhd", "g3.vhd" }, .guest = false, .always = false },
 	{ "qcow2", "chain", "qcow2 p.qcow2 size=64K cluster=4K blocks=0,1\n"
 	  "qcow2 n.qcow2 parent=p.qcow2 parent-format=qcow2 cluster=4K blocks=1,2\n"
 	  "qcow2 g.qcow2 parent=n.qcow2 parent-format=qcow2 cluster=4K blocks=2\n",
-	  "n.qcow2", "p.qcow2", { "g.qcow2" }, false, true },
+	  "n.qcow2", "p.qcow2", { "g.qcow2" }, .guest = false, .always = true },
 };
 
 static bool is_qcow2(const struct merge_tree *t)
