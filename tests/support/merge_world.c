@@ -875,7 +875,7 @@ static uint64_t barriers_of(const struct proof *proof)
 		last.barrier = s->barriers;
 	sim_free(s);
 	ctx_fini(&c);
-	return last.barrier - BARRIERS_OF_BIRTH;
+	return last.barrier - BARRIERS_OF_BIRTH - proof->t->before;
 }
 
 enum torn { NONE_TORN, SECTORS_TORN, PAGES_TORN, TORN_COUNT };
@@ -883,8 +883,8 @@ enum torn { NONE_TORN, SECTORS_TORN, PAGES_TORN, TORN_COUNT };
 static struct crash_result enumerate_torn(const struct proof *proof, enum torn torn, uint64_t drop)
 {
 	struct crash_options options = { .seed = 3, .random = 2, .inner = drop ? 0 : 150, .pages = torn == PAGES_TORN,
-					 .atomic = torn == NONE_TORN, .before = BARRIERS_OF_BIRTH, .stop_at_first = drop,
-					 .drop_barrier = drop ? BARRIERS_OF_BIRTH + drop : 0,
+					 .atomic = torn == NONE_TORN, .before = BARRIERS_OF_BIRTH + proof->t->before, .stop_at_first = drop,
+					 .drop_barrier = drop ? BARRIERS_OF_BIRTH + proof->t->before + drop : 0,
 					 .share = drop || torn == NONE_TORN ? 1 : (torn == SECTORS_TORN ? 2 : 4) * CRASH_SHARE };
 	struct merge_tree tree = *proof->t;
 

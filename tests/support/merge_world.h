@@ -26,6 +26,7 @@ struct merge_tree {
 	bool give_up;                /* recovery puts back what can be put back */
 	bool leaf;                   /* merged with its name: guest writes to it, or to what has its name */
 	bool visited;                /* somebody opens the leaf just before its name changes, and writes to it; then it is resumed */
+	unsigned before;             /* so many barriers are those of another tree, and not looked at: merge_tree_prove() */
 };
 
 /* A cell of the table (crash_cell.h): crashes with single sectors torn, each barrier left out; or with whole pages torn. Cuts
