@@ -159,7 +159,9 @@ if needs qemu-img "images of QEMU" && needs qemu-io "images of QEMU"; then
 fi
 
 # --- the name, at every moment -------------------------------------------------------------------------------
-if command -v strace >/dev/null; then
+if sanitized; then
+	skip "the name at every moment" "done with the ordinary build"
+elif command -v strace >/dev/null; then
 	repo=$work/vhd
 	fresh
 	sums >"$work/before"
