@@ -6,10 +6,9 @@
  * that goes into the header that is not current, which becomes the current one. The guest's data do not change, so
  * DataWriteGuid stays, and with it the children.
  */
-#include "inspect/base/crc32c.h"
-#include "inspect/vhdx/vhdx.h"
 #include "repair/relink/relink.h"
 #include "repair/vhd/encode.h"
+#include "repair/vhdx/change.h"
 #include <ctype.h>
 
 enum { NEW_LAYER = 1, TABLE_LAYER = 2, KEYS_MOST = 64 };
@@ -26,56 +25,33 @@ struct making {
 
 /* --- headers --------------------------------------------------------------------------------------------- */
 
-/* The place of the current header: where the parser found what it told. */
-static uint64_t current_header(const struct making *k)
-{
-	const struct cv_attr *sequence = cv_facts_attr(k->vhdx.facts, CV_ATTR_VHDX_SEQUENCE, 0);
-
-	return sequence ? sequence->where.off - offsetof(struct cv_vhdx_header_disk, sequence) : 0;
-}
-
 static bool set_header(struct making *k, struct cv_err *err)
 {
-	uint64_t current = current_header(k);
-	uint64_t other = current == CV_VHDX_HEADER_OFFSET(0) ? CV_VHDX_HEADER_OFFSET(1) : CV_VHDX_HEADER_OFFSET(0);
 	struct cv_vhdx_header_disk h;
+	uint64_t off;
 
-	if (!current)
-		return cv_fail(err, CV_EREFUSED, "neither of its headers can be used");
-	if (!cv_source_read(k->vhdx.source, &h, sizeof h, current, err))
+	if (!cv_vhdx_current_header(k->vhdx.source, &h, &off, err))
 		return false;
-	if (!cv_guid_is_null(&h.log))
-		return cv_fail(err, CV_EREFUSED, "its log is not empty: it was not closed in good order");
-	h.sequence = cv_le64_of(cv_le64_get(h.sequence) + 1);
-	memcpy(h.file_write.b, k->r->fresh, sizeof h.file_write.b);
-	h.checksum = cv_le32_of(0);
-	h.checksum = cv_le32_of(cv_crc32c(0, &h, sizeof h));
-	return cv_relink_set(k->r, other, &h, sizeof h, NEW_LAYER, err);
+	cv_vhdx_renew_header(&h, &off, k->r->fresh);
+	return cv_relink_set(k->r, off, &h, sizeof h, NEW_LAYER, err);
 }
 
 /* --- the item -------------------------------------------------------------------------------------------- */
 
 static bool find_item(struct making *k, struct cv_err *err)
 {
-	const struct cv_vhdx_metadata_disk *head = (const void *)k->table;
-	uint16_t count = cv_le16_get(head->count);
+	const struct cv_vhdx_item_disk *item = cv_vhdx_find_item(k->table, LOCATOR_ITEM);
 
-	for (uint16_t i = 0; i < count && i < CV_VHDX_ENTRIES_MAX; i++) {
-		const struct cv_vhdx_item_disk *item = (const void *)(k->table + sizeof *head + (size_t)i * sizeof *item);
-
-		if (!cv_guid_is(&item->id, LOCATOR_ITEM))
-			continue;
-		k->entry = sizeof *head + (uint64_t)i * sizeof *item;
+	if (item)
 		k->where = (struct cv_range){ cv_le32_get(item->offset), cv_le32_get(item->length) };
-		if (k->where.len < sizeof(struct cv_vhdx_locator_disk) || k->where.len > CV_VHDX_TABLE_SIZE ||
-		    !cv_range_inside(k->where, k->vhdx.metadata.length))
-			break;
-		k->item = malloc((size_t)k->where.len);
-		if (!k->item)
-			return cv_fail(err, CV_ENOMEM, "out of memory");
-		return cv_source_read(k->vhdx.source, k->item, (size_t)k->where.len, k->vhdx.metadata.offset + k->where.off, err);
-	}
-	return cv_fail(err, CV_EREFUSED, "its parent locator is not to be found, or of an impossible length");
+	if (!item || k->where.len < sizeof(struct cv_vhdx_locator_disk) || k->where.len > CV_VHDX_TABLE_SIZE ||
+	    !cv_range_inside(k->where, k->vhdx.metadata.length))
+		return cv_fail(err, CV_EREFUSED, "its parent locator is not to be found, or of an impossible length");
+	k->entry = (uint64_t)((const uint8_t *)item - k->table);
+	k->item = malloc((size_t)k->where.len);
+	if (!k->item)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	return cv_source_read(k->vhdx.source, k->item, (size_t)k->where.len, k->vhdx.metadata.offset + k->where.off, err);
 }
 
 /* Written like the one that is there: with braces or without, in capitals or not. */
