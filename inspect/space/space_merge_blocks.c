@@ -121,6 +121,14 @@ static bool fill_bits(struct cv_merge_job *j, const struct place *p, uint64_t bl
 	return !p->bits || fill_table(j, &j->f->last_bits, p->bits + first, last - first + 1, err);
 }
 
+/* Up to the end of its block, as far as the larger of the two disks goes. */
+static bool reaches_end(const struct cv_merge_job *j, struct cv_range part, uint64_t block_size, uint64_t size)
+{
+	uint64_t end = part.off + part.len;
+
+	return end % block_size == 0 || (end == j->size && end >= size);
+}
+
 /* A block of which a part is written is new: all of it is set aside. */
 static bool new_block(struct cv_merge_job *j, const struct place *p, uint64_t block, struct cv_range part,
 		      struct cv_err *err)
@@ -133,7 +141,7 @@ static bool new_block(struct cv_merge_job *j, const struct place *p, uint64_t bl
 	if (first && !fill_table(j, &j->f->last_entry, p->entry, 4, err))
 		return false;
 	if (j->target->format != CV_FORMAT_VHDX || !m->differencing ||
-	    (part.off % m->block_size == 0 && (part.len == m->block_size || part.off + part.len == j->size)))
+	    (part.off % m->block_size == 0 && reaches_end(j, part, m->block_size, m->size)))
 		return true;
 	if (p->bits)
 		return fill_bits(j, p, m->block_size, m->sector, part, err);
@@ -178,23 +186,35 @@ static bool do_block(struct cv_merge_job *j, uint64_t block, uint64_t block_size
 	return cv_merge_put_before(j, block * block_size, block_size) || new_block(j, &p, block, part, err);
 }
 
-/* Whole blocks of zeros need no room in a VHDX. */
+/* Whole blocks of zeros need no room in a VHDX, unless all of its room is to be kept; but what says so is written. */
+static bool zero_block(struct cv_merge_job *j, uint64_t block, struct cv_range part, struct cv_err *err)
+{
+	const struct vhdx_map *m = j->target->layer->state;
+	struct place p;
+
+	if (!find_vhdx(m, block, &p, err))
+		return false;
+	if (p.data && !p.stale)
+		return m->fixed ? old_block(j, &p, m->block_size, part, err) : fill_bits(j, &p, m->block_size, m->sector, part, err);
+	return p.data || !m->differencing || fill_table(j, &j->f->last_entry, p.entry, 8, err);
+}
+
 bool cv_merge_do_blocks(struct cv_merge_job *j, const struct cv_merge_op *op, struct cv_err *err)
 {
 	bool vhdx = j->target->format == CV_FORMAT_VHDX;
 	uint64_t size = vhdx ? ((const struct vhdx_map *)j->target->layer->state)->block_size
 			     : ((const struct vhd_map *)j->target->layer->state)->block_size;
-	uint64_t end = op->off + op->len;
+	uint64_t end = op->off + op->len, of_disk = vhdx ? ((const struct vhdx_map *)j->target->layer->state)->size : 0;
 
 	for (uint64_t pos = op->off, next; pos < end; pos = next) {
 		uint64_t block = pos / size;
+		struct cv_range part;
 		bool whole;
 
 		next = (block + 1) * size < end ? (block + 1) * size : end;
-		whole = pos == block * size && (next == pos + size || next == j->size);
-		if (op->zero && vhdx && whole)
-			continue;
-		if (!do_block(j, block, size, (struct cv_range){ pos, next - pos }, err))
+		part = (struct cv_range){ pos, next - pos };
+		whole = op->zero && vhdx && pos == block * size && reaches_end(j, part, size, of_disk);
+		if (whole ? !zero_block(j, block, part, err) : !do_block(j, block, size, part, err))
 			return false;
 	}
 	return true;
