@@ -8,7 +8,7 @@ enum { PATCHES_OF_A_PIECE = 16 };
 /* Bytes after which the disk gets to know of them. */
 enum { HURRY_AT = 8 << 20 };
 
-static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd, &cv_merge_qcow2 };
+static const struct cv_merge_format *const formats[] = { &cv_merge_raw, &cv_merge_vhd, &cv_merge_qcow2, &cv_merge_vhdx };
 
 const struct cv_merge_format *cv_merge_format(enum cv_format_id format)
 {

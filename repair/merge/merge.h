@@ -112,7 +112,7 @@ struct cv_merge_format {
 	bool (*trim)(struct cv_merge *m, struct cv_err *err);
 	void (*close)(struct cv_merge *m);
 };
-extern const struct cv_merge_format cv_merge_raw, cv_merge_vhd, cv_merge_qcow2;
+extern const struct cv_merge_format cv_merge_raw, cv_merge_vhd, cv_merge_qcow2, cv_merge_vhdx;
 /* NULL: nothing can be merged into images of this format. */
 const struct cv_merge_format *cv_merge_format(enum cv_format_id format);
 

@@ -120,6 +120,20 @@ static void check_formats(struct planning *p)
 				      ? "it is larger than its parent, which grows" : "it is not larger than its parent");
 }
 
+/* What waits in the log of a VHDX would be laid over what is written; and of an image it is not sure to be what was meant. */
+static void check_log(struct planning *p, const struct cv_image *image)
+{
+	bool waits = image->format == CV_FORMAT_VHDX && image->facts->flags & CV_FACT_DIRTY;
+	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+
+	if (!waits)
+		return;
+	cv_text_escape(&name, cv_bytes_of(image->id));
+	p->m.failed |= name.failed;
+	cv_plan_check(&p->m, "log-applied", false, "%s: its log has not been applied: it is open on a host, or was not closed in good "
+		      "order; attaching it once for writing on Hyper-V applies the log", cv_text_str(&name));
+}
+
 /* The parent's own tables may have no room for a larger disk. */
 static bool check_growth(struct planning *p, struct cv_err *err)
 {
@@ -283,6 +297,8 @@ static bool plan(struct planning *p, struct cv_err *err)
 		check_file(p, p->image);
 		check_file(p, p->parent);
 		check_formats(p);
+		check_log(p, p->image);
+		check_log(p, p->parent);
 		if (!check_growth(p, err) || (p->o->leaf && !cv_plan_check_leaf(&p->m, p->g, p->image, p->parent, err)))
 			return false;
 	}

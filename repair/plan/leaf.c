@@ -9,6 +9,9 @@
 /* Whoever opens the name expects the format that it has now. */
 static const char *against_formats(const struct cv_image *image, const struct cv_image *parent)
 {
+	if (parent->format == CV_FORMAT_VHDX)
+		return "its parent is a VHDX, which cannot take the name and the identity of another image yet. chainview rebase --flatten "
+		       "makes the image stand alone, chainview convert makes a new one";
 	if (image->format == parent->format)
 		return NULL;
 	if (parent->format == CV_FORMAT_RAW)

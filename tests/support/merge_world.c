@@ -9,7 +9,9 @@
 #include "repair/io/source.h"
 #include "repair/merge/merge.h"
 #include "repair/sample/maker.h"
+#include "inspect/base/crc32c.h"
 #include "inspect/qcow2/qcow2_disk.h"
+#include "inspect/vhdx/vhdx_disk.h"
 #include "repair/vhd/encode.h"
 #include "tests/support/crash_cell.h"
 #include "tests/support/merge_world.h"
@@ -1034,6 +1036,17 @@ static void change_footer(struct sim *s, int fd, uint64_t off)
 	assert_int_equal(s->io.pwrite(&s->io, fd, &d, sizeof d, off), sizeof d);
 }
 
+static void change_header(struct sim *s, int fd, uint64_t off)
+{
+	struct cv_vhdx_header_disk d;
+
+	assert_int_equal(s->io.pread(&s->io, fd, &d, sizeof d, off), sizeof d);
+	d.data_write.b[0] ^= 0xff;
+	d.checksum = cv_le32_of(0);
+	d.checksum = cv_le32_of(cv_crc32c(0, &d, sizeof d));
+	assert_int_equal(s->io.pwrite(&s->io, fd, &d, sizeof d, off), sizeof d);
+}
+
 /* QCOW2 has none: somebody has found it corrupt. */
 static void change_identity(struct sim *s, const struct ctx *c)
 {
@@ -1044,6 +1057,9 @@ static void change_identity(struct sim *s, const struct ctx *c)
 	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
 	if (format_of(c->t->parent) == CV_FORMAT_QCOW2) {
 		assert_int_equal(s->io.pwrite(&s->io, fd, &corrupt, 1, offsetof(struct cv_qcow2_header_disk, incompatible) + 7), 1);
+	} else if (format_of(c->t->parent) == CV_FORMAT_VHDX) {
+		change_header(s, fd, CV_VHDX_HEADER_OFFSET(0));
+		change_header(s, fd, CV_VHDX_HEADER_OFFSET(1));
 	} else {
 		change_footer(s, fd, 0);
 		change_footer(s, fd, (uint64_t)st.st_size - SIM_SECTOR);

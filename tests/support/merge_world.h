@@ -33,7 +33,7 @@ struct merge_tree {
  * inside recovery and guests that write meanwhile in both. */
 void merge_tree_survives(const struct merge_tree *tree, bool pages);
 /*
- * For QCOW2: all of it in one cell, and also where no sector is torn: then the parent has no error at any moment, and children
+ * For QCOW2 and VHDX: all of it in one cell, and also where no sector is torn: then the parent has no error at any moment, and children
  * can be read, and read right. Every barrier left out is noticed in one of the three. merging: only
  * that part is looked at, up to the parent's last barrier; the rest is the same for all trees.
  */
