@@ -18,6 +18,7 @@ extern "C" {
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
 	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8, CV_PLAN_LEAF = 9,
+	CV_PLAN_REBASE_COPY = 12,
 	CV_PLAN_KIND_COUNT
 };
 CV_API const char *cv_plan_kind_name(enum cv_plan_kind kind);    /* "trash", "restore", "purge" */
@@ -42,7 +43,7 @@ struct cv_plan_source {
 	int64_t mtime_ns;
 };
 
-/* REBASE, COALESCE: what the image will say about its parent. */
+/* REBASE, REBASE_COPY, COALESCE: what the image will say about its parent. */
 struct cv_plan_link {
 	enum cv_format_id format;    /* of the parent */
 	const char *folder;          /* that the image lies in: absolute, raw bytes */
@@ -59,6 +60,15 @@ struct cv_plan_merge {
 	size_t link_count;
 	const enum cv_format_id *below;    /* of the sources, which the parent stands on, if these have to be read */
 	size_t below_count;
+};
+
+/* REBASE_COPY: what an image reads through its present chain, where the new one reads otherwise, it gets of its own. A link
+ * without a path (format NONE): it has no parent then, and stands alone. */
+struct cv_plan_copy {
+	enum cv_format_id format;          /* of the image */
+	const enum cv_format_id *formats;  /* of the sources: those of the present chain alone, of the new one alone, of both */
+	size_t now, then;                  /* how many they are of the first two */
+	uint64_t bytes;                    /* that are copied */
 };
 
 struct cv_plan_step {
@@ -95,6 +105,7 @@ struct cv_plan {
 	size_t source_count;
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
 	const struct cv_plan_merge *merge; /* COALESCE, LEAF */
+	const struct cv_plan_copy *copy;   /* REBASE_COPY */
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;
@@ -126,16 +137,17 @@ struct cv_gc_options {
 CV_API struct cv_plan *cv_plan_gc(const struct cv_graph *g, uint32_t repository, const struct cv_gc_options *options,
 				  struct cv_err *err);
 
-/* Another parent for an image, without copying data: both must read the same wherever the image has nothing of its own,
- * which is found out while planning. Also for the parent that it has, when only the recorded path is wrong. */
+/* Another parent for an image. Whether both read the same wherever the image has nothing of its own is found out while planning;
+ * if they do not, what it reads through the present one is copied into it (REBASE_COPY). Also for the parent that it has, when
+ * only the recorded path is wrong. */
 struct cv_rebase_options {
-	uint32_t image, onto;        /* in the graph */
+	uint32_t image, onto;        /* in the graph; onto CV_NO_IMAGE: it gets all that it reads, and stands alone */
 	uint64_t reserve;
 	/* While both are compared: done of total bytes of the disk; false stops (CV_ECANCELLED). May be NULL. */
 	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
-/* Why the graph alone forbids it; NULL: nothing does, and a plan will tell. about_image: it is about the image, and so the
+/* Why the graph alone forbids it (onto CV_NO_IMAGE: none at all); NULL: nothing does, and a plan will tell. about_image: it is about the image, and so the
  * same for every parent. */
 CV_API const char *cv_plan_rebase_obstacle(const struct cv_graph *g, uint32_t image, uint32_t onto, bool *about_image);
 CV_API struct cv_plan *cv_plan_rebase(const struct cv_graph *g, const struct cv_rebase_options *options, struct cv_err *err);

@@ -36,10 +36,11 @@ static bool files_open(struct files *f, const struct cv_graph *g, uint32_t image
 {
 	size_t both;
 
-	if (!cv_second_open(g, image, &f->now, err) || !cv_second_open(g, parent, &f->then, err))
+	if (!cv_second_open(g, image, &f->now, err) || (parent != CV_NO_IMAGE && !cv_second_open(g, parent, &f->then, err)))
 		return false;
 	both = common_end(&f->now, &f->then);
-	f->request = (struct cv_parents_request){ (uint32_t)(f->now.count - 1 - both), (uint32_t)(f->then.count - both) };
+	f->request.now = (uint32_t)(f->now.count - 1 - both);
+	f->request.then = (uint32_t)(f->then.count - both);
 	f->all = calloc(f->now.count + f->then.count, sizeof *f->all);
 	if (!f->all)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
@@ -106,10 +107,10 @@ static bool listen_to(struct cv_task *task, uint64_t total, const struct cv_pare
 	}
 }
 
-bool cv_parents_compare(const struct cv_graph *g, uint32_t image, uint32_t parent, const struct cv_parents_watch *watch,
-			struct cv_parents_result *result, struct cv_err *err)
+bool cv_parents_compare(const struct cv_graph *g, uint32_t image, uint32_t parent, const struct cv_parents_units *units,
+			const struct cv_parents_watch *watch, struct cv_parents_result *result, struct cv_err *err)
 {
-	CV_AUTO(files_fini) struct files f = { .count = 0 };
+	CV_AUTO(files_fini) struct files f = { .request = { .unit = units ? units->unit : 512, .whole = units && units->whole } };
 	struct cv_task *task;
 	bool ok;
 

@@ -2,106 +2,129 @@
 /* The process that compares two parents of one image. See parents.h. */
 #include "inspect/reader2/content.h"
 #include "inspect/reader2/parents.h"
+#include "inspect/reader2/sides.h"
 #include "inspect/reader2/tasks.h"
 #include <chainview/format.h>
 
 #define EXTENTS_AT_ONCE 16384u
 
-/* One of the two chains below the image. */
-struct side {
-	struct cv_chain chain;       /* borrows layers of the whole */
-	struct cv_extents list;
-	size_t at;
-	uint8_t *buf;                /* CV_CONTENT_PIECE bytes */
+enum { PAGE = 4096 };
+
+/* The unit that is gone over: what copying into the image would take there. */
+struct tally {
+	uint64_t number, bytes, runs;
+	bool own, lacks;             /* the image has something in it; has not all of it */
 };
 
 struct work {
+	struct cv_parents_request r;
+	struct tally tally;
 	struct cv_chain all;         /* owns the layers */
-	struct side sides[2];
+	struct cv_side sides[2];
+	uint8_t *bufs[2];            /* CV_CONTENT_PIECE bytes each */
 	struct cv_parents_result found;
 	struct cv_pace pace;
 };
 
-static void side_fini(struct side *s)
-{
-	free(s->chain.layers);
-	cv_extents_fini(&s->list);
-	free(s->buf);
-}
-
 static void work_fini(struct work *w)
 {
-	side_fini(&w->sides[0]);
-	side_fini(&w->sides[1]);
+	for (size_t i = 0; i < 2; i++) {
+		cv_side_fini(&w->sides[i]);
+		free(w->bufs[i]);
+	}
 	cv_content_close(&w->all);
 }
 
-/* The layers of its own, and then those of both. */
-static bool side_init(struct side *s, const struct cv_chain *all, size_t first, size_t own, size_t both, struct cv_err *err)
+/* --- what copying would take ----------------------------------------------------------------------------- */
+
+/* What is written into a hole of the file takes whole pages, at both of its ends. */
+static void settle_unit(struct work *w)
 {
-	s->chain.layers = calloc(own + both + 1, sizeof *s->chain.layers);
-	s->buf = malloc(CV_CONTENT_PIECE);
-	s->list.max = EXTENTS_AT_ONCE;
-	if (!s->chain.layers || !s->buf)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	for (size_t i = 0; i < own; i++)
-		s->chain.layers[s->chain.count++] = all->layers[first + i];
-	for (size_t i = 0; i < both; i++)
-		s->chain.layers[s->chain.count++] = all->layers[all->count - both + i];
-	return true;
+	struct tally *t = &w->tally;
+	uint64_t unit = w->r.unit, pages = t->bytes + 2 * PAGE * t->runs;
+
+	w->found.copied += t->bytes;
+	if (!t->own && t->bytes)
+		w->found.fresh++;
+	else if (t->own && w->r.whole && t->lacks)
+		w->found.partly += unit;
+	else if (t->own)
+		w->found.partly += pages < unit ? pages : unit;
+	*t = (struct tally){ .number = t->number };
 }
 
-/* What one side has from pos on, as far as it says one thing, at most up to end. Behind the end of its disk are zeros. */
-static bool side_at(struct side *s, uint64_t pos, uint64_t end, struct cv_extent *e, struct cv_err *err)
+static struct tally *unit_at(struct work *w, uint64_t pos)
 {
-	uint64_t size = s->chain.count ? s->chain.layers[0]->size : 0, stop;
+	uint64_t number = pos / w->r.unit;
 
-	if (pos >= size) {
-		*e = (struct cv_extent){ .at = { pos, end - pos }, .kind = CV_EXTENT_ZERO };
-		return true;
+	if (w->tally.number != number) {
+		settle_unit(w);
+		w->tally.number = number;
 	}
-	while (s->at < s->list.len && s->list.at[s->at].at.off + s->list.at[s->at].at.len <= pos)
-		s->at++;
-	if (s->at == s->list.len || s->list.at[s->at].at.off > pos) {
-		s->at = 0;
-		if (!cv_chain_extents(&s->chain, (struct cv_range){ pos, size - pos }, &s->list, err))
-			return false;
+	return &w->tally;
+}
+
+/* Something of the image's own: of those between nothing has to be known. */
+static void count_own(struct work *w, struct cv_range at)
+{
+	unit_at(w, at.off)->own = true;
+	unit_at(w, at.off + at.len - 1)->own = true;
+}
+
+static void count_lacking(struct work *w, struct cv_range at)
+{
+	unit_at(w, at.off)->lacks = true;
+	unit_at(w, at.off + at.len - 1)->lacks = true;
+}
+
+static void count_run(struct work *w, uint64_t pos, uint64_t len)
+{
+	for (uint64_t end = pos + len, n; pos < end; pos += n) {
+		struct tally *t = unit_at(w, pos);
+
+		n = w->r.unit - pos % w->r.unit;
+		n = n < end - pos ? n : end - pos;
+		t->bytes += n;
+		t->runs++;
 	}
-	*e = s->list.at[s->at];
-	stop = e->at.off + e->at.len < end ? e->at.off + e->at.len : end;
-	*e = cv_content_part(e, pos, stop - pos);
-	return true;
-}
-
-static bool is_zero(const struct cv_extent *e)
-{
-	return e->kind == CV_EXTENT_ZERO || e->kind == CV_EXTENT_PARENT;
-}
-
-/* The same bytes of the same file, or zeros on both sides. */
-static bool same_place(const struct work *w, const struct cv_extent *a, const struct cv_extent *b)
-{
-	if (is_zero(a) && is_zero(b))
-		return true;
-	return a->kind == CV_EXTENT_DATA && b->kind == CV_EXTENT_DATA && a->placed && b->placed && a->host == b->host &&
-	       a->compressed == b->compressed &&
-	       w->sides[0].chain.layers[a->layer] == w->sides[1].chain.layers[b->layer];
 }
 
 static void count_differences(struct work *w, uint64_t pos, size_t len)
 {
-	const uint8_t *a = w->sides[0].buf, *b = w->sides[1].buf;
+	const uint8_t *a = w->bufs[0], *b = w->bufs[1];
+	size_t begun = len;
 
 	w->found.compared += len;
 	if (!memcmp(a, b, len))
 		return;
-	for (size_t i = 0; i < len; i++) {
-		if (a[i] == b[i])
+	for (size_t at = 0, n; at < len; at += n) {
+		n = PAGE - (pos + at) % PAGE;
+		n = len - at < n ? len - at : n;
+		if (!memcmp(a + at, b + at, n)) {
+			if (begun < at)
+				count_run(w, pos + begun, at - begun);
+			begun = len;
 			continue;
-		if (!w->found.differing++)
-			w->found.first = pos + i;
+		}
+		begun = begun < at ? begun : at;
+		for (size_t i = at; i < at + n; i++)
+			if (a[i] != b[i] && !w->found.differing++)
+				w->found.first = pos + i;
 	}
+	if (begun < len)
+		count_run(w, pos + begun, len - begun);
 }
+
+/* No other parent, which reads as zeros: what the present one has is not read for that. */
+static void count_data(struct work *w, const struct cv_extent *e)
+{
+	if (!w->found.differing)
+		w->found.first = e->at.off;
+	w->found.differing += e->at.len;
+	count_run(w, e->at.off, e->at.len);
+}
+
+/* --- comparing ------------------------------------------------------------------------------------------- */
 
 /* A part of the disk that the image has nothing in. */
 static bool compare_range(struct work *w, struct cv_range range, struct cv_err *err)
@@ -114,16 +137,18 @@ static bool compare_range(struct work *w, struct cv_range range, struct cv_err *
 		uint64_t n;
 
 		/* What need not be read need not be cut. */
-		if (!side_at(&w->sides[0], pos, end, &a, err) || !side_at(&w->sides[1], pos, end, &b, err))
+		if (!cv_side_at(&w->sides[0], pos, end, &a, err) || !cv_side_at(&w->sides[1], pos, end, &b, err))
 			return false;
 		n = a.at.len < b.at.len ? a.at.len : b.at.len;
-		if (!same_place(w, &a, &b)) {
+		if (!w->sides[1].chain.count && a.kind == CV_EXTENT_DATA) {
+			count_data(w, &a);
+		} else if (!cv_sides_same(&w->sides[0], &a, &w->sides[1], &b)) {
 			n = n < stop - pos ? n : stop - pos;
 			a = cv_content_part(&a, pos, n);
 			b = cv_content_part(&b, pos, n);
-			if (!cv_content_read(&w->sides[0].chain, &a, w->sides[0].buf, err))
+			if (!cv_content_read(&w->sides[0].chain, &a, w->bufs[0], err))
 				return cv_wrap(err, "through the present parent");
-			if (!cv_content_read(&w->sides[1].chain, &b, w->sides[1].buf, err))
+			if (!cv_content_read(&w->sides[1].chain, &b, w->bufs[1], err))
 				return cv_wrap(err, "through the new parent");
 			count_differences(w, pos, (size_t)n);
 		}
@@ -148,12 +173,17 @@ static bool compare(struct work *w, struct cv_err *err)
 
 			if (e->kind == CV_EXTENT_BAD)
 				ok = cv_fail(err, CV_EFORMAT, "the image is damaged at guest offset %" PRIu64, e->at.off);
-			else if (e->kind == CV_EXTENT_PARENT)
+			else if (e->kind == CV_EXTENT_PARENT) {
+				count_lacking(w, e->at);
 				ok = compare_range(w, e->at, err);
+			} else {
+				count_own(w, e->at);
+			}
 		}
 		pos = cv_extents_end(&list);
 		ok = ok && cv_pace_tell(&w->pace, pos, err);
 	}
+	settle_unit(w);
 	cv_extents_fini(&list);
 	return ok;
 }
@@ -185,20 +215,24 @@ bool cv_parents_task(struct cv_source **sources, struct cv_source **data, const 
 		     const void *request, size_t request_len, struct cv_task_out *out, struct cv_err *err)
 {
 	CV_AUTO(work_fini) struct work w = { .pace = { .out = out } };
-	struct cv_parents_request r = { 0, 0 };
+	struct cv_parents_request *r = &w.r;
 	size_t both;
 
-	if (request_len == sizeof r)
-		memcpy(&r, request, sizeof r);
-	if (!count || r.now >= count || r.then >= count - r.now)
+	if (request_len == sizeof *r)
+		memcpy(r, request, sizeof *r);
+	if (!count || r->now >= count || r->then >= count - r->now || !r->unit)
 		return cv_fail(err, CV_EUSAGE, "an image and two parents are needed");
-	both = count - 1 - r.now - r.then;
+	both = count - 1 - r->now - r->then;
+	w.bufs[0] = malloc(CV_CONTENT_PIECE);
+	w.bufs[1] = malloc(CV_CONTENT_PIECE);
+	if (!w.bufs[0] || !w.bufs[1])
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!check_tables(&w, sources[0], images[0].format, err))
 		return false;
 	if (!w.found.damaged &&
 	    (!cv_content_open(&w.all, sources, data, images, count, err) ||
-	     !side_init(&w.sides[0], &w.all, 1, r.now, both, err) ||
-	     !side_init(&w.sides[1], &w.all, 1 + r.now, r.then, both, err) || !compare(&w, err)))
+	     !cv_side_init(&w.sides[0], &w.all, 1, r->now, both, err) ||
+	     !cv_side_init(&w.sides[1], &w.all, 1 + r->now, r->then, both, err) || !compare(&w, err)))
 		return false;
 	return cv_task_send(out, CV_PARENTS_RESULT, &w.found, sizeof w.found) ||
 	       cv_fail(err, CV_ECANCELLED, "nobody waits for the answer any more");

@@ -136,11 +136,21 @@ static void find_key(struct cv_host *host, bool make)
 	io->close(io, dir);
 }
 
+static uint64_t boot_began(void)
+{
+	struct timespec now, since;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) != 0 || clock_gettime(CLOCK_BOOTTIME, &since) != 0 || now.tv_sec <= since.tv_sec)
+		return 0;
+	return (uint64_t)(now.tv_sec - since.tv_sec) * 1000000000;
+}
+
 bool cv_host_here(struct cv_host *host, bool make, struct cv_err *err)
 {
 	*host = (struct cv_host){ .pid = (uint32_t)getpid(), .now_ns = clock_now, .random = system_random,
 				  .alive = process_alive };
 	host->pid_start = start_of(host->pid);
+	host->began_ns = boot_began();
 	if (!hash_file("/proc/sys/kernel/random/boot_id", host->boot))
 		return cv_fail_errno(err, "cannot find out which boot this is");
 	/* A machine without an identity of its own is known by its name. */

@@ -12,6 +12,7 @@ struct cv_host {
 	uint8_t id[16], boot[16];
 	uint32_t pid;
 	uint64_t pid_start;
+	uint64_t began_ns;           /* when this boot began, by the clock of files; 0: not known */
 	bool has_key;                /* without one nothing that it wrote is known again as its own */
 	uint8_t key[32];
 	uint64_t (*now_ns)(const struct cv_host *host);

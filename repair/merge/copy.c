@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* From an image into its parent: what the image has of its own, piece by piece, in batches; and whether it is there. */
+#include "repair/io/source.h"
 #include "repair/merge/merge.h"
 
 enum { WINDOW_UNITS = 256 };
@@ -61,10 +62,16 @@ static bool count_piece(struct cv_merge_copy *c, const struct cv_merge_piece *pi
 
 /* --- copying --------------------------------------------------------------------------------------------- */
 
+/* Pieces that were written and not read back yet; neighbours are one. */
+CV_VEC(cv_merge_pieces, struct cv_merge_piece);
+
 struct copying {
 	uint8_t *buffer;
 	uint64_t next;                       /* done when the batch is to end */
+	struct cv_merge_pieces written;
 };
+
+static bool reread(struct cv_merge_copy *c, struct copying *k, uint64_t upto, struct cv_err *err);
 
 static bool end_batch(struct cv_merge_copy *c, struct cv_err *err)
 {
@@ -83,13 +90,22 @@ static bool begin_batch(struct cv_merge_copy *c, struct copying *k, struct cv_er
 	return true;
 }
 
-/* What is done is on disk, and it may be left here. */
-static bool rest(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
+/* The unit that pieces come for may be held until the next one's turn. */
+static uint64_t sure_upto(const struct cv_merge_copy *c, const struct copying *k)
 {
-	return end_batch(c, err) && begin_batch(c, k, err);
+	const struct cv_merge_piece *last = k->written.len ? &k->written.at[k->written.len - 1] : NULL;
+	uint64_t end = last ? last->at.off + last->at.len : 0;
+
+	return end ? (end - 1) / c->m->unit * c->m->unit : 0;
 }
 
-static bool read_child(struct cv_merge_copy *c, struct cv_range at, uint8_t *buffer, struct cv_err *err)
+/* What is done is on disk, and it may be left here. */
+static bool rest(struct cv_merge_copy *c, struct copying *k, bool last, struct cv_err *err)
+{
+	return end_batch(c, err) && reread(c, k, last ? UINT64_MAX : sure_upto(c, k), err) && begin_batch(c, k, err);
+}
+
+static bool read_child(const struct cv_merge_copy *c, struct cv_range at, uint8_t *buffer, struct cv_err *err)
 {
 	struct cv_layer *layers[] = { c->child };
 	const struct cv_chain alone = { layers, 1, false };
@@ -97,12 +113,27 @@ static bool read_child(struct cv_merge_copy *c, struct cv_range at, uint8_t *buf
 	return cv_chain_read(&alone, buffer, at, err);
 }
 
+static bool note_written(struct cv_merge_copy *c, struct copying *k, const struct cv_merge_piece *piece, struct cv_err *err)
+{
+	struct cv_merge_piece *last = k->written.len ? &k->written.at[k->written.len - 1] : NULL;
+
+	if (!c->reread)
+		return true;
+	if (last && last->zero == piece->zero && last->at.off + last->at.len == piece->at.off &&
+	    piece->at.off % c->m->unit) {
+		last->at.len += piece->at.len;
+		return true;
+	}
+	return cv_merge_pieces_push(&k->written, (struct cv_merge_piece){ .at = piece->at, .zero = piece->zero }) ||
+	       cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
 static bool copy_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
 {
 	struct copying *k = ctx;
 	struct cv_merge_piece full = *piece;
 
-	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, err))
+	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, false, err))
 		return false;
 	if (!piece->zero) {
 		if (!read_child(c, piece->at, k->buffer, err))
@@ -110,7 +141,7 @@ static bool copy_piece(struct cv_merge_copy *c, const struct cv_merge_piece *pie
 		full.data = k->buffer;
 	}
 	c->done += piece->at.len;
-	return c->m->format->put(c->m, &full, err);
+	return c->m->format->put(c->m, &full, err) && note_written(c, k, piece, err);
 }
 
 static bool grow(struct cv_merge_copy *c, struct cv_err *err)
@@ -132,11 +163,14 @@ static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *buffer = malloc((size_t)CV_MERGE_PIECE);
 	struct copying k = { .buffer = buffer };
+	bool ok;
 
 	c->done = 0;
 	if (!buffer)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	return begin_batch(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, err);
+	ok = begin_batch(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, true, err);
+	free(k.written.at);
+	return ok;
 }
 
 static bool finish(struct cv_merge *m, struct cv_err *err)
@@ -182,20 +216,11 @@ static bool is_held(struct comparing *k, struct cv_range at, struct cv_err *err)
 	return true;
 }
 
-static bool compare_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
+static bool is_same(const struct cv_merge_copy *c, struct comparing *k, const struct cv_merge_piece *piece, struct cv_err *err)
 {
-	struct comparing *k = ctx;
 	const struct cv_chain alone = { &k->parent, 1, false };
 	size_t len = (size_t)piece->at.len;
 
-	if (c->done >= k->next) {
-		uint64_t next = CV_MERGE_BATCH;
-
-		if (!c->batch(c->ctx, "verifying", c->done, c->owned, &next, err))
-			return false;
-		k->next = c->done + next;
-	}
-	c->done += len;
 	if (!cv_range_inside(piece->at, k->parent->size))
 		return differs(err, piece->at.off);
 	if (!is_held(k, piece->at, err))
@@ -204,6 +229,21 @@ static bool compare_piece(struct cv_merge_copy *c, const struct cv_merge_piece *
 	if ((!piece->zero && !read_child(c, piece->at, k->mine, err)) || !cv_chain_read(&alone, k->theirs, piece->at, err))
 		return false;
 	return !memcmp(k->mine, k->theirs, len) || differs(err, piece->at.off);
+}
+
+static bool compare_piece(struct cv_merge_copy *c, const struct cv_merge_piece *piece, void *ctx, struct cv_err *err)
+{
+	struct comparing *k = ctx;
+
+	if (c->done >= k->next) {
+		uint64_t next = CV_MERGE_BATCH;
+
+		if (!c->batch(c->ctx, "verifying", c->done, c->owned, &next, err))
+			return false;
+		k->next = c->done + next;
+	}
+	c->done += piece->at.len;
+	return is_same(c, k, piece, err);
 }
 
 bool cv_merge_verify(struct cv_merge_copy *c, enum cv_format_id parent, struct cv_source **source, struct cv_err *err)
@@ -223,5 +263,50 @@ bool cv_merge_verify(struct cv_merge_copy *c, enum cv_format_id parent, struct c
 	     (k.parent->size >= c->child->size || differs(err, k.parent->size));
 	cv_layer_close(k.parent);
 	cv_extents_fini(&k.list);
+	return ok;
+}
+
+/* Those up to a place of the disk that are on disk for sure. */
+static bool compare_written(const struct cv_merge_copy *c, struct comparing *k, const struct cv_merge_pieces *written, uint64_t upto,
+			    size_t *done, struct cv_err *err)
+{
+	for (*done = 0; *done < written->len && written->at[*done].at.off < upto; ++*done) {
+		uint64_t pos = written->at[*done].at.off, end = pos + written->at[*done].at.len;
+
+		for (uint64_t next; pos < end; pos = next) {
+			struct cv_merge_piece piece = { .zero = written->at[*done].zero };
+
+			next = cut(c->m, pos, end);
+			piece.at = (struct cv_range){ pos, next - pos };
+			if (!is_same(c, k, &piece, err))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* What is compared comes from the disk, as far as the system can be made to ask it. */
+static bool reread(struct cv_merge_copy *c, struct copying *k, uint64_t upto, struct cv_err *err)
+{
+	const struct cv_file_out *out = &c->m->out;
+	struct comparing cmp = { .stands_alone = !c->m->based };
+	CV_AUTO(cv_auto_source) struct cv_source *source = NULL;
+	size_t done = 0;
+	bool ok;
+
+	if (!k->written.len)
+		return true;
+	cmp.mine = malloc(2 * (size_t)CV_MERGE_PIECE);
+	cmp.theirs = cmp.mine + CV_MERGE_PIECE;
+	out->io->forget(out->io, out->fd, 0, 0);
+	source = cmp.mine ? cv_io_source(out->io, out->fd, err) : NULL;
+	cmp.parent = source ? cv_layer_open(&source, NULL, c->m->format->format, err) : NULL;
+	ok = cmp.parent ? compare_written(c, &cmp, &k->written, upto, &done, err)
+			: err->code == CV_OK ? cv_fail(err, CV_ENOMEM, "out of memory") : false;
+	memmove(k->written.at, k->written.at + done, (k->written.len - done) * sizeof *k->written.at);
+	k->written.len -= done;
+	cv_layer_close(cmp.parent);
+	cv_extents_fini(&cmp.list);
+	free(cmp.mine);
 	return ok;
 }

@@ -28,6 +28,12 @@ static uint32_t sector_sum(const uint8_t *page, uint32_t len, size_t k)
 	return at >= len ? 0 : cv_crc32c(0, page + at, len - at < CV_MERGE_SECTOR ? len - at : CV_MERGE_SECTOR);
 }
 
+/* It is as it was. */
+static bool stays(const struct page *p, size_t k)
+{
+	return sector_sum(p->bytes, p->len, k) == p->old[k];
+}
+
 /* Only what changes is written: what lies beside it is at stake only where a power cut takes whole pages. now: the page as
  * it is, or NULL: what does not change is as it was. sure: what looks right is on disk. */
 static bool write_page(const struct cv_file_out *out, const struct page *p, const uint8_t *now, bool sure, struct cv_err *err)
@@ -36,7 +42,7 @@ static bool write_page(const struct cv_file_out *out, const struct page *p, cons
 		uint32_t at = (uint32_t)k * CV_MERGE_SECTOR, len = at < p->len ? p->len - at : 0;
 
 		len = len < CV_MERGE_SECTOR ? len : CV_MERGE_SECTOR;
-		if (!len || ((sure || sector_sum(p->bytes, p->len, k) == p->old[k]) && (!now || !memcmp(now + at, p->bytes + at, len))))
+		if (!len || ((sure || stays(p, k)) && (!now || !memcmp(now + at, p->bytes + at, len))))
 			continue;
 		if (!cv_out_write(out, p->bytes + at, len, p->off + at, err))
 			return false;
@@ -271,6 +277,15 @@ static bool page_now(const struct cv_replay *r, const struct page *p, struct pag
 	return *gone || cv_out_read(&r->out, now->bytes, now->len, now->off, err);
 }
 
+/* None of the layers changes this sector of the page. */
+static bool never_changes(const struct pages *pages, uint64_t off, size_t sector)
+{
+	for (size_t i = 0; i < pages->len; i++)
+		if (pages->at[i].off == off && !stays(&pages->at[i], sector))
+			return false;
+	return true;
+}
+
 /* Nobody else's are among them. */
 static bool look_at_pages(const struct cv_replay *r, const struct pages *pages, struct cv_err *err)
 {
@@ -281,7 +296,7 @@ static bool look_at_pages(const struct cv_replay *r, const struct pages *pages, 
 		if (!page_now(r, &pages->at[i], &now, &gone, err))
 			return false;
 		for (size_t k = 0; !gone && k < SECTORS; k++)
-			if (!is_known(pages, &now, k))
+			if (!is_known(pages, &now, k) && !(r->shared && never_changes(pages, now.off, k)))
 				return cv_fail(err, CV_EREFUSED, "somebody else has changed the parent at offset %" PRIu64
 					       " meanwhile: nothing is touched", now.off);
 	}
@@ -312,7 +327,8 @@ static struct page not_back(const struct pages *pages, size_t i, const struct pa
 	return p;
 }
 
-static bool replay_layer(const struct cv_replay *r, const struct pages *pages, unsigned layer, struct cv_err *err)
+/* theirs: what is not to change was changed by somebody else. */
+static bool replay_layer(const struct cv_replay *r, const struct pages *pages, unsigned layer, bool theirs, struct cv_err *err)
 {
 	struct page now, p;
 	bool any = false, gone;
@@ -324,7 +340,7 @@ static bool replay_layer(const struct cv_replay *r, const struct pages *pages, u
 		if (!page_now(r, &pages->at[i], &now, &gone, err))
 			return false;
 		p = not_back(pages, i, &now);
-		if (!gone && !write_page(&r->out, &p, now.bytes, r->sure, err))
+		if (!gone && !write_page(&r->out, &p, theirs ? NULL : now.bytes, r->sure, err))
 			return false;
 	}
 	return !any || r->out.io->fdatasync(r->out.io, r->out.fd) == 0 || cv_io_fail(err, "sync", r->out.name);
@@ -336,15 +352,15 @@ bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, s
 	uint64_t layout = cv_unpack_number(&u), count;
 	struct cv_bytes then = cv_unpack_bytes(&u);
 	struct pages pages = { 0 };
-	bool ok;
+	bool ok, cut;
 
 	count = cv_unpack_number(&u);
 	if (u.failed || layout != LAYOUT || then.len != 16)
 		return cv_fail(err, CV_EFORMAT, "its META record is of layout %" PRIu64, layout);
-	ok = unpack_pages(&u, count, &pages, err) &&
-	     (r->own_error || memcmp(then.at, r->boot, 16) != 0 || look_at_pages(r, &pages, err));
+	cut = memcmp(then.at, r->boot, 16) != 0 && !r->used;
+	ok = unpack_pages(&u, count, &pages, err) && (r->own_error || cut || look_at_pages(r, &pages, err));
 	for (unsigned layer = 1; ok && layer <= CV_MERGE_LAYERS; layer++)
-		ok = replay_layer(r, &pages, layer, err);
+		ok = replay_layer(r, &pages, layer, r->shared && !r->own_error && !cut, err);
 	free(pages.at);
 	return ok;
 }

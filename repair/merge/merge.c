@@ -328,3 +328,15 @@ bool cv_merge_may_grow(const struct cv_merge_format *format, struct cv_source **
 	cv_merge_fini(&m);
 	return ok;
 }
+
+bool cv_merge_may_take(const struct cv_merge_format *format, struct cv_source **source, struct cv_err *err)
+{
+	struct cv_merge m = { .format = format, .source = *source, .file = (*source)->size, .former = (*source)->size };
+	bool ok;
+
+	*source = NULL;
+	m.out.name = "";
+	ok = format->open(&m, err);
+	cv_merge_fini(&m);
+	return ok;
+}

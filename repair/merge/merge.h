@@ -110,6 +110,9 @@ struct cv_merge_format {
 	/* Gives back what was set aside and is not in use: at the end, and when it is given up (after a new open; nothing
 	 * was counted then). A barrier stands before it and behind it. NULL: nothing. */
 	bool (*trim)(struct cv_merge *m, struct cv_err *err);
+	/* For formats whose readers may not look at which parts of a unit an image has that has no parent: whether this unit has a
+	 * place. Before it loses its parent an image has all of each that has one. NULL: none. */
+	bool (*has_unit)(struct cv_merge *m, uint64_t unit, bool *has, struct cv_err *err);
 	void (*close)(struct cv_merge *m);
 };
 extern const struct cv_merge_format cv_merge_raw, cv_merge_vhd, cv_merge_qcow2, cv_merge_vhdx;
@@ -162,9 +165,14 @@ struct cv_replay {
 	const uint8_t *boot;                 /* of this host */
 	bool own_error;                      /* a call of this process failed */
 	bool sure;                           /* what looks right is on disk, and others read it already: it is left alone */
+	/* Others may open it at any time: what was not to change is theirs where no power cut can have taken it, which is in the boot
+	 * that it was, or if somebody has written to it after a boot (used). */
+	bool shared, used;
 };
 bool cv_merge_replay(const struct cv_replay *r, const struct cv_record *board, struct cv_err *err);
 void cv_merge_fini(struct cv_merge *m);
+/* For planners: whether what is in source (taken) can be merged into; CV_EREFUSED with the reason if not. */
+bool cv_merge_may_take(const struct cv_merge_format *format, struct cv_source **source, struct cv_err *err);
 /* For planners: whether the parent in source (taken) can become as large as a disk; CV_EREFUSED if not. */
 bool cv_merge_may_grow(const struct cv_merge_format *format, struct cv_source **source, uint64_t child_size, struct cv_err *err);
 
@@ -173,6 +181,7 @@ struct cv_merge_copy {
 	struct cv_merge *m;
 	struct cv_layer *child;              /* the image */
 	uint64_t owned, done;                /* bytes */
+	bool reread;                         /* what was written is read back behind each batch */
 	/* Between batches: done of owned bytes are on disk. How many to do until the next. */
 	bool (*batch)(void *ctx, const char *what, uint64_t done, uint64_t total, uint64_t *next, struct cv_err *err);
 	void *ctx;

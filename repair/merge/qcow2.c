@@ -75,8 +75,6 @@ static bool open_qcow2(struct cv_merge *m, struct cv_err *err)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!read_header(m, err))
 		return false;
-	if (m->based && (!m->below || !m->below->count))
-		return cv_fail(err, CV_EREFUSED, "what the parent stands on is not known");
 	q->l2.entries = malloc((size_t)q->cluster);
 	q->c.buffer = malloc((size_t)q->cluster);
 	if (!q->l2.entries || !q->c.buffer)
@@ -103,6 +101,8 @@ static bool reserve_qcow2(struct cv_merge *m, struct cv_err *err)
 {
 	struct cv_merge_qcow2 *q = m->state;
 
+	if (m->based && (!m->below || !m->below->count))
+		return cv_fail(err, CV_EREFUSED, "what the parent stands on is not known");
 	return cv_merge_qcow2_count_held(m, err) && (m->child_size <= m->size || cv_merge_qcow2_plan_growth(m, err)) &&
 	       cv_merge_qcow2_reserve(m, q->clusters + q->tables + q->l1_clusters, err);
 }

@@ -390,6 +390,16 @@ static bool put_vhd(struct cv_merge *m, const struct cv_merge_piece *piece, stru
 			   : cv_merge_write_fresh(m, b->place + v->bitmap_len + at, piece->data, (size_t)piece->at.len, err);
 }
 
+static bool has_block(struct cv_merge *m, uint64_t block, bool *has, struct cv_err *err)
+{
+	uint32_t sector;
+
+	if (!cv_merge_vhd_entry(m, block, &sector, err))
+		return false;
+	*has = sector != VHD_UNUSED;
+	return true;
+}
+
 /* --- ends ------------------------------------------------------------------------------------------------ */
 
 /* From here on new blocks begin on pages of their own. */
@@ -427,5 +437,5 @@ static bool finish_vhd(struct cv_merge *m, struct cv_err *err)
 const struct cv_merge_format cv_merge_vhd = {
 	.format = CV_FORMAT_VHD, .name = "the VHD", .mend = mend_vhd, .open = open_vhd, .count = count_vhd, .reserve = reserve_vhd,
 	.grow = cv_merge_vhd_grow, .may_grow = cv_merge_vhd_plan_growth, .put = put_vhd, .settle = settle_vhd, .finish = finish_vhd,
-	.trim = trim_vhd, .close = close_vhd,
+	.trim = trim_vhd, .has_unit = has_block, .close = close_vhd,
 };

@@ -157,7 +157,7 @@ bool cv_link_unpack(struct cv_arena *arena, struct cv_unpack *u, struct cv_plan_
 	l->former = text_of(u, arena);
 	cv_unpack_into(u, l->uuid, sizeof l->uuid);
 	l->time = (int64_t)cv_unpack_number(u);
-	return !u->failed && l->folder && l->path;
+	return !u->failed && l->folder && (l->path || l->format == CV_FORMAT_NONE);
 }
 
 void cv_source_pack(struct cv_pack *p, const struct cv_plan_source *s)

@@ -73,13 +73,34 @@ static struct cv_source *checked_source(struct cv_work *work, size_t item, enum 
 	return source;
 }
 
+bool cv_merging_is_sound(struct cv_work *work, size_t item, enum cv_format_id format)
+{
+	struct cv_err err = { .code = CV_OK };
+	uint32_t flags;
+	CV_AUTO(cv_auto_source) struct cv_source *source = checked_source(work, item, format, &flags, &err);
+
+	return source != NULL;
+}
+
 /* --- opening --------------------------------------------------------------------------------------------- */
+
+struct cv_layer *cv_merging_source(struct cv_work *work, size_t i, enum cv_format_id format, struct cv_err *err)
+{
+	const struct cv_io *io = work->w->io;
+	int fd = work->readers[i] >= 0 ? work->readers[i] : io->openat(io, AT_FDCWD, work->sources[i].path, O_RDONLY | O_NONBLOCK, 0);
+	bool ok = fd >= 0 ? work->readers[i] >= 0 || cv_work_claim_reader(work, fd, i, err)
+			  : cv_io_fail(err, "open", work->sources[i].path);
+	CV_AUTO(cv_auto_source) struct cv_source *source = ok ? cv_io_source(io, work->readers[i], err) : NULL;
+
+	if (fd >= 0 && fd != work->readers[i])
+		io->close(io, fd);
+	return source ? cv_layer_open(&source, NULL, format, err) : NULL;
+}
 
 /* What the parent stands on is only read, and held so that nobody writes to it. */
 static bool open_below(struct cv_merging *g, struct cv_err *err)
 {
 	struct cv_work *work = g->work;
-	const struct cv_io *io = work->w->io;
 
 	if (!g->m.format->below || !g->plan->below_count)
 		return true;
@@ -88,14 +109,7 @@ static bool open_below(struct cv_merging *g, struct cv_err *err)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	g->below = (struct cv_chain){ .layers = g->layers };
 	for (size_t i = 0; i < g->plan->below_count; i++) {
-		int fd = work->readers[i] >= 0 ? work->readers[i] : io->openat(io, AT_FDCWD, work->sources[i].path, O_RDONLY | O_NONBLOCK, 0);
-		bool ok = fd >= 0 ? work->readers[i] >= 0 || cv_work_claim_reader(work, fd, i, err)
-				  : cv_io_fail(err, "open", work->sources[i].path);
-		CV_AUTO(cv_auto_source) struct cv_source *source = ok ? cv_io_source(io, work->readers[i], err) : NULL;
-
-		if (fd >= 0 && fd != work->readers[i])
-			io->close(io, fd);
-		g->layers[i] = source ? cv_layer_open(&source, NULL, g->plan->below[i], err) : NULL;
+		g->layers[i] = cv_merging_source(work, i, g->plan->below[i], err);
 		if (!g->layers[i])
 			return false;
 		g->below.count++;
@@ -114,7 +128,7 @@ static bool open_parent(struct cv_merging *g, bool again, struct cv_err *err)
 	m->sure = m->file;
 	if (again && m->format->mend && (!m->format->mend(m, err) || !cv_merge_flush(m, err)))
 		return false;
-	m->source = checked_source(g->work, 1, m->format->format, &flags, err);
+	m->source = checked_source(g->work, g->into, m->format->format, &flags, err);
 	if (!m->source)
 		return false;
 	m->based = flags & CV_FACT_PARENT;
@@ -141,11 +155,13 @@ static bool batch(void *ctx, const char *what, uint64_t done, uint64_t total, ui
 bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv_plan_merge *plan, struct cv_merging_how how,
 		     struct cv_err *err)
 {
-	*g = (struct cv_merging){ .work = work, .plan = plan };
+	size_t into = how.alone ? 0 : 1;
+
+	*g = (struct cv_merging){ .work = work, .plan = plan, .into = into };
 	g->m = (struct cv_merge){
-		.format = cv_merge_format(plan->parent_format), .out = { work->w->io, work->claims[1], work->items[1].path },
-		.journal = &work->journal, .former = work->items[1].size, .boot = work->w->host.boot, .trusting = how.trusting,
-		.most = cv_merge_room(cv_journal_board_room(&work->journal)), .dirty = how.again, .again = how.again,
+		.format = cv_merge_format(plan->parent_format), .out = { work->w->io, work->claims[into], work->items[into].path },
+		.journal = &work->journal, .former = work->items[into].size, .boot = work->w->host.boot, .trusting = how.trusting,
+		.below = how.alone, .most = cv_merge_room(cv_journal_board_room(&work->journal)), .dirty = how.again, .again = how.again,
 	};
 	g->copy = (struct cv_merge_copy){ .m = &g->m, .batch = batch, .ctx = work };
 	if (!g->m.format)
@@ -155,6 +171,12 @@ bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv
 	g->copy.child = g->child;
 	g->m.child_size = g->child ? g->child->size : 0;
 	return open_parent(g, how.again, err);
+}
+
+void cv_merging_from(struct cv_merging *g, struct cv_layer *child)
+{
+	g->copy.child = child;
+	g->m.child_size = child->size;
 }
 
 void cv_merging_fini(struct cv_merging *g)

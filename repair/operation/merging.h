@@ -12,6 +12,7 @@
 struct cv_merging {
 	struct cv_work *work;
 	const struct cv_plan_merge *plan;
+	size_t into;                         /* which item is written to */
 	struct cv_layer *child;
 	struct cv_merge m;
 	struct cv_merge_copy copy;
@@ -26,13 +27,22 @@ struct cv_merging {
  */
 struct cv_merging_how {
 	bool again, trusting, image;
+	/* Item 0 itself is written to, and there is no other: what is merged into it the caller says (cv_merging_from()), and also
+	 * what it stands on. */
+	const struct cv_chain *alone;
 };
 bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv_plan_merge *plan, struct cv_merging_how how,
 		     struct cv_err *err);
+/* What is to be merged: borrowed. No larger than what it is merged into. */
+void cv_merging_from(struct cv_merging *g, struct cv_layer *child);
 /* Copies, and compares what is on disk then. */
 bool cv_merging_do(struct cv_merging *g, struct cv_err *err);
 /* Gives back what was set aside in the parent. */
 bool cv_merging_drop(struct cv_merging *g, struct cv_err *err);
+/* The source of this number as a layer: held so that nobody writes to it, if it is not yet. NULL with err set. */
+struct cv_layer *cv_merging_source(struct cv_work *work, size_t i, enum cv_format_id format, struct cv_err *err);
+/* The item, as it is now, has no error. */
+bool cv_merging_is_sound(struct cv_work *work, size_t item, enum cv_format_id format);
 void cv_merging_fini(struct cv_merging *g);
 
 #endif

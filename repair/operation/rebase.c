@@ -52,21 +52,6 @@ static bool rebase_run(struct cv_work *work, struct cv_err *err)
 	       cv_relinking_note(&b, NULL, err) && cv_relinking_apply(&b, err);
 }
 
-static bool settle_image(struct cv_work *work, const struct cv_journal_log *log, enum cv_record_type *end, struct cv_err *err)
-{
-	int fd = work->claims ? work->claims[0] : cv_claim_as_it_is(work->w, &work->items[0], err);
-	CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = work };
-	bool is_new, ok;
-
-	ok = fd >= 0 && cv_relinking_begin(&b, work, 0, fd, err) &&
-	     cv_relinking_settle(&b, log, work->claims != NULL, &is_new, err);
-	if (ok && is_new)
-		*end = CV_RECORD_DONE;
-	if (fd >= 0 && !work->claims)
-		work->w->io->close(work->w->io, fd);
-	return ok;
-}
-
 static bool rebase_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)
 {
 	const struct cv_writing *w = work->w;
@@ -79,7 +64,7 @@ static bool rebase_recover(struct cv_work *work, enum cv_record_type *end, struc
 	if (!cv_journal_read(&log, w->io, &w->host, w->store.journal, cv_journal_name(work->journal.op).s, err))
 		return false;
 	if (cv_journal_last(&log, CV_RECORD_UNDO))
-		ok = settle_image(work, &log, end, err);
+		ok = cv_relinking_settle_one(work, &log, end, err);
 	cv_journal_log_fini(&log);
 	return ok;
 }

@@ -387,3 +387,18 @@ bool cv_relinking_settle_all(struct cv_work *work, const struct cv_journal_log *
 	}
 	return true;
 }
+
+bool cv_relinking_settle_one(struct cv_work *work, const struct cv_journal_log *log, enum cv_record_type *end, struct cv_err *err)
+{
+	int fd = work->claims ? work->claims[0] : cv_claim_as_it_is(work->w, &work->items[0], err);
+	CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = work };
+	bool is_new, ok;
+
+	ok = fd >= 0 && cv_relinking_begin(&b, work, 0, fd, err) &&
+	     cv_relinking_settle(&b, log, work->claims != NULL, &is_new, err);
+	if (ok && is_new)
+		*end = CV_RECORD_DONE;
+	if (fd >= 0 && !work->claims)
+		work->w->io->close(work->w->io, fd);
+	return ok;
+}

@@ -48,6 +48,8 @@ bool cv_relinking_revert(struct cv_relinking *b, struct cv_err *err);
 bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
 			 struct cv_err *err);
 
+/* Item 0, of an operation that relinks nothing else; claimed or not. *end becomes DONE if it names the new parent. */
+bool cv_relinking_settle_one(struct cv_work *work, const struct cv_journal_log *log, enum cv_record_type *end, struct cv_err *err);
 /* All items from first on, which are claimed. is_new: for each of them. */
 bool cv_relinking_settle_all(struct cv_work *work, const struct cv_journal_log *log, bool own_error, size_t first, bool *is_new,
 			     bool *any, bool *all, struct cv_err *err);

@@ -6,6 +6,7 @@
 #include "inspect/reader2/parents.h"
 #include "inspect/repository/reopen.h"
 #include "inspect/space/room.h"
+#include "repair/merge/merge.h"
 #include "repair/plan/make.h"
 #include "repair/plan/rebase.h"
 #include "repair/relink/relink.h"
@@ -14,9 +15,12 @@ struct planning {
 	struct cv_plan_maker m;
 	const struct cv_graph *g;
 	const struct cv_rebase_options *o;
-	const struct cv_image *image, *onto;
+	const struct cv_image *image, *onto;         /* onto: NULL, and it is to stand alone */
+	bool back;                   /* what was done is taken back */
 	uint64_t bytes;              /* that change */
 	bool any;                    /* something changes */
+	bool copies;                 /* data are copied first */
+	struct cv_parents_result found;
 };
 
 static void auto_source(struct cv_source **s)
@@ -28,9 +32,13 @@ static struct cv_plan_link link_of(const struct planning *p, const char *folder)
 {
 	const struct cv_image *onto = p->onto, *now = p->image->parent != CV_NO_IMAGE ? &p->g->images[p->image->parent] : NULL;
 	const struct cv_facts *f = p->image->facts;
-	struct cv_plan_link link = { .format = onto->format, .folder = folder, .path = onto->file->path,
-				     .former = now ? now->file->path : NULL, .time = onto->file->mtime_ns / 1000000000 };
+	struct cv_plan_link link = { .folder = folder, .former = now ? now->file->path : NULL };
 
+	if (!onto)
+		return link;
+	link.format = onto->format;
+	link.path = onto->file->path;
+	link.time = onto->file->mtime_ns / 1000000000;
 	/* The same parent: what is recorded about it besides its path is as good as it was. */
 	if (now == onto && f->flags & CV_FACT_PARENT_TIME)
 		link.time = f->parent_time;
@@ -100,7 +108,8 @@ static bool check_names(struct planning *p, struct cv_err *err)
 	cv_relink_fini(&r);
 	if (!ok && why.code != CV_EREFUSED)
 		return cv_fail(err, why.code, "%s", why.text);
-	cv_plan_check(&p->m, "names-fit", ok, "%s", ok ? "what names the new parent fits into the image" : why.text);
+	cv_plan_check(&p->m, "names-fit", ok, "%s", !ok ? why.text : p->onto ? "what names the new parent fits into the image"
+		      : "what names its parent can be taken from the image");
 	return true;
 }
 
@@ -111,6 +120,13 @@ static void say_result(struct planning *p, const struct cv_parents_result *r)
 	if (r->damaged)
 		cv_plan_check(&p->m, "same-content", false, "the tables of the image are damaged (%" PRIu64 " errors): chainview check "
 			      "shows them, and that comes first", r->damaged);
+	else if (r->differing && !p->back)
+		cv_plan_check(&p->m, "same-content", true, p->onto ? "the parents differ in %" PRIu64 " bytes that the image reads from them, "
+			      "first at guest offset %" PRIu64 ": %" PRIu64 " bytes are copied into the image, so that its content stays"
+			      : "%" PRIu64 " bytes of what the image reads are not its own, first at guest offset %" PRIu64 ": %" PRIu64
+			      " bytes are copied into it", r->differing, r->first, r->copied);
+	else if (!p->onto)
+		cv_plan_check(&p->m, "same-content", true, "all data that the image reads are its own");
 	else if (r->differing)
 		cv_plan_check(&p->m, "same-content", false, "the parents differ in %" PRIu64 " bytes that the image reads from them, first "
 			      "at guest offset %" PRIu64 ": with this parent its content would change", r->differing, r->first);
@@ -122,12 +138,15 @@ static void say_result(struct planning *p, const struct cv_parents_result *r)
 static bool check_content(struct planning *p, struct cv_err *err)
 {
 	const struct cv_parents_watch watch = { p->o->tick, p->o->ctx };
-	struct cv_parents_result result;
+	const struct cv_merge_format *row = cv_merge_format(p->image->format);
+	const struct cv_parents_units units = { p->image->facts->block_size, !p->onto && row && row->has_unit };
 	struct cv_err why = { .code = CV_OK };
-	uint32_t image = (uint32_t)(p->image - p->g->images), onto = (uint32_t)(p->onto - p->g->images);
+	uint32_t image = (uint32_t)(p->image - p->g->images), onto = p->onto ? (uint32_t)(p->onto - p->g->images) : CV_NO_IMAGE;
 
-	if (cv_parents_compare(p->g, image, onto, p->o->tick ? &watch : NULL, &result, &why)) {
-		say_result(p, &result);
+	if (cv_parents_compare(p->g, image, onto, units.unit ? &units : NULL, p->o->tick ? &watch : NULL, &p->found, &why)) {
+		say_result(p, &p->found);
+		/* Blocks may have to become whole also where no data are copied. */
+		p->copies = !p->back && !p->found.damaged && (p->found.differing || !p->onto);
 		return true;
 	}
 	if (why.code == CV_ECANCELLED || why.code == CV_ENOMEM)
@@ -141,23 +160,14 @@ static bool check_content(struct planning *p, struct cv_err *err)
 /* Everything that is read from now on through either parent, each image once. */
 static bool add_sources(struct planning *p, struct cv_err *err)
 {
-	uint32_t *list[2] = { NULL, NULL };
-	size_t count[2] = { 0, 0 };
-	bool ok = p->image->parent == CV_NO_IMAGE || cv_graph_chain(p->g, p->image->parent, &list[0], &count[0]);
+	struct cv_plan_chains chains;
 
-	ok = ok && cv_graph_chain(p->g, (uint32_t)(p->onto - p->g->images), &list[1], &count[1]);
-	for (size_t k = 0; ok && k < 2; k++)
-		for (size_t i = 0; i < count[k]; i++) {
-			bool twice = false;
-
-			for (size_t j = 0; k && j < count[0]; j++)
-				twice |= list[0][j] == list[1][i];
-			if (!twice && &p->g->images[list[k][i]] != p->image)
-				cv_plan_source(&p->m, p->g, list[k][i]);
-		}
-	free(list[0]);
-	free(list[1]);
-	return ok || cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!cv_plan_chains(p->g, p->image, p->onto, &chains, err))
+		return false;
+	for (size_t i = 0; i < chains.count; i++)
+		cv_plan_source(&p->m, p->g, chains.images[i]);
+	free(chains.images);
+	return true;
 }
 
 static void add_step(struct planning *p)
@@ -165,12 +175,14 @@ static void add_step(struct planning *p)
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
 	const struct cv_image *now = p->image->parent != CV_NO_IMAGE ? &p->g->images[p->image->parent] : NULL;
 
-	if (now == p->onto) {
+	if (!p->onto)
+		cv_text_add(&why, "has no parent then, and stands alone");
+	else if (now == p->onto)
 		cv_text_add(&why, "names its parent again by where it is: ");
-	} else {
+	else
 		cv_text_add(&why, "its parent becomes ");
-	}
-	cv_text_escape(&why, cv_bytes_of(p->onto->repository == p->image->repository ? p->onto->id : p->onto->file->path));
+	if (p->onto)
+		cv_text_escape(&why, cv_bytes_of(p->onto->repository == p->image->repository ? p->onto->id : p->onto->file->path));
 	p->m.failed |= why.failed;
 	cv_plan_step(&p->m, "relink", p->image->id, p->bytes, cv_text_str(&why));
 }
@@ -188,8 +200,10 @@ static bool plan(struct planning *p, struct cv_err *err)
 	if (!p->any && !p->m.plan->refused)
 		return true;
 	cv_plan_item(&p->m, cv_plan_item_of(p->g, (uint32_t)(p->image - p->g->images)));
+	if (!add_sources(p, err) || (p->copies && !cv_plan_copying(&p->m, p->g, p->image, p->onto, &p->found, err)))
+		return false;
 	add_step(p);
-	return add_sources(p, err);
+	return true;
 }
 
 static bool begin(struct planning *p, const struct cv_graph *g, const struct cv_rebase_options *o, uint32_t image,
@@ -197,7 +211,7 @@ static bool begin(struct planning *p, const struct cv_graph *g, const struct cv_
 {
 	const struct cv_repository *r = cv_scan_repository(g->scan, g->images[image].repository);
 
-	*p = (struct planning){ .g = g, .o = o, .image = &g->images[image], .onto = &g->images[onto] };
+	*p = (struct planning){ .g = g, .o = o, .image = &g->images[image], .onto = onto == CV_NO_IMAGE ? NULL : &g->images[onto] };
 	if (!cv_plan_begin(&p->m, CV_PLAN_REBASE, r->path, err))
 		return false;
 	p->m.plan->space = (struct cv_plan_space){ .free_now = r->free_bytes, .reserve = o->reserve };
@@ -249,9 +263,10 @@ static bool plan_undo(struct planning *p, const struct cv_operation_entry *done,
 	struct cv_plan_item item = cv_plan_item_of(p->g, (uint32_t)(p->image - p->g->images));
 	uint32_t former = former_parent(p, &done->items[0]);
 
+	p->back = true;
 	if (former != CV_NO_IMAGE) {
 		p->onto = &p->g->images[former];
-		cv_plan_check_rebase(&p->m, p->g, p->image, p->onto);
+		cv_plan_check_return(&p->m, p->g, p->image, p->onto);
 		if ((!p->m.plan->refused && !check_content(p, err)) || !add_sources(p, err))
 			return false;
 	}

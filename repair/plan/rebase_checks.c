@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* What must be so for an image to get another parent. Each check says what was found, and the way out. See rebase.h. */
+#include "repair/merge/merge.h"
 #include "repair/plan/rebase.h"
 #include "repair/relink/relink.h"
 
 struct checking {
 	struct cv_plan_maker *m;
 	const struct cv_graph *g;
-	const struct cv_image *image, *onto;
+	const struct cv_image *image, *onto; /* onto: NULL if it is to stand alone */
+	bool back;                           /* onto was its parent before, and it may have none now */
 	const char *name, *onto_name;        /* escaped */
 };
 
@@ -19,8 +21,9 @@ static const char *against_kind(const struct checking *c)
 		return "images of this format cannot be given another parent: VHD, VHDX and QCOW2 can";
 	if (c->image->facts->flags & CV_FACT_PARENT_UNREADABLE)
 		return "what names its parent is damaged: chainview check shows it";
-	if (!(c->image->facts->flags & CV_FACT_PARENT))
-		return "it has no parent, and an image without one reads zeros where it has nothing: that cannot change without copying";
+	if (!(c->image->facts->flags & CV_FACT_PARENT) && !c->back)
+		return c->onto ? "it has no parent, and an image without one reads zeros where it has nothing: it cannot be given one"
+			       : "it has no parent: it stands alone";
 	return c->image->file->block_device ? "it is a device: only files can be held while they are changed" : NULL;
 }
 
@@ -146,51 +149,82 @@ static const char *against_sizes(const struct checking *c)
 		       ? "it is larger than the image, which programs for this format refuse" : NULL;
 }
 
+static const char *against_alone(const struct checking *c)
+{
+	const struct cv_relink_format *relink = cv_relink_format(c->image->format);
+
+	return relink && relink->part && cv_merge_format(c->image->format) ? NULL
+	       : "this version cannot make images of this format stand alone in place: chainview convert makes another one that does";
+}
+
+enum about { IMAGE, PARENT, ALONE };         /* ALONE: the image without any */
+
 static const struct {
 	const char *name, *good;
-	bool about_parent;                   /* or about the image */
+	enum about about;
 	reason_function *against;
 } rows[] = {
-	{ "image-kind", "its format and kind allow another parent", false, against_kind },
-	{ "image-state", "it is whole, and was closed in good order", false, against_state },
-	{ "one-path", "it has one path", false, against_names },
-	{ "chain-complete", "its present chain is complete", false, against_former },
-	{ "parent-kind", "its format can be the parent's", true, against_parent_kind },
-	{ "parent-state", "it is whole, and not being written to", true, against_parent_state },
-	{ "parent-identity", "nothing else could be taken for it", true, against_identity },
-	{ "no-circle", "it does not stand on the image", true, against_cycle },
-	{ "parent-chain-complete", "its chain is complete", true, against_chain },
-	{ "sizes", "its size is right: what it lacks at the end reads as zeros", true, against_sizes },
+	{ "image-kind", "its format and kind allow another parent", IMAGE, against_kind },
+	{ "image-state", "it is whole, and was closed in good order", IMAGE, against_state },
+	{ "one-path", "it has one path", IMAGE, against_names },
+	{ "chain-complete", "its present chain is complete", IMAGE, against_former },
+	{ "parent-kind", "its format can be the parent's", PARENT, against_parent_kind },
+	{ "parent-state", "it is whole, and not being written to", PARENT, against_parent_state },
+	{ "parent-identity", "nothing else could be taken for it", PARENT, against_identity },
+	{ "no-circle", "it does not stand on the image", PARENT, against_cycle },
+	{ "parent-chain-complete", "its chain is complete", PARENT, against_chain },
+	{ "can-stand-alone", "its format and kind allow that it has none", ALONE, against_alone },
+	{ "sizes", "its size is right: what it lacks at the end reads as zeros", PARENT, against_sizes },
 };
 
-void cv_plan_check_rebase(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_image *image,
-			  const struct cv_image *onto)
+/* Whether the row is about what is asked for; NULL: nothing speaks against it. */
+static bool applies(const struct checking *c, size_t row, const char **reason)
+{
+	bool is = rows[row].about == (c->onto ? PARENT : ALONE) || rows[row].about == IMAGE;
+
+	*reason = is ? rows[row].against(c) : NULL;
+	return is;
+}
+
+static void check(struct cv_plan_maker *m, struct checking c)
 {
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 }, onto_name = { 0 };
-	struct checking c = { m, g, image, onto, NULL, NULL };
 
-	cv_text_escape(&name, cv_bytes_of(image->id));
-	cv_text_escape(&onto_name, cv_bytes_of(onto->id));
+	cv_text_escape(&name, cv_bytes_of(c.image->id));
+	if (c.onto)
+		cv_text_escape(&onto_name, cv_bytes_of(c.onto->id));
 	c.name = cv_text_str(&name);
 	c.onto_name = cv_text_str(&onto_name);
 	m->failed |= name.failed || onto_name.failed;
 	for (size_t i = 0; i < CV_COUNT(rows); i++) {
-		const char *reason = rows[i].against(&c);
+		const char *reason;
 
-		cv_plan_check(m, rows[i].name, !reason, "%s: %s", rows[i].about_parent ? c.onto_name : c.name,
-			      reason ? reason : rows[i].good);
+		if (applies(&c, i, &reason))
+			cv_plan_check(m, rows[i].name, !reason, "%s: %s", rows[i].about == PARENT ? c.onto_name : c.name,
+				      reason ? reason : rows[i].good);
 	}
+}
+
+void cv_plan_check_rebase(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_image *image,
+			  const struct cv_image *onto)
+{
+	check(m, (struct checking){ .m = m, .g = g, .image = image, .onto = onto });
+}
+
+void cv_plan_check_return(struct cv_plan_maker *m, const struct cv_graph *g, const struct cv_image *image, const struct cv_image *onto)
+{
+	check(m, (struct checking){ .m = m, .g = g, .image = image, .onto = onto, .back = true });
 }
 
 const char *cv_plan_rebase_obstacle(const struct cv_graph *g, uint32_t image, uint32_t onto, bool *about_image)
 {
-	struct checking c = { .g = g, .image = &g->images[image], .onto = &g->images[onto] };
+	struct checking c = { .g = g, .image = &g->images[image], .onto = onto == CV_NO_IMAGE ? NULL : &g->images[onto] };
 	const char *reason = NULL;
 
 	*about_image = false;
 	for (size_t i = 0; i < CV_COUNT(rows) && !reason; i++) {
-		reason = rows[i].against(&c);
-		*about_image = reason && !rows[i].about_parent;
+		applies(&c, i, &reason);
+		*about_image = reason && rows[i].about == IMAGE;
 	}
 	return reason;
 }

@@ -183,4 +183,24 @@ static bool own_qcow2(struct cv_relink *r, const struct cv_relink_own *own, stru
 	return cv_relink_set(r, k.mark.off, &visible, sizeof visible, HEADER_LAYER, err);
 }
 
-const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2, own_qcow2 };
+
+/*
+ * The first sector tells both, all at once: where the name is, and of which format. What is behind that extension stays where
+ * it is, since not all of it need lie in that sector; so it becomes two that say nothing. The name is left: nothing leads to it.
+ */
+static bool part_qcow2(struct cv_relink *r, struct cv_err *err)
+{
+	struct making k = { .r = r };
+	struct { cv_be64 off; cv_be32 len; } none = { .len = cv_be32_of(0) };
+	const struct cv_qcow2_extension_disk empty = { .type = cv_be32_of(QCOW2_EXTENSION_FORMAT) };
+
+	if (!read_header(&k, err) || !walk_extensions(&k, err))
+		return false;
+	for (uint64_t at = k.format.off; at < k.format.off + k.format.len; at += sizeof empty)
+		if (k.format.off + k.format.len > CV_RELINK_SECTOR || !cv_relink_set(r, at, &empty, sizeof empty, HEADER_LAYER, err))
+			return err->code ? false : cv_fail(err, CV_EREFUSED, "the format of its parent is recorded where it cannot change "
+							   "with the name");
+	return cv_relink_set(r, offsetof(struct cv_qcow2_header_disk, backing_off), &none, 12, HEADER_LAYER, err);
+}
+
+const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2, own_qcow2, part_qcow2 };

@@ -160,6 +160,13 @@ static struct cv_facts *facts_of(struct cv_source *source, struct cv_err *err)
 	return NULL;
 }
 
+/* Of what there are two of, one, and the other one is read; or what says nothing then that could be told from no parent. */
+static bool is_torn(enum cv_problem_id id)
+{
+	return id == CV_VHX_VHDX_HEADER_INVALID || id == CV_VHD_FOOTER_CHECKSUM || id == CV_VHD_FOOTER_MISSING ||
+	       id == CV_VHD_FOOTER_COPY_MISSING || id == CV_VHD_HEADER_CHECKSUM || id == CV_GEN_IMAGE_UNREADABLE;
+}
+
 static void say(const struct cv_facts *f, struct cv_text *out)
 {
 	const uint32_t kept = CV_FACT_PARENT | CV_FACT_PARENT_UUID | CV_FACT_PARENT_RAW | CV_FACT_PARENT_UNREADABLE |
@@ -167,7 +174,7 @@ static void say(const struct cv_facts *f, struct cv_text *out)
 	unsigned torn = 0;
 
 	for (uint32_t i = 0; i < f->finding_count; i++)
-		torn += f->findings[i].id == CV_VHX_VHDX_HEADER_INVALID;
+		torn += is_torn(f->findings[i].id);
 	cv_text_addf(out, "%d %x %d %s %u", (int)f->format, f->flags & kept, (int)f->parent_format,
 		     cv_uuid_str(f->parent_uuid).s, torn);
 	for (uint32_t i = 0; i < f->name_count; i++) {
@@ -217,6 +224,17 @@ static bool leads_there(const struct cv_name *name, const struct cv_plan_link *l
 	       (cv_path_join(&path, link->folder, name->path) && !strcmp(cv_text_str(&path), link->path));
 }
 
+/* It has no parent, and is otherwise what it was. */
+static bool stands_alone(const struct cv_relink *r, const struct cv_facts *f, struct cv_err *err)
+{
+	bool ok = f->format == r->facts->format && !(f->flags & (CV_FACT_PARENT | CV_FACT_PARENT_UNREADABLE)) &&
+		  f->finding_count <= r->facts->finding_count && f->virtual_size == r->facts->virtual_size;
+
+	for (uint32_t i = 0; i < f->name_count; i++)
+		ok &= f->names[i].source == CV_NAME_DATA_FILE;
+	return ok || cv_fail(err, CV_EREFUSED, "it would still name a parent: its structures are unusual");
+}
+
 static bool agrees(const struct cv_relink *r, const struct cv_facts *f, struct cv_err *err)
 {
 	bool raw = r->link->format == CV_FORMAT_RAW;
@@ -236,7 +254,7 @@ static bool foresee(struct cv_relink *r, struct cv_err *err)
 	struct outcome after = { { &outcome_ops, r->source->size }, r };
 	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(&after.base, err);
 
-	if (!f || (r->link && !agrees(r, f, err)))
+	if (!f || (r->link && !(r->link->path ? agrees(r, f, err) : stands_alone(r, f, err))))
 		return false;
 	(r->own ? say_own : say)(r->facts, &r->says_old);
 	(r->own ? say_own : say)(f, &r->says_new);
@@ -269,10 +287,12 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 		return false;
 	if (!row || !(facts->flags & CV_FACT_PARENT) || facts->flags & CV_FACT_PARENT_UNREADABLE)
 		return cv_fail(err, CV_EREFUSED, "it is no image whose parent can be changed");
+	if (!link->path && !row->part)
+		return cv_fail(err, CV_EREFUSED, "this version cannot take the parent from images of this format");
 	r->source = source;
 	r->facts = facts;
 	r->link = link;
-	ok = row->make(r, err) && foresee(r, err);
+	ok = (link->path ? row->make(r, err) : row->part(r, err)) && foresee(r, err);
 	drop_unchanged(r);
 	r->facts = NULL;
 	return ok;

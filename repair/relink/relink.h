@@ -51,6 +51,9 @@ struct cv_relink_format {
 	bool (*make)(struct cv_relink *r, struct cv_err *err);
 	/* The same for what the image itself is; NULL: images of this format say nothing of that. */
 	bool (*own)(struct cv_relink *r, const struct cv_relink_own *own, struct cv_err *err);
+	/* The same for no parent any more (a link without a path): the image has all that it reads, and stands alone. Until the last
+	 * layer is on disk it may be read either way. NULL: not for this format. */
+	bool (*part)(struct cv_relink *r, struct cv_err *err);
 };
 extern const struct cv_relink_format cv_relink_vhd, cv_relink_vhdx, cv_relink_qcow2;
 /* NULL: images of this format cannot be given another parent. */

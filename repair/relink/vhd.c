@@ -257,4 +257,42 @@ static bool own_vhd(struct cv_relink *r, const struct cv_relink_own *own, struct
 	return ok;
 }
 
-const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd, own_vhd };
+/* --- no parent any more ---------------------------------------------------------------------------------- */
+
+enum { KIND_LAYER = 1, CLEARED_LAYER = 2 };
+
+static bool set_kind(struct cv_relink *r, const struct vhd_footer *f, struct cv_err *err)
+{
+	struct vhd_footer_disk d = f->disk;
+
+	d.type = cv_be32_of(VHD_TYPE_DYNAMIC);
+	cv_vhd_seal_footer(&d);
+	return cv_relink_set(r, f->where.off, &d, sizeof d, KIND_LAYER, err);
+}
+
+/* Both footers first: as soon as one of them says that it is dynamic nobody who goes by that one looks for a parent, and all that
+ * it has is its own. Then what the header says of the parent means nothing, and goes. */
+static bool part_vhd(struct cv_relink *r, struct cv_err *err)
+{
+	struct cv_facts *facts = cv_facts_new();
+	struct making k = { .r = r, .reader = { .source = r->source, .facts = facts } };
+	bool ok = facts ? cv_vhd_read(&k.reader, err) : cv_fail(err, CV_ENOMEM, "out of memory");
+
+	if (ok && (!k.reader.header.sums || !cv_vhd_is_good(&k.reader.end) || !cv_vhd_is_good(&k.reader.copy) ||
+		   k.reader.end.where.len != VHD_SECTOR))
+		ok = cv_fail(err, CV_EREFUSED, "its header or one of its footers is damaged");
+	if (ok) {
+		k.header = k.reader.header.disk;
+		memset(k.header.parent_uuid, 0, sizeof k.header.parent_uuid);
+		memset(k.header.parent_name, 0, sizeof k.header.parent_name);
+		memset(k.header.locators, 0, sizeof k.header.locators);
+		k.header.parent_time = cv_be32_of(0);
+		cv_vhd_seal_header(&k.header);
+	}
+	ok = ok && set_kind(r, &k.reader.copy, err) && set_kind(r, &k.reader.end, err) &&
+	     cv_relink_set(r, k.reader.header.where.off, &k.header, sizeof k.header, CLEARED_LAYER, err);
+	cv_facts_free(facts);
+	return ok;
+}
+
+const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd, own_vhd, part_vhd };

@@ -8,6 +8,7 @@
 
 struct cv_rebase_call {
 	struct cv_image_word image, onto;
+	bool flatten;                /* onto none */
 };
 
 /* The plan that this is. c is borrowed. */

@@ -153,6 +153,7 @@ static const struct {
 	{ CV_PLAN_TRASH, true, undo_trash },
 	{ CV_PLAN_CONVERT, false, undo_convert },
 	{ CV_PLAN_REBASE, false, undo_rebase },
+	{ CV_PLAN_REBASE_COPY, false, undo_rebase },
 	{ CV_PLAN_COALESCE, false, undo_coalesce },
 };
 

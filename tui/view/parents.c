@@ -33,12 +33,22 @@ static int page(const struct cv_console *c)
 	return cv_list_page(c, CV_VIEW_PARENTS, HEAD);
 }
 
-/* As it is called in the repository of the image; by its path if it is in another. */
+/* The row for no parent at all. */
+static bool is_none(const struct cv_console *c, size_t row)
+{
+	const struct cv_candidate *it = cv_parents_row(&c->parents, row);
+
+	return it && it->image == CV_NO_IMAGE;
+}
+
+/* As it is called in the repository of the image; by its path if it is in another. it: NULL, and there is to be none. */
 static void add_name(const struct cv_console *c, const struct cv_image *it, struct cv_text *out)
 {
 	const struct cv_image *image = cv_image_at(c, c->parents.image);
 
-	if (image && it->file && it->repository != image->repository)
+	if (!it)
+		cv_text_add(out, "none: flatten");
+	else if (image && it->file && it->repository != image->repository)
 		cv_text_escape(out, cv_bytes_of(it->file->path));
 	else
 		cv_image_name(out, it);
@@ -49,17 +59,20 @@ static struct cv_wish *wish_of(const struct cv_console *c, const struct cv_image
 	struct cv_wish *wish = cv_wish_new(c->snap.repositories[image->repository]->path);
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	if (!wish || !(wish->words[0] = strdup(image->id)) || !(wish->words[1] = strdup(onto->id))) {
+	if (!wish || !(wish->words[0] = strdup(image->id)) || (onto && !(wish->words[1] = strdup(onto->id)))) {
 		cv_wish_free(wish);
 		return NULL;
 	}
-	wish->rebase = (struct cv_rebase_call){ cv_image_word_of(wish->words[0], image),
-						cv_image_word_of(wish->words[1], onto) };
+	wish->rebase = (struct cv_rebase_call){ .image = cv_image_word_of(wish->words[0], image), .flatten = !onto };
+	if (onto)
+		wish->rebase.onto = cv_image_word_of(wish->words[1], onto);
 	wish->call = cv_rebase_call_of(&wish->rebase);
-	cv_text_add(&t, "rebase ");
+	cv_text_add(&t, onto ? "rebase " : "flatten ");
 	cv_image_name(&t, image);
-	cv_text_add(&t, " onto ");
-	add_name(c, onto, &t);
+	if (onto) {
+		cv_text_add(&t, " onto ");
+		add_name(c, onto, &t);
+	}
 	cv_copy_text(wish->title, sizeof wish->title, cv_text_str(&t));
 	return wish;
 }
@@ -70,7 +83,7 @@ static void choose(struct cv_console *c)
 	const struct cv_candidate *it = cv_parents_row(&c->parents, row);
 	const struct cv_image *image = cv_image_at(c, c->parents.image), *onto = image_at(c, row);
 
-	if (!image || !onto)
+	if (!image || (!onto && !is_none(c, row)))
 		cv_console_say(c, "no image is selected");
 	else if (it->reason)
 		cv_console_say(c, "%s", it->reason);
@@ -104,6 +117,7 @@ static const char *note_of(const struct cv_console *c, const struct cv_candidate
 	const struct cv_image *image = cv_image_at(c, c->parents.image);
 
 	return it->reason                                ? it->reason
+	       : it->image == CV_NO_IMAGE            ? "it gets all that it reads"
 	       : image && image->parent == it->image ? "its parent now"
 						     : "";
 }
@@ -116,15 +130,17 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 	struct columns x = columns_of(out->w);
 	enum cv_ink ink;
 
-	if (!image)
+	if (!image && !is_none(c, row))
 		return;
 	ink = it->reason ? CV_INK_QUIET : CV_INK_TEXT;
 	add_name(c, image, &t);
 	cv_cells_put(out, 2, y, 1, CV_INK_GOOD, it->reason ? "-" : " ");
 	cv_cells_elide(out, 4, y, x.format - 5, ink, cv_text_str(&t));
-	cv_cells_put(out, x.format, y, 6, ink, cv_format_name(image->format));
-	cv_cells_right(out, x.size, y, 6, ink, image->size_known ? cv_size_short(image->virtual_size).s : "?");
-	if (x.depth)
+	if (image) {
+		cv_cells_put(out, x.format, y, 6, ink, cv_format_name(image->format));
+		cv_cells_right(out, x.size, y, 6, ink, image->size_known ? cv_size_short(image->virtual_size).s : "?");
+	}
+	if (image && x.depth)
 		cv_cells_putf(out, x.depth, y, 5, ink, "%4" PRIu32, image->depth);
 	cv_cells_words(out, x.note, y, out->w - x.note, ink, note_of(c, it));
 }
@@ -133,11 +149,14 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 {
 	const struct cv_parents_view *v = &c->parents;
 	struct columns x = columns_of(a.w);
+	size_t good = v->good.len;
 
+	for (size_t i = 0; i < v->good.len; i++)
+		good -= v->good.at[i].image == CV_NO_IMAGE;
 	if (v->state == CV_JOB_DONE)
 		cv_cells_putf(out, 1, a.y, a.w - 1, CV_INK_QUIET,
 			      "%zu image%s could be the parent; the plan compares them",
-			      v->good.len, cv_plural(v->good.len));
+			      good, cv_plural(good));
 	else
 		cv_cells_putf(out, 1, a.y, a.w - 1, CV_INK_INFO, "looking at %zu of %zu images", v->next, v->count);
 	cv_cells_put(out, 4, a.y + 1, a.w, CV_INK_COLUMNS, "IMAGE");
@@ -189,6 +208,8 @@ static void hint(const struct cv_console *c, struct cv_text *out)
 		cv_text_add(out, it->reason);
 	else if (it && image && image->parent == it->image)
 		cv_text_add(out, "The parent that it has: Enter plans to mend the path to it.");
+	else if (it && it->image == CV_NO_IMAGE)
+		cv_text_add(out, "Enter plans to copy all that it reads into it, so that it stands alone.");
 	else if (it)
 		cv_text_add(out, "Enter compares both parents and shows the plan; / finds an image.");
 }
@@ -197,7 +218,7 @@ static void place_text(const struct cv_console *c, size_t place, struct cv_text 
 {
 	const struct cv_image *image = image_at(c, place);
 
-	if (image)
+	if (image || is_none(c, place))
 		add_name(c, image, out);
 }
 

@@ -5,7 +5,7 @@
 
 #include "tui/view/map.h"
 
-/* An image, and why it cannot be the parent (static); NULL: as far as the graph knows it can. */
+/* An image (CV_NO_IMAGE: none at all), and why it cannot be the parent (static); NULL: as far as the graph knows it can. */
 struct cv_candidate {
 	uint32_t image;
 	const char *reason;
@@ -17,7 +17,7 @@ struct cv_parents_view {
 	struct cv_ident ident;           /* the image that is to get another parent */
 	uint32_t image;                  /* the same, while it is there */
 	struct cv_candidates good, bad;
-	uint32_t *order;                 /* all images: its own chain first, then in the order of the graph */
+	uint32_t *order;                 /* all images: its own chain first, then none, then in the order of the graph */
 	size_t next, count;              /* of order: the first that was not looked at yet, and all */
 	uint64_t next_ms;
 	char why[600];                   /* FAILED: escaped */

@@ -73,13 +73,13 @@ static bool can_move(struct cv_parents_view *v, const struct cv_graph *g)
 	return false;
 }
 
-/* The chain from the parent down, then the others. */
+/* The chain from the parent down, none, then the others. */
 static bool put_in_order(struct cv_parents_view *v, const struct cv_graph *g)
 {
 	CV_AUTO(cv_auto_free) bool *taken = calloc((size_t)g->image_count + 1, sizeof *taken);
 	uint32_t at = g->images[v->image].parent;
 
-	v->order = calloc((size_t)g->image_count + 1, sizeof *v->order);
+	v->order = calloc((size_t)g->image_count + 2, sizeof *v->order);
 	if (!taken || !v->order)
 		return false;
 	taken[v->image] = true;
@@ -87,6 +87,7 @@ static bool put_in_order(struct cv_parents_view *v, const struct cv_graph *g)
 		taken[at] = true;
 		v->order[v->count++] = at;
 	}
+	v->order[v->count++] = CV_NO_IMAGE;
 	for (uint32_t i = 0; i < g->image_count; i++)
 		if (!taken[i])
 			v->order[v->count++] = i;
