@@ -106,8 +106,8 @@ static bool map(struct cv_qcow2_stream *s, uint64_t guest_cluster, uint64_t *clu
 		return false;
 	word = cv_be64_get(*entry);
 	*cluster = (word & QCOW2_ENTRY_OFFSET) / s->cluster_size;
-	if (word & QCOW2_ENTRY_COMPRESSED)
-		return cv_fail(err, CV_EUSAGE, "cluster %" PRIu64 " is compressed already", guest_cluster);
+	if (word & (QCOW2_ENTRY_COMPRESSED | QCOW2_ENTRY_ZERO))
+		return cv_fail(err, CV_EUSAGE, "cluster %" PRIu64 " is compressed or zero already", guest_cluster);
 	if (word)
 		return true;
 	if (!cv_qcow2_stream_allocate(s, 1, cluster, err))
@@ -146,6 +146,24 @@ bool cv_qcow2_stream_place(struct cv_qcow2_stream *s, struct cv_range range, uin
 		*run += s->cluster_size;
 	}
 	*run = *run < range.len ? *run : range.len;
+	return true;
+}
+
+bool cv_qcow2_stream_zero(struct cv_qcow2_stream *s, struct cv_range range, struct cv_err *err)
+{
+	uint64_t end = range.off + range.len;
+	cv_be64 *entry;
+
+	if (s->image.version < 3 || s->map_all || range.off % s->cluster_size ||
+	    (end % s->cluster_size && end != s->image.size))
+		return cv_fail(err, CV_EUSAGE, "%" PRIu64 " bytes at %" PRIu64 " cannot be marked as zeros", range.len, range.off);
+	for (uint64_t n = range.off / s->cluster_size; n * s->cluster_size < end; n++) {
+		if (!enter(s, n, &entry, err))
+			return false;
+		if (cv_be64_get(*entry))
+			return cv_fail(err, CV_EUSAGE, "cluster %" PRIu64 " holds something already", n);
+		*entry = cv_be64_of(QCOW2_ENTRY_ZERO);
+	}
 	return true;
 }
 

@@ -47,6 +47,8 @@ bool cv_qcow2_stream_begin(struct cv_qcow2_stream *s, const struct cv_file_out *
 /* Where the bytes of a range of the disk go, as place() of struct cv_target_format has it. */
 bool cv_qcow2_stream_place(struct cv_qcow2_stream *s, struct cv_range range, uint64_t *host, uint64_t *run,
 			   struct cv_err *err);
+/* Whole clusters (the last one as much of it as the disk has) read as zeros whatever the backing file has; version 3. */
+bool cv_qcow2_stream_zero(struct cv_qcow2_stream *s, struct cv_range range, struct cv_err *err);
 /* Writes one guest cluster in its compressed form, which has fewer bytes than a cluster. */
 bool cv_qcow2_stream_pack(struct cv_qcow2_stream *s, uint64_t guest_cluster, const void *packed, size_t len,
 			  struct cv_err *err);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* QCOW2 as a target: options as qemu-img names them, over repair/qcow2/stream.h. */
+#include <chainview/text.h>
 #include "repair/qcow2/squeeze.h"
 #include "repair/qcow2/stream.h"
 #include "repair/target/target.h"
 
-enum { CLUSTER = 65536, REFCOUNT_BITS = 16 };
+enum { CLUSTER = 65536, REFCOUNT_BITS = 16, MOST_NAME = 1023, HEAD = 192 /* with its extensions */ };
 
 struct qcow2_target {
 	struct cv_qcow2_stream stream;
 	struct cv_qcow2_squeezer *squeezer; /* NULL without compression */
 	uint8_t *tail;                      /* a whole cluster, for the last one of the disk */
+	struct cv_text backing;             /* the parent's name as QEMU takes it */
 };
 
 static bool is_power_of_two(uint64_t n)
@@ -38,9 +40,27 @@ static bool options_agree(const struct cv_target_options *o, struct cv_err *err)
 	return true;
 }
 
-static struct cv_qcow2_image image_of(const struct cv_target_options *o)
+/* What QEMU would take for a protocol starts with "./". */
+static bool name_parent(const struct cv_target_options *o, struct qcow2_target *q, struct cv_err *err)
+{
+	const char *path = o->parent ? o->parent->path : "", *colon = strchr(path, ':'), *slash = strchr(path, '/');
+
+	if (colon && (!slash || colon < slash))
+		cv_text_add(&q->backing, "./");
+	cv_text_add(&q->backing, path);
+	if (q->backing.len > MOST_NAME)
+		return cv_fail(err, CV_ELIMIT, "the name of the parent has %zu bytes; QCOW2 can record %d", q->backing.len, MOST_NAME);
+	if (q->backing.len + HEAD > (o->block_size ? o->block_size : CLUSTER))
+		return cv_fail(err, CV_ELIMIT, "the name of the parent has %zu bytes: a larger cluster_size is needed", q->backing.len);
+	return !q->backing.failed || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
+static struct cv_qcow2_image image_of(const struct cv_target_options *o, const struct qcow2_target *q)
 {
 	return (struct cv_qcow2_image){
+		.backing = { cv_text_str(&q->backing), q->backing.len },
+		.backing_format = cv_bytes_of(o->parent ? "qcow2" : ""),
+		.mark = o->mark,
 		.version = o->compat_v2 ? 2 : 3,
 		.cluster_bits = (unsigned)__builtin_ctz(o->block_size ? o->block_size : CLUSTER),
 		.refcount_order = (unsigned)__builtin_ctz(o->refcount_bits ? o->refcount_bits : REFCOUNT_BITS),
@@ -61,8 +81,10 @@ static bool qcow2_begin(struct cv_target *t, struct cv_err *err)
 	t->state = q = calloc(1, sizeof *q);
 	if (!q)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	image = image_of(o);
-	t->unit = UINT32_C(1) << image.cluster_bits;
+	if (!name_parent(o, q, err))
+		return false;
+	image = image_of(o, q);
+	t->unit = t->grain = UINT32_C(1) << image.cluster_bits;
 	if (!cv_qcow2_stream_begin(&q->stream, t->out, &image, o->preallocation != CV_PREALLOCATE_OFF, err))
 		return false;
 	if (!o->compress)
@@ -77,6 +99,15 @@ static bool qcow2_place(struct cv_target *t, struct cv_range range, uint64_t *ho
 	struct qcow2_target *q = t->state;
 
 	return cv_target_on_disk(t, range, err) && cv_qcow2_stream_place(&q->stream, range, host, run, err);
+}
+
+/* Version 2 has no other zeros than those that are stored. */
+static bool qcow2_zero(struct cv_target *t, struct cv_range range, struct cv_err *err)
+{
+	struct qcow2_target *q = t->state;
+
+	return cv_target_on_disk(t, range, err) && (t->options.compat_v2 ? cv_target_place_zeros(t, range, err)
+									  : cv_qcow2_stream_zero(&q->stream, range, err));
 }
 
 static bool store_plain(struct cv_target *t, uint64_t guest, const void *bytes, size_t len, struct cv_err *err)
@@ -121,6 +152,7 @@ static void qcow2_fini(struct cv_target *t)
 		return;
 	cv_qcow2_stream_fini(&q->stream);
 	cv_qcow2_squeezer_free(q->squeezer);
+	cv_text_fini(&q->backing);
 	free(q->tail);
 	free(q);
 }
@@ -135,5 +167,5 @@ static uint64_t qcow2_overhead(const struct cv_target *t, uint64_t units)
 }
 
 const struct cv_target_format cv_target_qcow2 = {
-	CV_FORMAT_QCOW2, "qcow2", qcow2_begin, qcow2_place, qcow2_pack, qcow2_end, qcow2_fini, qcow2_overhead,
+	CV_FORMAT_QCOW2, "qcow2", qcow2_begin, qcow2_place, qcow2_pack, qcow2_end, qcow2_fini, qcow2_overhead, qcow2_zero,
 };

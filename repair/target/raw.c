@@ -43,5 +43,5 @@ static uint64_t raw_overhead(const struct cv_target *t, uint64_t units)
 }
 
 const struct cv_target_format cv_target_raw = {
-	CV_FORMAT_RAW, "raw", raw_begin, raw_place, NULL, raw_end, raw_fini, raw_overhead,
+	CV_FORMAT_RAW, "raw", raw_begin, raw_place, NULL, raw_end, raw_fini, raw_overhead, NULL,
 };

@@ -23,6 +23,10 @@ bool cv_target_begin(struct cv_target *t, enum cv_format_id format, const struct
 		return cv_fail(err, CV_EUSAGE, "a disk of %" PRIu64 " B is no whole number of sectors", options->size);
 	if (options->compress && !t->format->pack)
 		return cv_fail(err, CV_EUSAGE, "%s knows no compression", t->format->name);
+	if (options->parent && !t->format->zero)
+		return cv_fail(err, CV_EUSAGE, "a %s image cannot stand on another", t->format->name);
+	if (options->parent && (options->fixed || options->preallocation != CV_PREALLOCATE_OFF))
+		return cv_fail(err, CV_EUSAGE, "an image that stands on another cannot be fixed or preallocated");
 	return t->format->begin(t, err);
 }
 
@@ -71,6 +75,16 @@ bool cv_target_on_disk(const struct cv_target *t, struct cv_range range, struct 
 	if (range.len && cv_range_inside(range, t->options.size))
 		return true;
 	return cv_fail(err, CV_EUSAGE, "%" PRIu64 " bytes at %" PRIu64 " do not lie on the disk", range.len, range.off);
+}
+
+bool cv_target_place_zeros(struct cv_target *t, struct cv_range range, struct cv_err *err)
+{
+	uint64_t host, run;
+
+	for (; range.len; range.off += run, range.len -= run)
+		if (!t->format->place(t, range, &host, &run, err))
+			return false;
+	return true;
 }
 
 bool cv_target_fixed_preallocates(const struct cv_target *t, struct cv_err *err)

@@ -16,6 +16,13 @@
 /* As qemu-img names them. What else than OFF is done with parts that nobody placed is done by the target's end(). */
 enum cv_preallocation { CV_PREALLOCATE_OFF, CV_PREALLOCATE_METADATA, CV_PREALLOCATE_FALLOC, CV_PREALLOCATE_FULL };
 
+/* What a new image that stands on another says about it. */
+struct cv_target_parent {
+	const char *path;            /* from the folder of the new image: "../a.vhd", raw bytes */
+	uint8_t uuid[16];            /* that it is known by, for formats that record it */
+	int64_t time;                /* Unix seconds: when it was written to, for formats that record it */
+};
+
 /* Zero where nothing was asked for: the format's own default. */
 struct cv_target_options {
 	uint64_t size;               /* of the disk, bytes; a multiple of 512, but for raw disks */
@@ -29,6 +36,10 @@ struct cv_target_options {
 	bool compress;               /* QCOW2: guest clusters come by pack() */
 	bool zstd;                   /* QCOW2: compression_type=zstd */
 	enum cv_preallocation preallocation;
+	/* NULL: the image stands on nothing, and what is never asked for reads as zeros; else as its parent does there. */
+	const struct cv_target_parent *parent;
+	enum cv_mark mark;           /* VHD, QCOW2 */
+	const char *creator;         /* VHD: a row of repair/vhd/creators.c; NULL: tap, whose images have a place for a mark */
 	/* The same options with the same of these give the same bytes. */
 	uint8_t uuids[4][16];        /* identities for whatever needs one, the disk's first */
 	int64_t now;                 /* Unix seconds, for creation times */
@@ -58,6 +69,9 @@ struct cv_target_format {
 	/* After begin(), at most so many bytes of the file are tables and headers when units pieces of t->unit hold data;
 	 * everything above the data themselves. */
 	uint64_t (*overhead)(const struct cv_target *t, uint64_t units);
+	/* With a parent: the range reads as zeros whatever the parent has there; in the order of place(). A unit of t->grain
+	 * of which only a part is zero is asked for by place() in its other parts, all of them. NULL: the format has no parents. */
+	bool (*zero)(struct cv_target *t, struct cv_range range, struct cv_err *err);
 };
 
 struct cv_target {
@@ -65,6 +79,9 @@ struct cv_target {
 	struct cv_target_options options;
 	const struct cv_file_out *out;   /* NULL while only planning: begin() and overhead() need none */
 	uint32_t unit;               /* set by begin(): what the format maps as one, bytes; raw and fixed: 4096 */
+	/* Set by begin(): with a parent, what an image can have of its own without having more; a unit of this is asked for as
+	 * a whole or not at all. */
+	uint32_t grain;
 	void *state;
 };
 
@@ -79,6 +96,8 @@ void cv_target_fini(struct cv_target *t);
 
 /* For place(): a range of the disk that is not empty, or an error. */
 bool cv_target_on_disk(const struct cv_target *t, struct cv_range range, struct cv_err *err);
+/* For zero(): every part of the range gets its place in a new file, where it reads as zeros. */
+bool cv_target_place_zeros(struct cv_target *t, struct cv_range range, struct cv_err *err);
 /* For begin() of formats whose fixed disks alone can be preallocated: refuses what is asked for beyond that. */
 bool cv_target_fixed_preallocates(const struct cv_target *t, struct cv_err *err);
 /* For end(): with FALLOC sets aside what the file up to size does not have yet, with FULL writes zeros there. */

@@ -68,11 +68,21 @@ bool cv_vhd_fill_bitmap(struct cv_vhd_writer *w, uint32_t block, struct cv_err *
 	return cv_out_write(w->out, bitmap, w->layout.bitmap_len, (uint64_t)w->bat[block] * VHD_SECTOR, err);
 }
 
+bool cv_vhd_put_bitmap(struct cv_vhd_writer *w, uint32_t block, const uint8_t *bitmap, struct cv_err *err)
+{
+	uint32_t sectors = w->layout.block_size / VHD_SECTOR, set = 0;
+
+	for (uint32_t i = 0; i < sectors; i++)
+		set += bitmap[i / 8] >> (7 - i % 8) & 1;
+	if (set == sectors)
+		note_full(w, block);
+	return cv_out_write(w->out, bitmap, w->layout.bitmap_len, (uint64_t)w->bat[block] * VHD_SECTOR, err);
+}
+
 static bool mark_sectors(struct cv_vhd_writer *w, uint32_t block, uint32_t first, uint32_t count, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *bitmap = malloc(w->layout.bitmap_len);
 	uint64_t at = (uint64_t)w->bat[block] * VHD_SECTOR;
-	uint32_t sectors = w->layout.block_size / VHD_SECTOR, set = 0;
 
 	if (!bitmap)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
@@ -80,11 +90,7 @@ static bool mark_sectors(struct cv_vhd_writer *w, uint32_t block, uint32_t first
 		return false;
 	for (uint32_t i = first; i < first + count; i++)
 		bitmap[i / 8] |= (uint8_t)(0x80 >> i % 8);
-	for (uint32_t i = 0; i < sectors; i++)
-		set += bitmap[i / 8] >> (7 - i % 8) & 1;
-	if (set == sectors)
-		note_full(w, block);
-	return cv_out_write(w->out, bitmap, w->layout.bitmap_len, at, err);
+	return cv_vhd_put_bitmap(w, block, bitmap, err);
 }
 
 /* Fixed disks are their data. */

@@ -26,6 +26,8 @@ bool cv_vhd_begin(struct cv_vhd_writer *w, const struct cv_file_out *out, const 
 bool cv_vhd_place(struct cv_vhd_writer *w, uint32_t block, uint64_t *data, bool *fresh, struct cv_err *err);
 /* Writes the bitmap of a block that has a place: all of its sectors are here. */
 bool cv_vhd_fill_bitmap(struct cv_vhd_writer *w, uint32_t block, struct cv_err *err);
+/* The same, of those sectors that are here by this bitmap (layout.bitmap_len bytes). */
+bool cv_vhd_put_bitmap(struct cv_vhd_writer *w, uint32_t block, const uint8_t *bitmap, struct cv_err *err);
 /*
  * Part of one block: len bytes of data (whole sectors) from byte first of the block on; zero pages stay holes.
  * The sectors from first/512 on, present of them, are marked as being here. May be called again for a block.

@@ -11,7 +11,7 @@
 #include <chainview/text.h>
 
 /* States of a block in the low bits of its BAT entry; the rest of the entry is its place. */
-enum { CV_VHDX_NOT_PRESENT = 0, CV_VHDX_UNMAPPED = 3, CV_VHDX_FULL = 6, CV_VHDX_PARTIAL = 7 };
+enum { CV_VHDX_NOT_PRESENT = 0, CV_VHDX_ZEROS = 2, CV_VHDX_UNMAPPED = 3, CV_VHDX_FULL = 6, CV_VHDX_PARTIAL = 7 };
 
 /* Identities are in print order. */
 struct cv_vhdx_image {
