@@ -59,7 +59,7 @@ REPAIR_SRC  := $(call srcs,$(filter repair%,$(DIRS)))
 TUI_SRC     := $(call srcs,$(TUI_DIRS))
 RECIPES     := $(sort $(wildcard samples/*.recipe))
 rows         = $(patsubst %,$(dir $(1))%$(2).c,$(shell sed -n 's/^W(\([a-z_]*\)[,)].*/\1/p' $(1) 2>/dev/null))
-WRITERS     := tui/command/write.c tui/command/coalesce_all.c $(wildcard tui/write/*.c) $(call rows,tui/command/commands.def) \
+WRITERS     := tui/command/write.c tui/command/coalesce_all.c tui/command/convert_tree.c $(wildcard tui/write/*.c) $(call rows,tui/command/commands.def) \
                $(call rows,tui/view/views.def) $(call rows,tui/view/views.def,_job) $(wildcard tui/view/form_*.c) $(wildcard tui/view/plan_*.c)
 RO_TABLES   := tui/command/table.c tui/view/actions.c
 ifneq ($(REPAIR_SRC),)

@@ -36,7 +36,18 @@ CV_API struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image,
 CV_API struct cv_plan *cv_plan_convert_device(const struct cv_graph *g, uint32_t image, const char *repository,
 					      const char *device, const struct cv_convert_options *options,
 					      struct cv_err *err);
-/* Takes a finished conversion back: the new image goes to the trash, unless it was written to or something stands on it. The
+/* Every image of a repository of the graph (image CV_NO_IMAGE), or of the tree that an image is in, becomes one of the new format
+ * that holds only its own and stands on the new parent; hidden marks are kept, and identities within a format. folder: in
+ * the repository that is written to (absolute, not there yet if folder is ""), where they will be: "" or "a/b". */
+struct cv_convert_tree_place {
+	uint32_t image, source;
+	const char *repository, *folder;
+};
+CV_API struct cv_plan *cv_plan_convert_tree(const struct cv_graph *g, const struct cv_convert_tree_place *place,
+					    const struct cv_convert_options *options, struct cv_err *err);
+/* Makes the last folder of an absolute path, if it is not there; on disk then. */
+CV_API bool cv_convert_make_folder(const char *path, struct cv_err *err);
+/* Takes a finished conversion (of an image or of a tree) back: the new image goes to the trash, unless it was written to or something stands on it. The
  * graph is of the repository as it is now. */
 CV_API struct cv_plan *cv_plan_undo_convert(const struct cv_graph *g, const char *repository,
 					    const struct cv_operation_entry *operation, struct cv_err *err);

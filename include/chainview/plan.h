@@ -18,6 +18,7 @@ extern "C" {
 enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
 	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8, CV_PLAN_LEAF = 9,
+	CV_PLAN_CONVERT_TREE = 10,
 	CV_PLAN_REBASE_COPY = 12,
 	CV_PLAN_KIND_COUNT
 };
@@ -111,10 +112,12 @@ struct cv_plan {
 	const struct cv_plan_check *checks;
 	size_t check_count;
 	struct cv_plan_space space;
+	bool makes_folder;           /* the repository is a folder that is not there yet: cv_convert_make_folder() comes first */
 	bool refused;                /* one of the checks is not as it must be, or it does not fit */
 	const char *confirm;         /* what is typed to consent: the image's name, or "yes" for several; escaped */
 	uint8_t digest[32];          /* SHA-256 of everything above that is carried out */
 	const struct cv_convert_job *convert;        /* CONVERT: what is written, and how */
+	const struct cv_convert_tree *convert_tree;  /* CONVERT_TREE: the same for each item, parents first */
 	struct cv_arena *arena;
 };
 

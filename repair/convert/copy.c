@@ -241,11 +241,20 @@ static bool make_zero(struct copy *c, const struct cv_extent *e, struct cv_err *
 	return true;
 }
 
+/* With a parent: what was read before has its place first. */
+static bool hide(struct copy *c, const struct cv_extent *e, struct cv_err *err)
+{
+	return settle_all(c, err) && (!c->packer.buf || cv_packer_flush(&c->packer, err)) &&
+	       c->target->format->zero(c->target, e->at, err);
+}
+
 static bool copy_extent(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 {
 	if (e->kind == CV_EXTENT_BAD)
 		return cv_fail(err, CV_EFORMAT, "guest offset %" PRIu64 ": its table entry is damaged, %" PRIu64 " B cannot be read",
 			       e->at.off, e->at.len);
+	if (e->kind == CV_EXTENT_ZERO && c->target->options.parent)
+		return hide(c, e, err);
 	if (e->kind != CV_EXTENT_DATA)
 		return !c->options->overwrite || make_zero(c, e, err);
 	if (e->compressed)

@@ -28,7 +28,8 @@ struct cv_copy_watch {
 	void *ctx;
 };
 
-/* Everything is in the file, but not behind a barrier, when this returns; cv_target_end() comes next. Fails on what cannot
+/* Into a target with a parent goes what the feed says is the image's own (own.h).
+ * Everything is in the file, but not behind a barrier, when this returns; cv_target_end() comes next. Fails on what cannot
  * be read, naming the layer's file and the offsets. */
 bool cv_copy(struct cv_feed *feed, struct cv_target *target, const struct cv_copy_options *options,
 	     const struct cv_copy_watch *watch, struct cv_copied *copied, struct cv_err *err);

@@ -175,8 +175,26 @@ static bool hear_compared(struct cv_task *task, const struct cv_feed_watch *watc
 	}
 }
 
-bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t length, enum cv_format_id format,
-		     const struct cv_feed_watch *watch, struct cv_err *err)
+/* Those of the chain, and behind them the new ones. */
+static struct cv_task_image *side_by_side(const struct cv_chain_files *files, const struct cv_feed_made *made, size_t count,
+					  enum cv_format_id format, struct cv_err *err)
+{
+	struct cv_task_image *images = calloc(files->count + count, sizeof *images);
+
+	if (!images) {
+		cv_fail(err, CV_ENOMEM, "out of memory");
+		return NULL;
+	}
+	memcpy(images, files->images, files->count * sizeof *images);
+	for (size_t i = 0; i < count; i++)
+		images[files->count + i] = (struct cv_task_image){
+			cv_io_real.dup(&cv_io_real, made[i].fd), -1, 0, made[i].length, format,
+		};
+	return images;
+}
+
+bool cv_feed_compare(const struct cv_graph *g, uint32_t image, const struct cv_feed_made *made, size_t count,
+		     enum cv_format_id format, const struct cv_feed_watch *watch, struct cv_err *err)
 {
 	struct cv_task_options options = { .memory_bytes = (uint64_t)512 << 20, .stall_seconds = STALL_SECONDS };
 	struct cv_chain_files files = { .count = 0 };
@@ -185,19 +203,14 @@ bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t 
 	uint32_t first;
 	bool ok;
 
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	for (size_t i = 0; i < count; i++)
+		(void)posix_fadvise(made[i].fd, 0, 0, POSIX_FADV_DONTNEED);
 	ok = open_whole(g, image, &files, err);
-	images = ok ? calloc(files.count + 1, sizeof *images) : NULL;
+	images = ok ? side_by_side(&files, made, count, format, err) : NULL;
 	if (images) {
 		first = (uint32_t)files.count;
-		memcpy(images, files.images, files.count * sizeof *images);
-		images[first] = (struct cv_task_image){
-			cv_io_real.dup(&cv_io_real, fd), -1, 0, length, format,
-		};
-		task = cv_task_start(images, first + 1, cv_compare_task, &first, sizeof first, &options, err);
+		task = cv_task_start(images, first + count, cv_compare_task, &first, sizeof first, &options, err);
 		cv_chain_files_taken(&files);
-	} else if (ok) {
-		cv_fail(err, CV_ENOMEM, "out of memory");
 	}
 	ok = task && hear_compared(task, watch, err);
 	cv_task_free(task);

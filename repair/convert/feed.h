@@ -34,15 +34,19 @@ struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv
 /* NULL is fine. */
 void cv_feed_close(struct cv_feed *f);
 
-/* Whether a guest reads the same from the chain behind the feed and from an image in the first length bytes of fd
- * (borrowed), told by a confined process that reads both; from the disk, not from memory, where the system can be asked
+/* A new image, in the first length bytes of fd (borrowed). */
+struct cv_feed_made {
+	int fd;
+	uint64_t length;
+};
+/* Whether a guest reads the same from the chain behind the feed and from the new one (the image first, then its parents), told by a confined process that reads both; from the disk, not from memory, where the system can be asked
  * for that. tick: now and then, with the bytes compared so far; false ends it. */
 struct cv_feed_watch {
 	bool (*tick)(void *ctx, uint64_t done, struct cv_err *err);
 	void *ctx;
 };
-bool cv_feed_compare(const struct cv_graph *g, uint32_t image, int fd, uint64_t length, enum cv_format_id format,
-		     const struct cv_feed_watch *watch, struct cv_err *err);
+bool cv_feed_compare(const struct cv_graph *g, uint32_t image, const struct cv_feed_made *made, size_t count,
+		     enum cv_format_id format, const struct cv_feed_watch *watch, struct cv_err *err);
 /* What libvhdi or libqcow read from an image in the first length bytes of fd against what our own reader does; false also
  * when the library does not get through. compared: bytes that were; the others are what it is known to read wrongly.
  * Formats that no library reads (raw) are compared by nobody: 0. */

@@ -14,6 +14,13 @@ struct cv_convert_job {
 	/* Where it comes from, and whether what was written is that; replaced by tests. fd: of the new file, for reading. */
 	struct cv_feed *(*open)(const struct cv_convert_job *job, struct cv_err *err);
 	bool (*verify)(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err);
+	/* Of a tree: the new images below this one, nearest first, for verify; and which of the plan's sources its chain is, the
+	 * image's own first. NULL: all of them, in their order. */
+	const int *below;
+	size_t below_count;
+	const uint32_t *sources;
+	size_t source_count;
+	uint64_t before, total;      /* bytes of data of those that are copied before it, and of all; total 0: there are no others */
 	/* Another reader's word on it; NULL: not asked for. */
 	bool (*second)(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, uint64_t *compared,
 		       struct cv_err *err);
@@ -21,10 +28,26 @@ struct cv_convert_job {
 	uint32_t image;
 };
 
+/* Images that stand on one another, parents before their children: item i of the plan is node i. */
+struct cv_convert_node {
+	struct cv_convert_job job;
+	uint32_t parent;             /* a node; UINT32_MAX: it stands on nothing */
+	const char *parent_path;     /* from its folder: what it will say */
+};
+struct cv_convert_tree {
+	const struct cv_convert_node *nodes;
+	size_t count;
+};
+
 struct cv_work;
-/* operation/convert.c: what conversions into files and onto devices share. Claims the source, and copies it into out. */
+/* operation/convert.c: what conversions share. Identities and the time, where they are not given. */
+bool cv_convert_identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err);
+/* Claims the source, and copies it into out. */
 bool cv_convert_fill(struct cv_work *work, const struct cv_convert_job *job, const struct cv_file_out *out,
 		     struct cv_err *err);
+/* The folder in which new images grow. -1 with err set; CV_EUSAGE if it is not there and not to be made. */
+struct cv_writing;
+int cv_convert_stage(const struct cv_writing *w, bool make, struct cv_err *err);
 /* Reads it back; fd as cv_convert_job.verify. */
 bool cv_convert_verify(struct cv_work *work, const struct cv_convert_job *job, int fd, struct cv_err *err);
 

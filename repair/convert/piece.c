@@ -70,6 +70,18 @@ static bool place_run(struct cv_piece *p, struct cv_target *target, uint64_t at,
 	return true;
 }
 
+/* Zeros hide what is below: of the target's own kind where they fill whole units of what it can have alone, stored ones else. */
+static bool place_zeros(struct cv_piece *p, struct cv_target *t, uint64_t at, uint64_t len, struct cv_err *err)
+{
+	uint64_t off = p->guest.off + at, end = off + len;
+	uint64_t first = (off + t->grain - 1) / t->grain * t->grain, last = end == t->options.size ? end : end / t->grain * t->grain;
+
+	if (first >= last)
+		return place_run(p, t, at, len, err);
+	return place_run(p, t, at, first - off, err) && t->format->zero(t, (struct cv_range){ first, last - first }, err) &&
+	       place_run(p, t, last - p->guest.off, end - last, err);
+}
+
 /* The end of the unit that begins, or goes on, at this place of the piece. */
 static uint64_t unit_end(const struct cv_piece *p, uint64_t unit, uint64_t at)
 {
@@ -95,6 +107,8 @@ bool cv_piece_place(struct cv_piece *p, struct cv_target *target, bool keep_zero
 			continue;
 		if (at > run && !place_run(p, target, run, at - run, err))
 			return false;
+		if (target->options.parent && !place_zeros(p, target, at, end - at, err))
+			return false;
 		run = end;
 	}
 	return at <= run || place_run(p, target, run, at - run, err);
@@ -117,10 +131,13 @@ bool cv_packer_flush(struct cv_packer *k, struct cv_err *err)
 	struct cv_target *t = k->target;
 	uint64_t off = k->unit * t->unit, left = t->options.size - off;
 
-	if (k->unit == UINT64_MAX || k->zero)
+	if (k->unit == UINT64_MAX)
 		return true;
-	k->zero = true;
-	return t->format->pack(t, off, k->buf, left < t->unit ? (size_t)left : t->unit, err);
+	k->unit = UINT64_MAX;
+	left = left < t->unit ? left : t->unit;
+	if (k->zero)
+		return !t->options.parent || t->format->zero(t, (struct cv_range){ off, left }, err);
+	return t->format->pack(t, off, k->buf, (size_t)left, err);
 }
 
 static bool change_unit(struct cv_packer *k, uint64_t unit, struct cv_err *err)
@@ -141,12 +158,17 @@ bool cv_piece_pack(struct cv_piece *p, struct cv_packer *k, struct cv_err *err)
 	p->to_write = 0;
 	for (uint64_t at = 0, end; at < p->guest.len; at = end) {
 		uint64_t off = p->guest.off + at;
+		bool zero = true;
 
 		end = unit_end(p, k->target->unit, at);
-		if (is_zero(p->buf + at, end - at))
+		if (!is_zero(p->buf + at, end - at))
+			zero = false;
+		else if (!k->target->options.parent)
 			continue;
 		if (!change_unit(k, off / k->target->unit, err))
 			return false;
+		if (zero)
+			continue;
 		memcpy(k->buf + off % k->target->unit, p->buf + at, end - at);
 		k->zero = false;
 		p->to_write += end - at;

@@ -35,20 +35,21 @@ void cv_piece_read(struct cv_piece *p, const struct cv_feed_file *file, uint64_t
 		   struct cv_crew *crew);
 /* The caller fills buf. */
 void cv_piece_hold(struct cv_piece *p, struct cv_range guest);
-/* Finds out where its bytes go. Units of the target that are all zero go nowhere, unless zeros are kept. */
+/* Finds out where its bytes go. Units of the target that are all zero go nowhere (in a target with a parent: are made zero),
+ * unless zeros are kept. */
 bool cv_piece_place(struct cv_piece *p, struct cv_target *target, bool keep_zeros, struct cv_err *err);
 /* Collects whole units for targets that compress: a unit may come in several pieces. */
 struct cv_packer {
 	struct cv_target *target;
 	uint8_t *buf;                /* one unit; NULL: not used */
 	uint64_t unit;               /* the number of the unit that is in it; UINT64_MAX: none */
-	bool zero;                   /* nothing else was put there */
+	bool zero;                   /* nothing but zeros was put there */
 };
 bool cv_packer_init(struct cv_packer *k, struct cv_target *target);
 void cv_packer_fini(struct cv_packer *k);
 /* Instead of cv_piece_place(). */
 bool cv_piece_pack(struct cv_piece *p, struct cv_packer *k, struct cv_err *err);
-/* What is still held, at the end. */
+/* What is still held: at the end, and before something else is placed. */
 bool cv_packer_flush(struct cv_packer *k, struct cv_err *err);
 /* By the crew. */
 void cv_piece_write(struct cv_piece *p, struct cv_crew *crew);

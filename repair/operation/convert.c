@@ -5,6 +5,7 @@
  * ends it: the file goes. After that recovery finishes it.
  */
 #include "repair/convert/job.h"
+#include "repair/convert/own.h"
 #include "repair/operation/work.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -19,8 +20,7 @@ static struct part_name part_name(const uint8_t op[16])
 	return name;
 }
 
-/* -1 with err set; CV_EUSAGE if it is not there and not to be made. */
-static int open_stage(const struct cv_writing *w, bool make, struct cv_err *err)
+int cv_convert_stage(const struct cv_writing *w, bool make, struct cv_err *err)
 {
 	return cv_store_folder(w->io, w->store.dir, "stage", make, err);
 }
@@ -39,23 +39,24 @@ struct making {
 struct watched {
 	struct cv_work *work;
 	const char *what;
-	uint64_t total;
+	uint64_t before, total;
 };
 
 static bool batch(void *ctx, uint64_t done, struct cv_err *err)
 {
 	const struct watched *w = ctx;
 
-	return cv_work_batch(w->work, w->what, done, w->total, err);
+	return cv_work_batch(w->work, w->what, w->before + done, w->total, err);
 }
 
-static bool identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err)
+bool cv_convert_identify(const struct cv_work *work, struct cv_target_options *options, struct cv_err *err)
 {
+	static const uint8_t none[16];
 	const struct cv_host *host = &work->w->host;
 
 	options->now = (int64_t)(host->now_ns(host) / 1000000000u);
 	for (size_t i = 0; i < CV_COUNT(options->uuids); i++)
-		if (!host->random(host, options->uuids[i], sizeof options->uuids[i]))
+		if (!memcmp(options->uuids[i], none, sizeof none) && !host->random(host, options->uuids[i], sizeof options->uuids[i]))
 			return cv_fail_errno(err, "cannot make an identity");
 	return true;
 }
@@ -68,45 +69,59 @@ static uint32_t since_ms(const struct cv_work *work, uint64_t began_ns)
 /* Until it was read back the source stays as it is, or we hear of it. */
 static bool claim(struct cv_work *work, const struct cv_convert_job *job, const struct cv_feed *feed, struct cv_err *err)
 {
-	for (size_t i = 0; i < work->source_count; i++)
-		if (i >= feed->claimable_count ? !cv_fail(err, CV_EREFUSED, "its chain is another than when the plan was made")
-					       : !cv_work_claim_reader(work, feed->claimable[i], i, err))
+	size_t count = job->sources ? job->source_count : work->source_count;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t source = job->sources ? job->sources[i] : i;
+
+		if (i >= feed->claimable_count)
+			return cv_fail(err, CV_EREFUSED, "its chain is another than when the plan was made");
+		if (work->readers[source] < 0 && !cv_work_claim_reader(work, feed->claimable[i], source, err))
 			return false;
-	return cv_work_batch(work, "copying", 0, job->data, err);
+	}
+	return cv_work_batch(work, "copying", job->before, job->total ? job->total : job->data, err);
+}
+
+/* With a parent it gets only what is its own. */
+static struct cv_feed *open_feed(const struct cv_convert_job *job, const struct cv_target *target, struct cv_err *err)
+{
+	struct cv_feed *feed = job->open(job, err);
+
+	return target->options.parent ? cv_own_feed(feed, target->options.size, target->grain, err) : feed;
 }
 
 bool cv_convert_fill(struct cv_work *work, const struct cv_convert_job *job, const struct cv_file_out *out,
 		     struct cv_err *err)
 {
 	struct cv_target_options options = job->target;
-	struct watched watched = { work, "copying", job->data };
+	struct watched watched = { work, "copying", job->before, job->total ? job->total : job->data };
 	struct cv_copy_watch watch = { batch, &watched };
 	struct cv_target target = { .format = NULL };
 	struct cv_copied copied = { 0 };
 	struct cv_feed *feed;
 	bool ok;
 
-	if (!identify(work, &options, err))
+	if (!cv_convert_identify(work, &options, err))
 		return false;
-	feed = job->open(job, err);
-	ok = feed && claim(work, job, feed, err) && cv_target_begin(&target, job->to, &options, out, err) &&
-	     cv_copy(feed, &target, &job->copy, &watch, &copied, err) && cv_target_end(&target, err);
+	ok = cv_target_begin(&target, job->to, &options, out, err);
+	feed = ok ? open_feed(job, &target, err) : NULL;
+	ok = feed && claim(work, job, feed, err) && cv_copy(feed, &target, &job->copy, &watch, &copied, err) && cv_target_end(&target, err);
 	cv_target_fini(&target);
 	cv_feed_close(feed);
-	work->result->written = copied.written;
-	work->result->shared = copied.shared;
+	work->result->written += copied.written;
+	work->result->shared += copied.shared;
 	return ok;
 }
 
 bool cv_convert_verify(struct cv_work *work, const struct cv_convert_job *job, int fd, struct cv_err *err)
 {
-	struct watched watched = { work, "verifying", job->target.size };
+	struct watched watched = { work, "verifying", 0, job->target.size };
 	struct cv_feed_watch watch = { batch, &watched };
 	uint64_t began = work->w->host.now_ns(&work->w->host);
 	bool ok = job->verify(job, fd, &watch, err) &&
 		  (!job->second || job->second(job, fd, &watch, &work->result->second_compared, err));
 
-	work->result->verify_ms = since_ms(work, began);
+	work->result->verify_ms += since_ms(work, began);
 	return ok || cv_wrap(err, "reading it back");
 }
 
@@ -131,16 +146,21 @@ static bool verify(struct making *m, struct cv_err *err)
 	return ok;
 }
 
+void cv_made_pack(struct cv_pack *p, const struct stat *st)
+{
+	cv_pack_number(p, (uint64_t)st->st_dev);
+	cv_pack_number(p, (uint64_t)st->st_ino);
+	cv_pack_number(p, (uint64_t)st->st_size);
+	cv_pack_number(p, (uint64_t)cv_stat_mtime(st));
+	cv_pack_number(p, (uint64_t)st->st_blocks * 512);
+}
+
 static bool announce(struct making *m, struct cv_err *err)
 {
 	struct cv_pack p = { 0 };
 	bool ok;
 
-	cv_pack_number(&p, (uint64_t)m->made.st_dev);
-	cv_pack_number(&p, (uint64_t)m->made.st_ino);
-	cv_pack_number(&p, (uint64_t)m->made.st_size);
-	cv_pack_number(&p, (uint64_t)cv_stat_mtime(&m->made));
-	cv_pack_number(&p, (uint64_t)m->made.st_blocks * 512);
+	cv_made_pack(&p, &m->made);
 	ok = p.failed ? cv_fail(err, CV_ENOMEM, "out of memory")
 		      : cv_journal_add(&m->work->journal, CV_RECORD_PUBLISH, p.at, p.len, err) &&
 				cv_journal_barrier(&m->work->journal, err);
@@ -189,21 +209,23 @@ static bool convert_run(struct cv_work *work, struct cv_err *err)
 
 	m.dir = cv_place_open(work->w, work->items[0].path, &m.base, err);
 	if (m.dir >= 0)
-		m.stage = open_stage(work->w, true, err);
+		m.stage = cv_convert_stage(work->w, true, err);
 	ok = m.stage >= 0 && make(&m, err);
 	close_folders(&m);
 	return ok;
 }
 
-bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item)
+bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *items, size_t count)
 {
 	struct cv_unpack u = { .at = publish->payload, .left = publish->len };
 
-	item->device = cv_unpack_number(&u);
-	item->inode = cv_unpack_number(&u);
-	item->size = cv_unpack_number(&u);
-	item->mtime_ns = (int64_t)cv_unpack_number(&u);
-	item->allocated = cv_unpack_number(&u);
+	for (size_t i = 0; i < count; i++) {
+		items[i].device = cv_unpack_number(&u);
+		items[i].inode = cv_unpack_number(&u);
+		items[i].size = cv_unpack_number(&u);
+		items[i].mtime_ns = (int64_t)cv_unpack_number(&u);
+		items[i].allocated = cv_unpack_number(&u);
+	}
 	return !u.failed;
 }
 
@@ -226,7 +248,7 @@ static bool finish(const struct making *m, const struct cv_record *r, enum cv_re
 	struct cv_plan_item made;
 	int home, there;
 
-	if (!cv_made_read(r, &made))
+	if (!cv_made_read(r, &made, 1))
 		return cv_fail(err, CV_EFORMAT, "its PUBLISH record is damaged");
 	home = cv_place_look(m->work->w, m->dir, m->base, &made, err);
 	there = home < 0 ? -1 : m->stage < 0 ? 0 : cv_place_look(m->work->w, m->stage, m->part.s, &made, err);
@@ -251,7 +273,7 @@ static bool open_folders(struct making *m, struct cv_err *err)
 	m->dir = cv_place_open(work->w, work->items[0].path, &m->base, err);
 	if (m->dir < 0)
 		return false;
-	m->stage = open_stage(work->w, false, &none);
+	m->stage = cv_convert_stage(work->w, false, &none);
 	return m->stage >= 0 || none.code == CV_EUSAGE || cv_fail(err, none.code, "%s", none.text);
 }
 

@@ -40,8 +40,8 @@ static void add_made(struct cv_operation_entry *e, const struct cv_journal_log *
 {
 	const struct cv_record *publish = cv_journal_last(log, CV_RECORD_PUBLISH);
 
-	if (e->kind == CV_PLAN_CONVERT && publish && e->item_count)
-		cv_made_read(publish, (struct cv_plan_item *)(uintptr_t)&e->items[0]);
+	if ((e->kind == CV_PLAN_CONVERT || e->kind == CV_PLAN_CONVERT_TREE) && publish)
+		cv_made_read(publish, (struct cv_plan_item *)(uintptr_t)e->items, e->item_count);
 }
 
 static bool read_entry(struct reading *r, int dir, const char *name, struct cv_operation_entry *e, struct cv_err *err)

@@ -4,7 +4,15 @@
 #include "repair/operation/work.h"
 #include <stdio.h>
 
-int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err)
+/* What is not there may have been made by somebody who was killed before it was sure. */
+static int open_or_make(const struct cv_io *io, int dir, const char *name, struct cv_err *err)
+{
+	if ((io->mkdirat(io, dir, name, 0777) != 0 && errno != EEXIST) || !cv_store_sync(io, dir, "the folder of a new folder", err))
+		return -1;
+	return io->openat(io, dir, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
+static int open_folder(const struct cv_writing *w, const char *path, bool make, const char **base, struct cv_err *err)
 {
 	int dir = w->io->openat(w->io, w->root, ".", O_RDONLY | O_DIRECTORY, 0);
 	const char *slash;
@@ -16,7 +24,8 @@ int cv_place_open(const struct cv_writing *w, const char *path, const char **bas
 		if ((size_t)(slash - path) < sizeof part) {
 			memcpy(part, path, (size_t)(slash - path));
 			part[slash - path] = '\0';
-			next = w->io->openat(w->io, dir, part, O_RDONLY | O_DIRECTORY, 0);
+			next = make ? open_or_make(w->io, dir, part, err)
+				    : w->io->openat(w->io, dir, part, O_RDONLY | O_DIRECTORY, 0);
 		} else {
 			errno = ENAMETOOLONG;
 		}
@@ -26,10 +35,20 @@ int cv_place_open(const struct cv_writing *w, const char *path, const char **bas
 		dir = next;
 		path = slash + 1;
 	}
-	if (dir < 0)
+	if (dir < 0 && !err->code)
 		cv_io_fail(err, "open the folder of", path);
 	*base = path;
 	return dir;
+}
+
+int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err)
+{
+	return open_folder(w, path, false, base, err);
+}
+
+int cv_place_make(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err)
+{
+	return open_folder(w, path, true, base, err);
 }
 
 bool cv_place_stat(const struct cv_writing *w, const char *path, struct stat *st)

@@ -94,7 +94,7 @@ struct cv_operation_row {
 	size_t elsewhere;            /* so many of the first items are not claimed with the others, but by run() */
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
-	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo, cv_operation_leaf,
+	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo, cv_operation_leaf, cv_operation_convert_tree,
 	cv_operation_rebase_copy;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
@@ -130,12 +130,15 @@ bool cv_merged_read(const struct cv_journal_log *log, struct cv_merged *merged, 
 /* The journal of an operation that is done; the caller's, also on failure. Refused if it cannot be relied on. */
 bool cv_done_read(const struct cv_writing *w, const uint8_t op[16], struct cv_journal_log *log, struct cv_err *err);
 
-/* convert.c: what the new image of a PUBLISH record is on disk, into an item; false if the record is damaged. */
-bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *item);
+/* convert.c: what new images are on disk, in a PUBLISH record; into so many items, false if the record is damaged. */
+void cv_made_pack(struct cv_pack *p, const struct stat *st);
+bool cv_made_read(const struct cv_record *publish, struct cv_plan_item *items, size_t count);
 
 /* places.c: the folder of a relative path, gone through name by name and never through a link; its descriptor is the
  * caller's. *base: the last name. -1 with err set, and errno (ENOENT if a folder is not there). */
 int cv_place_open(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
+/* The same; folders that are not there are made, and are on disk then. */
+int cv_place_make(const struct cv_writing *w, const char *path, const char **base, struct cv_err *err);
 /* When it was last written to, as plans and journals have it. */
 static inline int64_t cv_stat_mtime(const struct stat *st)
 {

@@ -1,98 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Plans of conversions: what is read, what that takes in the new format, and whether there is room for it. */
-#include "inspect/repository/reopen.h"
-#include "repair/convert/job.h"
 #include "repair/operation/work.h"
 #include "repair/plan/convert.h"
-#include "repair/plan/make.h"
-#include <chainview/map.h>
+#include "repair/plan/survey.h"
 
-enum { PAGE = 4096, STEP_MS = 100 };
-
-/* What the map of the source says. */
-struct survey {
-	uint64_t data;               /* guest bytes that some image holds */
-	uint64_t pages, units;       /* of the target that hold some of them */
-	uint64_t page_end, unit_end; /* the end of the last of them */
-	uint64_t shared;             /* of the data: what the new file can share, less than what that itself takes */
-	uint64_t block, device;      /* what can be shared is whole blocks of files on this file system; 0: nothing can */
-	struct cv_range bad;         /* the first that cannot be read; len 0: all can */
-	bool whole;
-	struct cv_text why;
-};
-
-static uint64_t count_new(uint64_t *end, struct cv_range at, uint64_t size)
-{
-	uint64_t first = at.off / size, last = (at.off + at.len - 1) / size + 1, n;
-
-	if (first < *end)
-		first = *end;
-	n = last > first ? last - first : 0;
-	*end = last > *end ? last : *end;
-	return n;
-}
-
-/* As the copy will try it. Whatever is not quite clear is taken not to be possible: then it needs room. */
-static uint64_t shared_bytes(const struct survey *s, const struct cv_graph *g, const struct cv_extent *e,
-			     const struct cv_map_info *info)
-{
-	const struct cv_image *from = e->layer < info->count ? &g->images[info->layers[e->layer].image] : NULL;
-	uint64_t first, end;
-
-	if (!s->block || e->compressed || !from || from->facts->flags & CV_FACT_DATA_FILE ||
-	    from->file->device != s->device || cv_scan_repository(g->scan, from->repository)->offset ||
-	    (e->host - e->at.off) % s->block)
-		return 0;
-	first = (e->at.off + s->block - 1) / s->block * s->block;
-	end = (e->at.off + e->at.len) / s->block * s->block;
-	/* a piece of its own is an entry in the file system's tables */
-	return end > first + PAGE ? end - first - PAGE : 0;
-}
-
-static void survey_extent(struct survey *s, const struct cv_extent *e, uint32_t unit)
-{
-	if (e->kind == CV_EXTENT_BAD && !s->bad.len)
-		s->bad = e->at;
-	if (e->kind != CV_EXTENT_DATA)
-		return;
-	s->data += e->at.len;
-	s->pages += count_new(&s->page_end, e->at, PAGE);
-	s->units += count_new(&s->unit_end, e->at, unit);
-}
-
-static bool survey(struct survey *s, const struct cv_convert_job *job, uint32_t unit, const struct cv_convert_options *o,
-		   struct cv_err *err)
-{
-	struct cv_map *map = cv_map_open(job->g, job->image, NULL, err);
-	enum cv_map_state state = map ? CV_MAP_WAIT : CV_MAP_FAILED;
-	uint64_t done = 0;
-
-	while (state != CV_MAP_FAILED && state != CV_MAP_DONE) {
-		const struct cv_extent *list;
-		size_t count;
-
-		state = cv_map_next(map, STEP_MS, &list, &count, err);
-		for (size_t i = 0; i < count; i++) {
-			survey_extent(s, &list[i], unit);
-			if (list[i].kind == CV_EXTENT_DATA)
-				s->shared += shared_bytes(s, job->g, &list[i], cv_map_info(map));
-		}
-		done = count ? list[count - 1].at.off + list[count - 1].at.len : done;
-		if (state != CV_MAP_FAILED && o->tick && !o->tick(o->ctx, done, job->target.size)) {
-			cv_fail(err, CV_ECANCELLED, "cancelled");
-			state = CV_MAP_FAILED;
-		}
-	}
-	if (state == CV_MAP_DONE) {
-		s->whole = !cv_map_info(map)->incomplete;
-		if (!s->whole)
-			cv_text_add(&s->why, cv_map_info(map)->why);
-	}
-	cv_map_free(map);
-	return state == CV_MAP_DONE;
-}
-
-static struct cv_feed *open_feed(const struct cv_convert_job *job, struct cv_err *err)
+struct cv_feed *cv_convert_open(const struct cv_convert_job *job, struct cv_err *err)
 {
 	return cv_feed_open(job->g, job->image, err);
 }
@@ -108,11 +20,22 @@ static bool length_of(const struct cv_convert_job *job, int fd, uint64_t *length
 	return true;
 }
 
-static bool verify(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+static bool compare(const struct cv_convert_job *job, struct cv_feed_made *made, int fd, const struct cv_feed_watch *watch,
+		    struct cv_err *err)
 {
-	uint64_t length;
+	for (size_t i = 0; i <= job->below_count; i++) {
+		made[i].fd = i ? job->below[i - 1] : fd;
+		if (!length_of(job, made[i].fd, &made[i].length, err))
+			return false;
+	}
+	return cv_feed_compare(job->g, job->image, made, job->below_count + 1, job->to, watch, err);
+}
 
-	return length_of(job, fd, &length, err) && cv_feed_compare(job->g, job->image, fd, length, job->to, watch, err);
+bool cv_convert_compare(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_free) struct cv_feed_made *made = calloc(job->below_count + 1, sizeof *made);
+
+	return made ? compare(job, made, fd, watch, err) : cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 static bool verify_again(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, uint64_t *compared,
@@ -123,7 +46,7 @@ static bool verify_again(const struct cv_convert_job *job, int fd, const struct 
 	return length_of(job, fd, &length, err) && cv_feed_second(fd, length, job->to, watch, compared, err);
 }
 
-static void check_source(struct cv_plan_maker *m, const struct survey *s)
+static void check_source(struct cv_plan_maker *m, const struct cv_survey *s)
 {
 	cv_plan_check(m, "chain-complete", s->whole, "%s",
 		      s->whole ? "every image of the chain is there" : cv_text_str(&s->why));
@@ -160,37 +83,12 @@ static void check_dest(struct cv_plan_maker *m, const struct cv_graph *g, const 
 	cv_plan_check_unnamed(m, g, dest, "give another name");
 }
 
-/* In every format data begin where pages do. */
-static void look_for_sharing(struct survey *s, const struct cv_plan_maker *m, const struct cv_convert_job *job,
-			     const struct cv_target *t, const char *dest)
-{
-	const struct cv_target_options *o = &job->target;
-
-	if (o->device || o->compress || job->copy.no_sharing || o->preallocation > CV_PREALLOCATE_METADATA ||
-	    !cv_plan_can_share(m, dest, &s->device, &s->block) || PAGE % s->block || t->unit % s->block)
-		s->block = 0;
-}
-
-static void check_sharing(struct cv_plan_maker *m, const struct survey *s)
+static void check_sharing(struct cv_plan_maker *m, const struct cv_survey *s)
 {
 	if (s->shared)
 		cv_plan_check(m, "shared-extents", true,
 			      "%" PRIu64 " bytes (%s) can be shared with the source and take no room of their own", s->shared,
 			      cv_size_short(s->shared).s);
-}
-
-/* At most so many bytes will the new file take. */
-static uint64_t needed(const struct cv_target *t, const struct survey *s)
-{
-	uint64_t all = (t->options.size + t->unit - 1) / t->unit, units = s->units, data;
-
-	data = t->unit >= PAGE ? s->pages * PAGE : s->units * t->unit;
-	data -= s->shared < data ? s->shared : data;
-	if (t->options.preallocation != CV_PREALLOCATE_OFF)
-		units = all;
-	if (t->options.preallocation > CV_PREALLOCATE_METADATA)
-		data = all * t->unit;
-	return data + t->format->overhead(t, units);
 }
 
 static bool plan_space(struct cv_plan_maker *m, const struct cv_writing *w, const struct cv_convert_options *o,
@@ -219,7 +117,7 @@ static void add_sources(struct cv_plan_maker *m, const struct cv_graph *g, uint3
 	free(chain);
 }
 
-static void add_steps(struct cv_plan_maker *m, const char *dest, const struct survey *s, const struct cv_target *t,
+static void add_steps(struct cv_plan_maker *m, const char *dest, const struct cv_survey *s, const struct cv_target *t,
 		      const char *how)
 {
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
@@ -230,7 +128,7 @@ static void add_steps(struct cv_plan_maker *m, const char *dest, const struct su
 }
 
 /* Options, source and name: another plan if one of them is another. */
-static void carry(struct cv_plan_maker *m, const struct cv_convert_job *job)
+void cv_plan_carry_job(struct cv_plan_maker *m, const struct cv_convert_job *job)
 {
 	const struct cv_target_options *o = &job->target;
 
@@ -256,21 +154,11 @@ static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_g
 		cv_fail(err, CV_ENOMEM, "out of memory");
 		return NULL;
 	}
-	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = open_feed, .verify = verify,
+	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = cv_convert_open, .verify = cv_convert_compare,
 					.second = o->full_verify ? verify_again : NULL };
 	job->target.size = o->to == CV_FORMAT_RAW ? size : (size + 511) / 512 * 512;
 	job->copy = (struct cv_copy_options){ .threads = 2, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
 	return cv_convert_options_read(o, &job->target, err) ? job : NULL;
-}
-
-/* What the format cannot hold is refused; what was asked for wrongly is wrong usage. */
-static bool begin(struct cv_target *t, const struct cv_convert_job *job, struct cv_err *err)
-{
-	if (cv_target_begin(t, job->to, &job->target, NULL, err))
-		return true;
-	if (err->code == CV_ELIMIT)
-		err->code = CV_EREFUSED;
-	return false;
 }
 
 /* What both kinds of destination have in common; bytes: what the new image takes at most. */
@@ -278,15 +166,15 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 			const char *dest, const char *how, uint64_t *bytes, struct cv_err *err)
 {
 	struct cv_target target;
-	struct survey s = { .whole = false };
-	bool ok = begin(&target, job, err);
+	struct cv_survey s = { .whole = false };
+	bool ok = cv_survey_begin(&target, job, err);
 
 	if (ok) {
-		look_for_sharing(&s, m, job, &target, dest);
-		ok = survey(&s, job, target.unit, o, err);
+		cv_survey_sharing(&s, m, job, &target, dest);
+		ok = cv_survey_walk(&s, job, &target, o, err);
 	}
 	if (ok) {
-		*bytes = needed(&target, &s);
+		*bytes = cv_survey_needed(&s, &target);
 		job->data = s.data;
 		m->plan->convert = job;
 		add_sources(m, job->g, job->image);
@@ -295,10 +183,10 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 		check_sharing(m, &s);
 		for (size_t i = 0; i < cv_scan_repository_count(job->g->scan); i++)
 			cv_plan_searched(m, cv_scan_repository(job->g->scan, i)->path);
-		carry(m, job);
+		cv_plan_carry_job(m, job);
 	}
 	cv_target_fini(&target);
-	cv_text_fini(&s.why);
+	cv_survey_fini(&s);
 	return ok;
 }
 

@@ -3,7 +3,14 @@
 #ifndef CV_REPAIR_PLAN_CONVERT_H
 #define CV_REPAIR_PLAN_CONVERT_H
 
+#include "repair/convert/job.h"
 #include "repair/plan/make.h"
+
+/* What jobs do on real disks: open the chain of the image; compare it with what was made, through all of the new chain. */
+struct cv_feed *cv_convert_open(const struct cv_convert_job *job, struct cv_err *err);
+bool cv_convert_compare(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err);
+/* Its options, for the digest: another plan if one of them is another. */
+void cv_plan_carry_job(struct cv_plan_maker *m, const struct cv_convert_job *job);
 
 /* No image may take the file of this name for its parent. way: what to do if one does. */
 void cv_plan_check_unnamed(struct cv_plan_maker *m, const struct cv_graph *g, const char *dest, const char *way);

@@ -167,17 +167,22 @@ static const char *consent(struct cv_plan_maker *m)
 	return cv_plan_keep(m, cv_text_str(&t));
 }
 
-bool cv_plan_names(const struct cv_image *child, const char *path)
+bool cv_plan_name_leads(const struct cv_image *child, const struct cv_name *name, struct cv_text *out)
 {
+	CV_AUTO(cv_text_fini) struct cv_text folder = { 0 };
 	const char *slash = strrchr(child->file->path, '/');
 
-	for (uint32_t k = 0; k < child->facts->name_count; k++) {
-		CV_AUTO(cv_text_fini) struct cv_text folder = { 0 }, named = { 0 };
-		const struct cv_name *n = &child->facts->names[k];
+	cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
+	return (name->kind == CV_NAME_RELATIVE || name->kind == CV_NAME_ABSOLUTE) &&
+	       cv_path_join(out, cv_text_str(&folder), name->path);
+}
 
-		cv_text_add_bytes(&folder, child->file->path, slash ? (size_t)(slash - child->file->path) : 0);
-		if ((n->kind == CV_NAME_RELATIVE || n->kind == CV_NAME_ABSOLUTE) &&
-		    cv_path_join(&named, cv_text_str(&folder), n->path) && !strcmp(cv_text_str(&named), path))
+bool cv_plan_names(const struct cv_image *child, const char *path)
+{
+	for (uint32_t k = 0; k < child->facts->name_count; k++) {
+		CV_AUTO(cv_text_fini) struct cv_text named = { 0 };
+
+		if (cv_plan_name_leads(child, &child->facts->names[k], &named) && !strcmp(cv_text_str(&named), path))
 			return true;
 	}
 	return false;

@@ -42,6 +42,8 @@ void cv_plan_check(struct cv_plan_maker *m, const char *name, bool ok, const cha
 void cv_plan_searched(struct cv_plan_maker *m, const char *path);
 /* The checks that every plan on a graph has: what was searched, and that all of it could be looked at. */
 void cv_plan_check_search(struct cv_plan_maker *m, const struct cv_graph *g);
+/* Where a name that an image gives for its parent leads: an absolute path, appended. False: nowhere here. */
+bool cv_plan_name_leads(const struct cv_image *child, const struct cv_name *name, struct cv_text *out);
 /* Whether one of the names that an image gives for its parent leads to this path (absolute). */
 bool cv_plan_names(const struct cv_image *child, const char *path);
 /* room.c: the plan's space is that of the owner of this file, or of a new one in its folder: a path in the repository. */

@@ -53,6 +53,7 @@ qemu-img create -q -f qcow2 -b a.qcow2 -F qcow2 "$work/q/c.qcow2"
 repo=$work/q
 writes plan rebase rebase --refs=none "$repo/c.qcow2" --onto "$repo/b.qcow2"
 writes plan rebase undo --refs=none "$repo" "$(last)"
+writes plan convert-tree convert --refs=none --tree "$repo" "$work/tree" --to vhd
 
 # What is refused has a plan, too.
 "$CHAINVIEW" coalesce --refs=none --json --yes "$repo/c.qcow2" >"$json/plan.refused" 2>/dev/null

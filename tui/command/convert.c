@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tui/command/convert.h"
+#include "tui/command/convert_tree.h"
 #include "tui/command/write.h"
 #include "tui/write/planning.h"
 
@@ -46,6 +47,7 @@ static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *
 static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
 	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image; \"help\" lists them", set_options, 0 },
+	{ "tree", 0, NULL, NULL, "all images of REPO, or of the tree of IMAGE, into the folder DEST", CV_ON(convert.tree) },
 	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
@@ -200,7 +202,10 @@ static int run(struct cv_session *s, int argc, char **argv)
 	if (asks_for_options(&s->settings.convert))
 		return cv_output_report((struct cv_report_call){ write_options, &s->settings.convert.to }, 0);
 	if (argc != 2)
-		return cv_command_usage(s, "give an image and the name of the new one");
+		return cv_command_usage(s, s->settings.convert.tree ? "give a repository or an image of a tree, and a folder"
+								    : "give an image and the name of the new one");
+	if (s->settings.convert.tree)
+		return cv_convert_tree_run(s, argv[0], argv[1]);
 	if (cv_image_words_add(s, argv, 1, &c.source, &err) && cv_convert_call_place(&c, s, argv[1], NULL, &err) &&
 	    (c.device || cv_session_add(s, c.repository, true, &err)))
 		status = cv_write_run(s, &call);
@@ -211,5 +216,5 @@ static int run(struct cv_session *s, int argc, char **argv)
 }
 
 const struct cv_command cv_command_convert = {
-	"convert", "IMAGE DEST", "a new image of any format with the same content", CV_COMMAND_WRITES, options, run,
+	"convert", "IMAGE DEST | --tree REPO DEST", "a new image of any format with the same content", CV_COMMAND_WRITES, options, run,
 };

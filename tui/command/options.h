@@ -49,7 +49,7 @@ struct cv_write_settings {
 struct cv_convert_settings {
 	enum cv_format_id to;
 	const char *options;
-	bool compress, keep_zeros, no_sharing, full_verify;
+	bool compress, keep_zeros, no_sharing, full_verify, tree;
 };
 
 /* Of the command check, for those who are not there. */

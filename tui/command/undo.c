@@ -99,7 +99,10 @@ static struct cv_plan *plan_convert(struct cv_session *s, void *ctx, struct cv_e
 static void tell_convert(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
 	cv_text_escape(out, cv_bytes_of(done->items[0].path));
-	cv_text_addf(out, " is in the trash: operation %s\n", cv_uuid_str(result->id).s);
+	if (done->item_count > 1)
+		cv_text_addf(out, " and %zu more are in the trash: operation %s\n", done->item_count - 1, cv_uuid_str(result->id).s);
+	else
+		cv_text_addf(out, " is in the trash: operation %s\n", cv_uuid_str(result->id).s);
 }
 
 static struct cv_write_call undo_convert(struct cv_undo_call *undo)
@@ -152,6 +155,7 @@ static const struct {
 } rows[] = {
 	{ CV_PLAN_TRASH, true, undo_trash },
 	{ CV_PLAN_CONVERT, false, undo_convert },
+	{ CV_PLAN_CONVERT_TREE, false, undo_convert },
 	{ CV_PLAN_REBASE, false, undo_rebase },
 	{ CV_PLAN_REBASE_COPY, false, undo_rebase },
 	{ CV_PLAN_COALESCE, false, undo_coalesce },

@@ -2,6 +2,7 @@
 /* See flow.h. */
 #include "tui/write/flow.h"
 #include "tui/write/beacon.h"
+#include <chainview/convert.h>
 
 uint32_t cv_flow_repository(const struct cv_session *s, const char *path)
 {
@@ -71,11 +72,12 @@ enum cv_result_state cv_flow_state_of(const struct cv_err *err)
 bool cv_flow_carry_out(const struct cv_flow *f, struct cv_plan **plan, struct cv_operation_result *result,
 		       struct cv_err *err)
 {
-	struct cv_writing *repository;
-	bool ok;
+	bool there = !*plan || !(*plan)->makes_folder || cv_convert_make_folder((*plan)->repository, err), ok;
+	struct cv_writing *repository = NULL;
 
 	stage(f, "lock the repository");
-	repository = cv_writing_begin(f->repository ? f->repository : (*plan)->repository, err);
+	if (there)
+		repository = cv_writing_begin(f->repository ? f->repository : (*plan)->repository, err);
 	if (repository && settle_first(f, repository, err) && plan_again(f, plan, err)) {
 		struct cv_beacon beacon;
 
