@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * From a finding to what mends it: pure, from the graph and what is read of the image to bytes that are to be others.
+ * Nothing is written here; the plan shows it (plan/repair.c), and the operation journals it and does it
+ * (operation/repair.c).
+ *
+ * A fixer is a row: the problem that it is for, and a function that looks at the image and says what is to be done. A
+ * finding is only where it begins: what it writes must follow from the image itself (or from the chain), and be right
+ * whatever else is wrong with it. What it cannot vouch for it refuses, and says why.
+ */
+#ifndef CV_REPAIR_FIX_FIX_H
+#define CV_REPAIR_FIX_FIX_H
+
+#include "inspect/base/arena.h"
+#include <chainview/graph.h>
+#include <chainview/source.h>
+#include <chainview/vec.h>
+
+enum cv_fix_verdict {
+	CV_FIX_SAFE,                 /* loses nothing, whoever is right: -p does it */
+	CV_FIX_ASKS,                 /* somebody has to say that it is meant so */
+	CV_FIX_REFUSED,              /* not done by anybody here; why says what can be done instead */
+};
+
+/* Layers are on disk one after the other: structures first (1), then what points to them. */
+enum { CV_FIX_LAYERS = 3 };
+
+struct cv_fix_patch {
+	uint64_t off;
+	const uint8_t *bytes;
+	uint32_t len;
+	uint8_t layer;
+};
+CV_VEC(cv_fix_patches, struct cv_fix_patch);
+
+/* What a fixer gets. */
+struct cv_fix_job {
+	const struct cv_graph *g;
+	uint32_t image;              /* in the graph */
+	const struct cv_finding *finding;
+	struct cv_source *source;    /* the image as it will be with the fixes that come before this one */
+	struct cv_arena *arena;      /* for what outlives the call */
+};
+
+/* What it says. No patches and not refused: a fix that came before has mended this, too. */
+struct cv_fix {
+	enum cv_fix_verdict verdict; /* as fixes.def says, until the fixer knows better */
+	const char *why;             /* escaped, one phrase: what is done, or why not; in job->arena, or static */
+	struct cv_fix_patches patches;
+	uint64_t size;               /* the file's length from then on; 0: stays */
+	struct cv_arena *arena;      /* of the job */
+};
+
+/* One that can be mended or knows why not. */
+struct cv_fixer {
+	enum cv_problem_id id;       /* the kind of repair is that of fixes.def */
+	enum cv_format_id format;    /* only in images of this format; NONE: in any */
+	/* False: it could not look (an I/O error, no memory). */
+	bool (*make)(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
+};
+/* In the order in which they are done; NULL if there is none for this finding. */
+extern const struct cv_fixer cv_fixers[];
+extern const size_t cv_fixer_count;
+
+/* For fixers. These bytes are to be so; copied. What is so already changes nothing. */
+bool cv_fix_patch(struct cv_fix *fix, uint64_t off, const void *bytes, size_t len, unsigned layer, struct cv_err *err);
+/* All that another change does (relink/relink.h). */
+struct cv_relink;
+bool cv_fix_take(struct cv_fix *fix, const struct cv_relink *change, struct cv_err *err);
+/* Returns true, for it is an answer. fmt: escaped. */
+bool cv_fix_refuse(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
+bool cv_fix_ask(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
+bool cv_fix_say(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
+
+#endif
