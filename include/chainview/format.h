@@ -22,7 +22,11 @@ struct cv_checking {
 	uint64_t leaked_bytes;
 	/* To be called about once a megabyte of tables; false: stop, with CV_ECANCELLED in err. */
 	bool (*tick)(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err);
-	void *ctx;                       /* of whoever set tick */
+	/* For who mends it; NULL: nobody does. A cluster is counted so often and stored as something else; an entry's flag is
+	 * not as the stored count wants it. Of counters that are gone through again it is said again. */
+	bool (*count)(struct cv_checking *c, uint64_t cluster, uint64_t stored, uint64_t counted, struct cv_err *err);
+	void (*flag)(struct cv_checking *c, uint64_t entry_at);
+	void *ctx;                       /* of whoever set tick, count and flag */
 };
 
 struct cv_format {

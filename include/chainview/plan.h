@@ -19,6 +19,7 @@ enum cv_plan_kind {
 	CV_PLAN_NONE, CV_PLAN_TRASH = 1, CV_PLAN_RESTORE = 2, CV_PLAN_PURGE = 3, CV_PLAN_CONVERT = 4, CV_PLAN_REBASE = 5,
 	CV_PLAN_CONVERT_DEVICE = 6, CV_PLAN_COALESCE = 7, CV_PLAN_COALESCE_UNDO = 8, CV_PLAN_LEAF = 9,
 	CV_PLAN_CONVERT_TREE = 10,
+	CV_PLAN_REPAIR = 11,
 	CV_PLAN_REBASE_COPY = 12,
 	CV_PLAN_KIND_COUNT
 };
@@ -72,6 +73,43 @@ struct cv_plan_copy {
 	uint64_t bytes;                    /* that are copied */
 };
 
+/* REPAIR: bytes of an image that will be others. Layers are on disk one after the other. */
+struct cv_plan_patch {
+	uint64_t off;
+	const uint8_t *bytes;
+	uint32_t len;
+	uint8_t layer;
+};
+/* All that is done to one item. */
+struct cv_plan_mend {
+	const struct cv_plan_patch *patches;
+	size_t count;
+	uint64_t size;               /* the file's new length; 0: stays */
+};
+
+enum cv_fix_verdict {
+	CV_FIX_SAFE,                 /* loses nothing, whoever is right: -p does it */
+	CV_FIX_ASKS,                 /* somebody has to say that it is meant so */
+	CV_FIX_REFUSED,              /* not done here; why says what can be done instead */
+};
+CV_API const char *cv_fix_verdict_name(enum cv_fix_verdict verdict);   /* "safe", "asks", "refused" */
+
+/* What is mended of the one is the other from then on, and that is no harm: leaked clusters at the end of the file become space
+ * behind everything that is in use. */
+CV_API bool cv_fix_becomes(enum cv_problem_id was, enum cv_problem_id is);
+
+/* REPAIR: a finding, and what becomes of it. */
+struct cv_plan_fix {
+	enum cv_problem_id problem;
+	const char *image;           /* its id, raw bytes */
+	const char *kind;            /* of the repair, "restore-footer"; NULL: there is none */
+	enum cv_fix_verdict verdict;
+	bool chosen;                 /* it is part of the plan */
+	const char *why;             /* escaped, one phrase: what is done, or why not */
+	uint64_t off;                /* where it begins in the image */
+	uint64_t bytes;              /* that change */
+};
+
 struct cv_plan_step {
 	const char *kind;            /* "move", "unlink": one word */
 	const char *target;          /* raw bytes */
@@ -107,6 +145,9 @@ struct cv_plan {
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
 	const struct cv_plan_merge *merge; /* COALESCE, LEAF */
 	const struct cv_plan_copy *copy;   /* REBASE_COPY */
+	const struct cv_plan_mend *mends;  /* REPAIR: for each item; NULL when it takes a repair back */
+	const struct cv_plan_fix *fixes;   /* REPAIR: of all findings of the images */
+	size_t fix_count;
 	const struct cv_plan_step *steps;
 	size_t step_count;
 	const struct cv_plan_check *checks;
@@ -176,6 +217,22 @@ CV_API struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct c
  * parent keeps what was merged into it, where nobody sees it. */
 CV_API struct cv_plan *cv_plan_coalesce_undo(const struct cv_graph *g, uint32_t repository, const struct cv_operation_entry *done,
 					     uint64_t reserve, struct cv_err *err);
+
+/* What is wrong and can be mended without losing anything is mended; images are to have been checked (cv_check). */
+struct cv_repair_options {
+	const uint32_t *only;        /* these images of the graph; NULL: all of the repository */
+	size_t only_count;
+	uint64_t reserve;
+	/* Whether to do what is not refused. Asked for each fix in the order in which they are done. */
+	bool (*wants)(void *ctx, const struct cv_plan_fix *fix);
+	void *ctx;
+};
+/* A plan without items is one that has nothing to do; its fixes say what is left. */
+CV_API struct cv_plan *cv_plan_repair(const struct cv_graph *g, uint32_t repository, const struct cv_repair_options *options,
+				      struct cv_err *err);
+/* The bytes that a finished repair has changed, back to what they were. done: its entry. */
+CV_API struct cv_plan *cv_plan_repair_undo(const struct cv_graph *g, uint32_t repository, const struct cv_operation_entry *done,
+					   uint64_t reserve, struct cv_err *err);
 
 /* How the space is told, on the command line and on screens: one row an amount, in the order of the arithmetic. */
 struct cv_plan_sum {

@@ -62,6 +62,8 @@ static bool look_closer(struct cv_qcow2_check *k, uint64_t cluster, uint64_t val
 		return true;
 	if (!cv_qcow2_stored(k, cluster, &stored, err))
 		return false;
+	if (k->c->count && stored != count && !k->c->count(k->c, cluster, stored, count, err))
+		return false;
 	k->sums.corruptions += count - countable + (stored < countable);
 	if (value & CV_TALLY_OVERLAP)
 		overlap(k, cluster);

@@ -80,6 +80,8 @@ void cv_qcow2_flag(struct cv_qcow2_check *k, enum cv_qcow2_user user, uint64_t e
 
 	if (!times || copied == (stored == 1))
 		return;
+	if (k->c->flag)
+		k->c->flag(k->c, by.off);
 	k->sums.corruptions += times;
 	/* A refcount of zero is said by itself, and a dirty image has others to come. */
 	if (stored && !k->dirty && !k->refcounts_said)

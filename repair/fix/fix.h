@@ -12,26 +12,14 @@
 #define CV_REPAIR_FIX_FIX_H
 
 #include "inspect/base/arena.h"
-#include <chainview/graph.h>
+#include <chainview/plan.h>
 #include <chainview/source.h>
 #include <chainview/vec.h>
-
-enum cv_fix_verdict {
-	CV_FIX_SAFE,                 /* loses nothing, whoever is right: -p does it */
-	CV_FIX_ASKS,                 /* somebody has to say that it is meant so */
-	CV_FIX_REFUSED,              /* not done by anybody here; why says what can be done instead */
-};
 
 /* Layers are on disk one after the other: structures first (1), then what points to them. */
 enum { CV_FIX_LAYERS = 3 };
 
-struct cv_fix_patch {
-	uint64_t off;
-	const uint8_t *bytes;
-	uint32_t len;
-	uint8_t layer;
-};
-CV_VEC(cv_fix_patches, struct cv_fix_patch);
+CV_VEC(cv_fix_patches, struct cv_plan_patch);
 
 /* What a fixer gets. */
 struct cv_fix_job {
@@ -45,7 +33,8 @@ struct cv_fix_job {
 /* What it says. No patches and not refused: a fix that came before has mended this, too. */
 struct cv_fix {
 	enum cv_fix_verdict verdict; /* as fixes.def says, until the fixer knows better */
-	const char *why;             /* escaped, one phrase: what is done, or why not; in job->arena, or static */
+	const char *why;             /* escaped, one phrase: what is done, or why not; in the arena, or static */
+	uint64_t off;                /* where it begins in the image, for people; 0: the first patch */
 	struct cv_fix_patches patches;
 	uint64_t size;               /* the file's length from then on; 0: stays */
 	struct cv_arena *arena;      /* of the job */
@@ -58,7 +47,7 @@ struct cv_fixer {
 	/* False: it could not look (an I/O error, no memory). */
 	bool (*make)(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 };
-/* In the order in which they are done; NULL if there is none for this finding. */
+/* table.c: in the order in which they are done. */
 extern const struct cv_fixer cv_fixers[];
 extern const size_t cv_fixer_count;
 
@@ -71,5 +60,28 @@ bool cv_fix_take(struct cv_fix *fix, const struct cv_relink *change, struct cv_e
 bool cv_fix_refuse(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
 bool cv_fix_ask(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
 bool cv_fix_say(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
+
+/* fix.c: what is to be done to one image, built up fix by fix. */
+struct cv_fixing {
+	const struct cv_graph *g;
+	uint32_t image;
+	struct cv_relink *change;    /* with the source; its pages are those of the fixes that were taken */
+	struct cv_arena *arena;
+	struct cv_fix_patches patches;       /* of all of them, in order */
+};
+/* What is to be done about a finding; verdict and why are set. False: it could not look. */
+bool cv_fixing_look(struct cv_fixing *f, const struct cv_fixer *row, const struct cv_finding *finding, struct cv_fix *fix,
+		    struct cv_err *err);
+/* It is done from now on, and what comes later sees the image so. */
+bool cv_fixing_take(struct cv_fixing *f, const struct cv_fix *fix, struct cv_err *err);
+
+/* says.c: what an image says to those who check it, as text: equal texts for images that are equally well. */
+bool cv_fix_says(struct cv_source *source, struct cv_text *out, struct cv_err *err);
+/* The same as a list of what is wrong, in order. Added to ids. */
+CV_VEC(cv_fix_ids, enum cv_problem_id);
+bool cv_fix_wrong(struct cv_source *source, struct cv_fix_ids *ids, struct cv_err *err);
+/* Makes pages of patches. */
+struct cv_relink;
+bool cv_fix_lay(struct cv_relink *change, const struct cv_plan_patch *patches, size_t count, uint64_t size, struct cv_err *err);
 
 #endif

@@ -30,6 +30,30 @@ static bool barrier(const struct cv_relinking *b, struct cv_err *err)
 	return b->out.io->fdatasync(b->out.io, b->out.fd) == 0 || cv_io_fail(err, "sync", b->out.name);
 }
 
+/* What lies behind the end of the file is zeros: where that moves the page has bytes on one side only. */
+static bool read_page(const struct cv_relinking *b, const struct cv_page *page, uint8_t *now, struct cv_err *err)
+{
+	uint64_t size, left;
+
+	if (!cv_out_size(&b->out, &size, err))
+		return false;
+	left = size > page->off ? size - page->off : 0;
+	memset(now, 0, page->len);
+	return !left || cv_out_read(&b->out, now, page->len < left ? page->len : (size_t)left, page->off, err);
+}
+
+/* The file gets the length that it is to have, if that means to grow (or to shrink). */
+static bool resize(const struct cv_relinking *b, bool new, bool grow, struct cv_err *err)
+{
+	uint64_t wanted = new ? b->change.new_size : b->change.old_size, size;
+
+	if (!wanted)
+		return true;
+	if (!cv_out_size(&b->out, &size, err))
+		return false;
+	return (grow ? size >= wanted : size <= wanted) || cv_out_resize(&b->out, wanted, err);
+}
+
 /* The present state of a page. */
 struct look {
 	uint8_t now[CV_RELINK_PAGE];
@@ -45,6 +69,7 @@ struct choice {
 	const struct look *looks;
 	bool new;                            /* as they will be, or as they were */
 	bool leave_torn;                     /* those are somebody else's */
+	bool keep_size;                      /* so is the length of the file */
 	bool anyway;                         /* also what looks right: after a barrier that failed it may only look so */
 };
 
@@ -56,7 +81,8 @@ static bool is_chosen(const struct choice *c, size_t page, size_t sector, const 
 				      : c->anyway || memcmp(l->now + sector * CV_RELINK_SECTOR, bytes, CV_RELINK_SECTOR) != 0);
 }
 
-static bool write_layer(const struct cv_relinking *b, unsigned layer, const struct choice *c, struct cv_err *err)
+/* last: nothing comes behind it. */
+static bool write_layer(const struct cv_relinking *b, unsigned layer, bool last, const struct choice *c, struct cv_err *err)
 {
 	bool any = false;
 
@@ -74,15 +100,45 @@ static bool write_layer(const struct cv_relinking *b, unsigned layer, const stru
 				return false;
 		}
 	}
-	return !any || barrier(b, err);
+	if (last && !c->keep_size && !resize(b, c->new, false, err))
+		return false;
+	return (!any && !(last && b->change.new_size)) || barrier(b, err);
+}
+
+static unsigned last_layer(const struct cv_relinking *b)
+{
+	unsigned last = 1;
+
+	for (size_t i = 0; i < b->change.pages.len; i++)
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
+			last = b->change.pages.at[i].layer[k] > last ? b->change.pages.at[i].layer[k] : last;
+	return last;
+}
+
+static unsigned first_layer(const struct cv_relinking *b)
+{
+	unsigned first = CV_RELINK_LAYERS;
+
+	for (size_t i = 0; i < b->change.pages.len; i++)
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
+			if (b->change.pages.at[i].layer[k] && b->change.pages.at[i].layer[k] < first)
+				first = b->change.pages.at[i].layer[k];
+	return first;
 }
 
 /* The way back is the other way round. */
 static bool write_layers(const struct cv_relinking *b, const struct choice *c, struct cv_err *err)
 {
-	for (unsigned i = 1; i <= CV_RELINK_LAYERS; i++)
-		if (!write_layer(b, c->new ? i : CV_RELINK_LAYERS + 1 - i, c, err))
+	unsigned last = c->new ? last_layer(b) : first_layer(b);
+
+	if (!c->keep_size && !resize(b, c->new, true, err))
+		return false;
+	for (unsigned i = 1; i <= CV_RELINK_LAYERS; i++) {
+		unsigned layer = c->new ? i : CV_RELINK_LAYERS + 1 - i;
+
+		if (!write_layer(b, layer, layer == last, c, err))
 			return false;
+	}
 	return true;
 }
 
@@ -123,11 +179,50 @@ bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *befo
 	return ok;
 }
 
+/* The sectors that it changed. */
+static bool is_page_old(struct cv_source *source, const struct cv_page *page, bool *is_old, struct cv_err *err)
+{
+	uint8_t now[CV_RELINK_SECTOR];
+
+	for (size_t k = 0; k < CV_RELINK_SECTORS; k++) {
+		struct cv_range at = { page->off + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR };
+
+		if (!page->layer[k])
+			continue;
+		if (!cv_range_inside(at, source->size))
+			at.len = source->size > at.off ? source->size - at.off : 0;
+		if (at.len && !cv_source_read(source, now, at.len, at.off, err))
+			return false;
+		*is_old &= !memcmp(now, page->old + k * CV_RELINK_SECTOR, at.len);
+	}
+	return true;
+}
+
+bool cv_relinking_is_old(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source, bool *is_old,
+			 struct cv_err *err)
+{
+	const struct cv_relinking b = { .item = item, .of_many = of_many };
+	struct cv_relink change = { 0 };
+	struct cv_unpack u;
+	uint8_t boot[16];
+	bool ok;
+
+	*is_old = true;
+	if (!last_record(&b, done, CV_RECORD_UNDO, &u))
+		return true;
+	ok = cv_relink_unpack(&change, u.at, u.left, boot, err);
+	*is_old &= !change.new_size || source->size == change.old_size;
+	for (size_t i = 0; ok && i < change.pages.len; i++)
+		ok = is_page_old(source, &change.pages.at[i], is_old, err);
+	cv_relink_fini(&change);
+	return ok;
+}
+
 bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source,
 			struct cv_relink *change, struct cv_err *err)
 {
 	const struct cv_relinking b = { .item = item, .of_many = of_many };
-	struct cv_relink taken = { 0 };
+	struct cv_relink taken = { .say = change->say };
 	struct cv_unpack u;
 	uint8_t boot[16];
 	bool ok = last_record(&b, done, CV_RECORD_UNDO, &u) != NULL;
@@ -144,13 +239,23 @@ bool cv_relinking_take_back(struct cv_relinking *b, const struct cv_journal_log 
 	return cv_relinking_taken(done, b->of_many, b->item, b->source, &b->change, err);
 }
 
+/* The length that the file has now is not that which it was opened with. */
+static bool say_now(const struct cv_relinking *b, struct cv_text *now, struct cv_err *err)
+{
+	struct cv_source *source = cv_io_source(b->out.io, b->out.fd, err);
+	bool ok = source && cv_relink_tells(&b->change, source, now, err);
+
+	cv_source_close(source);
+	return ok;
+}
+
 /* 1: the parser finds the new parent; -1: the former one; 0: neither. */
 static int says(const struct cv_relinking *b)
 {
 	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
 	struct cv_err err = { .code = CV_OK };
 
-	if (!cv_relink_says(b->source, b->change.own, &now, &err))
+	if (!say_now(b, &now, &err))
 		return 0;
 	return !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_new))   ? 1
 	       : !strcmp(cv_text_str(&now), cv_text_str(&b->change.says_old)) ? -1 : 0;
@@ -163,7 +268,7 @@ static bool check_again(const struct cv_relinking *b, struct cv_err *err)
 	for (size_t i = 0; i < b->change.pages.len; i++) {
 		const struct cv_page *page = &b->change.pages.at[i];
 
-		if (!cv_out_read(&b->out, now, page->len, page->off, err))
+		if (!read_page(b, page, now, err))
 			return false;
 		if (memcmp(now, page->new, page->len) != 0)
 			return cv_fail(err, CV_EIO, "offset %" PRIu64 " does not hold what was written there", page->off);
@@ -218,7 +323,7 @@ static bool look_at(const struct cv_relinking *b, const struct cv_page *page, st
 	int fill = -1;
 
 	*l = (struct look){ .all_new = true, .filled = true };
-	if (!cv_out_read(&b->out, l->now, page->len, page->off, err))
+	if (!read_page(b, page, l->now, err))
 		return false;
 	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++)
 		look_at_sector(page, k, l, &fill);
@@ -234,7 +339,10 @@ static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct look 
 {
 	bool kept = l->telling ? l->told : l->kept;
 
-	return l->any_torn && l->changed && (b->noted[i] || !kept || l->filled || b->unreadable);
+	/* What changes may be zeros on one side, and so look whole in a page of zeros. */
+	if (!l->any_torn)
+		return l->changed && b->change.say && b->unreadable && (b->noted[i] || !kept);
+	return l->changed && (b->noted[i] || !kept || l->filled || b->unreadable);
 }
 
 static bool is_unreadable(const struct cv_relinking *b)
@@ -249,20 +357,21 @@ static bool is_unreadable(const struct cv_relinking *b)
 	return bad;
 }
 
-static bool add_noted(struct cv_relinking *b, const uint8_t spoilt[CV_RELINK_PAGES_MOST], struct cv_err *err)
+static bool add_noted(struct cv_relinking *b, const uint8_t spoilt[CV_RELINK_PAGES_LARGE], struct cv_err *err)
 {
-	uint8_t payload[8 + CV_RELINK_PAGES_MOST];
+	uint8_t payload[8 + CV_RELINK_PAGES_LARGE];
+	size_t pages = b->change.say ? CV_RELINK_PAGES_LARGE : CV_RELINK_PAGES_MOST;
 	struct cv_pack p = { payload, 0, sizeof payload, false };
 
 	pack_item(b, &p);
-	memcpy(payload + p.len, spoilt, CV_RELINK_PAGES_MOST);
-	return cv_journal_add(&b->work->journal, CV_RECORD_PROGRESS, payload, p.len + CV_RELINK_PAGES_MOST, err) &&
+	memcpy(payload + p.len, spoilt, pages);
+	return cv_journal_add(&b->work->journal, CV_RECORD_PROGRESS, payload, p.len + pages, err) &&
 	       cv_journal_barrier(&b->work->journal, err);
 }
 
 static bool note_spoilt(struct cv_relinking *b, const struct look *looks, bool *any, struct cv_err *err)
 {
-	uint8_t spoilt[CV_RELINK_PAGES_MOST] = { 0 };
+	uint8_t spoilt[CV_RELINK_PAGES_LARGE] = { 0 };
 	bool more = false;
 
 	for (size_t i = 0; i < b->change.pages.len; i++) {
@@ -305,20 +414,60 @@ static bool put_back(struct cv_relinking *b, const struct choice *c, struct cv_e
 	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not say what it did after all"));
 }
 
+/* How much is wrong: a repair makes it less, and taking that back makes it more. */
+static int worse(const struct cv_text *says)
+{
+	int words = 0;
+
+	for (size_t i = 0; i < says->len; i++)
+		words += says->at[i] == ' ';
+	return words;
+}
+
 /* Sectors are neither old nor new. whole: it cannot be that they were written in part. */
 static bool settle_foreign(struct cv_relinking *b, struct choice *c, bool whole, enum cv_record_type *end, struct cv_err *err)
 {
 	int now = says(b);
 
+	/* What is as badly off as it was, or is to be again, may be so by what the cut left. */
+	if (b->change.say && !whole && now * (worse(&b->change.says_old) - worse(&b->change.says_new)) < 0)
+		now = 0;
 	c->new = now > 0;
 	c->leave_torn = now != 0;
+	c->keep_size = now != 0;
 	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
 	if (now)
 		return write_layers(b, c, err);
 	if (whole)
-		return cv_fail(err, CV_EREFUSED, "somebody else has changed what names the parent of the image: nothing is touched");
+		return cv_fail(err, CV_EREFUSED, b->change.say
+			       ? "somebody else has changed what was being repaired: nothing is touched"
+			       : "somebody else has changed what names the parent of the image: nothing is touched");
 	b->unreadable = is_unreadable(b);
 	return put_back(b, c, err);
+}
+
+/* The file has a length that it had neither before nor after: whoever wrote to it put things where they like. */
+static bool settle_moved(struct cv_relinking *b, enum cv_record_type *end, struct cv_err *err)
+{
+	int now = says(b);
+
+	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
+	return now || cv_fail(err, CV_EREFUSED, "somebody else has written to the image since: nothing is touched");
+}
+
+static bool look_at_size(const struct cv_relinking *b, bool *all_new, bool *moved, struct cv_err *err)
+{
+	uint64_t size;
+
+	*moved = false;
+	if (!b->change.say)
+		return true;
+	if (!cv_out_size(&b->out, &size, err))
+		return false;
+	*moved = b->change.new_size ? size != b->change.old_size && size != b->change.new_size
+				    : size != b->work->items[b->item].size;
+	*all_new &= !b->change.new_size || size == b->change.new_size;
+	return true;
 }
 
 /* How sure it is that what is read is what is on disk. */
@@ -328,10 +477,14 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 {
 	CV_AUTO(cv_auto_free) struct look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
 	struct choice c = { .looks = looks, .anyway = trust != AFTER_CUT };
-	bool foreign = false, all_new = true;
+	bool foreign = false, all_new = true, moved;
 
 	if (!looks)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!look_at_size(b, &all_new, &moved, err))
+		return false;
+	if (moved)
+		return settle_moved(b, end, err);
 	for (size_t i = 0; i < b->change.pages.len; i++) {
 		if (!look_at(b, &b->change.pages.at[i], &looks[i], err))
 			return false;
@@ -340,6 +493,8 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 	}
 	if (foreign)
 		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
+	if (b->change.say && trust == AFTER_CUT)
+		b->unreadable = is_unreadable(b);
 	c.new = all_new && says(b) == 1;
 	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
 	return c.new ? write_layers(b, &c, err) : put_back(b, &c, err);
@@ -361,8 +516,8 @@ bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *lo
 	if (!cv_relink_unpack(&b->change, u.at, u.left, boot, err))
 		return false;
 	later = last_record(b, log, CV_RECORD_PROGRESS, &noted);
-	if (later && later->number > undo->number && noted.left == sizeof b->noted)
-		memcpy(b->noted, noted.at, sizeof b->noted);
+	if (later && later->number > undo->number && noted.left <= sizeof b->noted)
+		memcpy(b->noted, noted.at, noted.left);
 	if (!settle(b, own_error ? OWN_ERROR : memcmp(boot, b->work->w->host.boot, sizeof boot) ? AFTER_CUT : SAME_BOOT, &end, err))
 		return false;
 	*is_new = end == CV_RECORD_DONE;

@@ -16,6 +16,10 @@ enum { CV_RELINKING_SLOTS = 32 };
 enum { CV_RELINKING_SLOTS_EACH = CV_RELINKING_SLOTS + 8 };
 _Static_assert((CV_RELINKING_SLOTS - 2) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_MOST * (2 * CV_RELINK_PAGE + 64), "room for it");
 
+/* The same for other changes. */
+enum { CV_RELINKING_SLOTS_LARGE = 260 };
+_Static_assert((CV_RELINKING_SLOTS_LARGE - 12) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_LARGE * (2 * CV_RELINK_PAGE + 64), "room for it");
+
 struct cv_relinking {
 	struct cv_work *work;
 	size_t item;                         /* which of its items */
@@ -24,10 +28,10 @@ struct cv_relinking {
 	struct cv_source *source;            /* over it */
 	struct cv_relink change;
 	bool unreadable;                     /* nobody can have opened it as it is */
-	uint8_t noted[CV_RELINK_PAGES_MOST]; /* pages that a recovery before this one found spoilt */
+	uint8_t noted[CV_RELINK_PAGES_LARGE];        /* pages that a recovery before this one found spoilt */
 };
 
-/* fd: borrowed. The caller then makes b->change from b->source, or cv_relinking_settle() finds it in the journal. */
+/* fd: borrowed. What is not about the parent sets b->change.say. The caller then makes b->change from b->source, or cv_relinking_settle() finds it in the journal. */
 bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t item, int fd, struct cv_err *err);
 void cv_relinking_fini(struct cv_relinking *b);
 /* On disk when it returns. before: the journal as it was read, or NULL: what is noted there already is not noted again. */
@@ -38,6 +42,9 @@ bool cv_relinking_take_back(struct cv_relinking *b, const struct cv_journal_log 
 /* The same as a change of source, for planning. */
 bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source,
 			struct cv_relink *change, struct cv_err *err);
+/* What that changed is as it was before: it was put back, or taken back. */
+bool cv_relinking_is_old(const struct cv_journal_log *done, bool of_many, size_t item, struct cv_source *source, bool *is_old,
+			 struct cv_err *err);
 bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err);
 
 /* All that was noted back to what it was, whether it is so or not: only for a file that nobody else has written to. */

@@ -95,7 +95,7 @@ struct cv_operation_row {
 };
 extern const struct cv_operation_row cv_operation_trash, cv_operation_restore, cv_operation_purge, cv_operation_convert, cv_operation_convert_device,
 	cv_operation_rebase, cv_operation_coalesce, cv_operation_coalesce_undo, cv_operation_leaf, cv_operation_convert_tree,
-	cv_operation_rebase_copy;
+	cv_operation_repair, cv_operation_rebase_copy;
 /* NULL if this version knows none. */
 const struct cv_operation_row *cv_operation_row(enum cv_plan_kind kind);
 

@@ -46,6 +46,30 @@ static struct json_object *checks_of(struct cv_json *j, const struct cv_plan *pl
 	return list;
 }
 
+/* Of a repair: every finding, and what becomes of it. */
+static struct json_object *fixes_of(struct cv_json *j, const struct cv_plan *plan)
+{
+	struct json_object *list = cv_json_array(j);
+
+	for (size_t i = 0; i < plan->fix_count; i++) {
+		const struct cv_plan_fix *f = &plan->fixes[i];
+		struct json_object *o = cv_json_object(j);
+
+		cv_json_text(j, o, "code", cv_problem_by_id(f->problem)->code);
+		cv_json_text(j, o, "name", cv_problem_by_id(f->problem)->name);
+		cv_json_name(j, o, "image", cv_bytes_of(f->image));
+		if (f->kind)
+			cv_json_text(j, o, "kind", f->kind);
+		cv_json_text(j, o, "verdict", cv_fix_verdict_name(f->verdict));
+		cv_json_bool(j, o, "chosen", f->chosen);
+		cv_json_number(j, o, "offset", f->off);
+		cv_json_number(j, o, "bytes", f->bytes);
+		cv_json_text(j, o, "why", f->why);
+		cv_json_push(j, list, o);
+	}
+	return list;
+}
+
 struct json_object *cv_plan_json(struct cv_json *j, const struct cv_plan *plan)
 {
 	struct json_object *o = cv_json_object(j), *searched = cv_json_array(j);
@@ -58,6 +82,8 @@ struct json_object *cv_plan_json(struct cv_json *j, const struct cv_plan *plan)
 	cv_json_put(j, o, "steps", steps_of(j, plan));
 	cv_json_put(j, o, "space", cv_plan_json_space(j, &plan->space));
 	cv_json_put(j, o, "checks", checks_of(j, plan));
+	if (plan->kind == CV_PLAN_REPAIR && plan->fix_count)
+		cv_json_put(j, o, "fixes", fixes_of(j, plan));
 	return o;
 }
 

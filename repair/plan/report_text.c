@@ -30,8 +30,35 @@ static void heading(struct cv_page *o, const struct cv_plan *plan)
 	cv_page_end(o);
 }
 
+/* Kinds of repairs are longer than others, and their reasons need a line of their own. */
+static void fix_steps(struct cv_page *o, const struct cv_plan *plan)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < plan->step_count; i++)
+		width = strlen(plan->steps[i].kind) > width ? strlen(plan->steps[i].kind) : width;
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct cv_plan_step *s = &plan->steps[i];
+		CV_AUTO(cv_text_fini) struct cv_text target = { 0 };
+
+		cv_text_escape(&target, cv_bytes_of(s->target));
+		cv_page_addf(o, CV_PAINT_PLAIN, "  %3zu %-*s", i + 1, (int)width, s->kind);
+		cv_page_right(o, CV_PAINT_BOLD, cv_size_short(s->bytes).s, (unsigned)width + 12);
+		cv_page_str(o, CV_PAINT_PLAIN, "  ");
+		cv_page_elided(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&target)), cv_page_left(o));
+		cv_page_end(o);
+		cv_page_str(o, CV_PAINT_PLAIN, "      ");
+		cv_page_wrapped(o, CV_PAINT_DIM, cv_bytes_of(s->why), 6);
+		cv_page_end(o);
+	}
+}
+
 static void steps(struct cv_page *o, const struct cv_plan *plan)
 {
+	if (plan->kind == CV_PLAN_REPAIR) {
+		fix_steps(o, plan);
+		return;
+	}
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct cv_plan_step *s = &plan->steps[i];
 		CV_AUTO(cv_text_fini) struct cv_text target = { 0 };
@@ -75,6 +102,30 @@ static void checks(struct cv_page *o, const struct cv_plan *plan)
 	}
 }
 
+/* Of a repair: what stays as it is, and why. */
+static void left(struct cv_page *o, const struct cv_plan *plan)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < plan->fix_count; i++) {
+		const struct cv_plan_fix *f = &plan->fixes[i];
+		CV_AUTO(cv_text_fini) struct cv_text line = { 0 };
+
+		if (f->chosen)
+			continue;
+		if (!any) {
+			cv_page_str(o, CV_PAINT_PLAIN, "left as it is");
+			cv_page_end(o);
+		}
+		any = true;
+		cv_text_escape(&line, cv_bytes_of(f->image));
+		cv_text_addf(&line, ": %s: %s%s", cv_problem_by_id(f->problem)->name, f->verdict == CV_FIX_REFUSED ? "" : "not wanted: ", f->why);
+		cv_page_str(o, CV_PAINT_PLAIN, "  --  ");
+		cv_page_wrapped(o, CV_PAINT_PLAIN, cv_bytes_of(cv_text_str(&line)), 6);
+		cv_page_end(o);
+	}
+}
+
 void cv_plan_page_searched(struct cv_page *o, const char *const *paths, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -94,10 +145,13 @@ bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *style, co
 	cv_page_init(o, style, sink);
 	heading(o, plan);
 	steps(o, plan);
-	cv_plan_page_space(o, &plan->space);
-	cv_page_str(o, CV_PAINT_PLAIN, "checks");
-	cv_page_end(o);
+	if (plan->item_count || plan->kind != CV_PLAN_REPAIR) {
+		cv_plan_page_space(o, &plan->space);
+		cv_page_str(o, CV_PAINT_PLAIN, "checks");
+		cv_page_end(o);
+	}
 	checks(o, plan);
+	left(o, plan);
 	cv_plan_page_searched(o, plan->searched, plan->searched_count);
 	return cv_page_fini(o);
 }

@@ -2,12 +2,16 @@
 /* What a change of parents leaves in the journal before it begins. */
 #include "repair/relink/relink.h"
 
-enum { LAYOUT = 1 };
+enum { LAYOUT = 1, LAYOUT_SIZES = 2 };    /* with the lengths of the file */
 
 bool cv_relink_pack(struct cv_pack *p, const struct cv_relink *r, const uint8_t boot[16])
 {
-	cv_pack_number(p, LAYOUT);
+	cv_pack_number(p, r->new_size ? LAYOUT_SIZES : LAYOUT);
 	cv_pack_bytes(p, boot, 16);
+	if (r->new_size) {
+		cv_pack_number(p, r->old_size);
+		cv_pack_number(p, r->new_size);
+	}
 	cv_pack_bytes(p, cv_text_str(&r->says_old), r->says_old.len);
 	cv_pack_bytes(p, cv_text_str(&r->says_new), r->says_new.len);
 	cv_pack_number(p, r->pages.len);
@@ -49,12 +53,17 @@ bool cv_relink_unpack(struct cv_relink *r, const void *payload, size_t len, uint
 	struct cv_bytes old, new;
 
 	cv_unpack_into(&u, boot, 16);
+	if (layout == LAYOUT_SIZES) {
+		r->old_size = cv_unpack_number(&u);
+		r->new_size = cv_unpack_number(&u);
+		u.failed |= !r->old_size || !r->new_size || r->old_size > INT64_MAX || r->new_size > INT64_MAX;
+	}
 	old = cv_unpack_bytes(&u);
 	new = cv_unpack_bytes(&u);
 	count = cv_unpack_number(&u);
 	cv_text_add_bytes(&r->says_old, old.at, old.len);
 	cv_text_add_bytes(&r->says_new, new.at, new.len);
-	if (u.failed || layout != LAYOUT || count > CV_RELINK_PAGES_MOST)
+	if (u.failed || (layout != LAYOUT && layout != LAYOUT_SIZES) || count > CV_RELINK_PAGES_LARGE)
 		return cv_fail(err, CV_EFORMAT, "its UNDO record is of layout %" PRIu64 ", %" PRIu64 " pages", layout, count);
 	for (uint64_t i = 0; i < count; i++) {
 		struct cv_page page = { 0 };

@@ -14,20 +14,51 @@ const struct cv_relink_format *cv_relink_format(enum cv_format_id format)
 	return NULL;
 }
 
+/* Of the file while both what was and what will be are there. */
+static uint64_t full_size(const struct cv_relink *r)
+{
+	return r->new_size > r->source->size ? r->new_size : r->source->size;
+}
+
+/* What lies behind the end of the file is zeros. */
+static bool read_page(const struct cv_relink *r, uint8_t *buf, uint32_t len, uint64_t off, struct cv_err *err)
+{
+	uint64_t left = r->source->size > off ? r->source->size - off : 0;
+
+	memset(buf, 0, len);
+	len = len < left ? len : (uint32_t)left;
+	return !len || cv_source_read(r->source, buf, len, off, err);
+}
+
+/* The file may have grown since the page was made. */
+static bool lengthen(const struct cv_relink *r, struct cv_page *page, uint32_t len, struct cv_err *err)
+{
+	uint32_t had = page->len;
+
+	if (had >= len)
+		return true;
+	if (!read_page(r, page->old + had, len - had, page->off + had, err))
+		return false;
+	memcpy(page->new + had, page->old + had, len - had);
+	page->len = len;
+	return true;
+}
+
 static struct cv_page *page_at(struct cv_relink *r, uint64_t off, struct cv_err *err)
 {
 	struct cv_page page = { .off = off - off % CV_RELINK_PAGE };
-	uint64_t left = r->source->size - page.off;
+	uint64_t left = full_size(r) - page.off;
 
+	page.len = left < CV_RELINK_PAGE ? (uint32_t)(left - left % CV_RELINK_SECTOR) : CV_RELINK_PAGE;
 	for (size_t i = 0; i < r->pages.len; i++)
 		if (r->pages.at[i].off == page.off)
-			return &r->pages.at[i];
-	page.len = left < CV_RELINK_PAGE ? (uint32_t)(left - left % CV_RELINK_SECTOR) : CV_RELINK_PAGE;
-	if (!cv_source_read(r->source, page.old, page.len, page.off, err))
+			return lengthen(r, &r->pages.at[i], page.len, err) ? &r->pages.at[i] : NULL;
+	if (!read_page(r, page.old, page.len, page.off, err))
 		return NULL;
 	memcpy(page.new, page.old, page.len);
-	if (r->pages.len == CV_RELINK_PAGES_MOST) {
-		cv_fail(err, CV_EREFUSED, "its parent locators lie in too many places");
+	if (r->pages.len == (r->say ? CV_RELINK_PAGES_LARGE : CV_RELINK_PAGES_MOST)) {
+		cv_fail(err, CV_EREFUSED, r->say ? "what would have to change lies in too many places (more than %d)"
+			: "its parent locators lie in too many places (more than %d)", (int)r->pages.len);
 		return NULL;
 	}
 	if (!cv_pages_push(&r->pages, page)) {
@@ -37,8 +68,8 @@ static struct cv_page *page_at(struct cv_relink *r, uint64_t off, struct cv_err 
 	return &r->pages.at[r->pages.len - 1];
 }
 
-static bool set_in_sector(struct cv_page *page, size_t at, const uint8_t *bytes, size_t len, unsigned layer,
-			  struct cv_err *err)
+static bool set_in_sector(const struct cv_relink *r, struct cv_page *page, size_t at, const uint8_t *bytes, size_t len,
+			  unsigned layer, struct cv_err *err)
 {
 	uint8_t *mark = &page->layer[at / CV_RELINK_SECTOR];
 
@@ -46,10 +77,11 @@ static bool set_in_sector(struct cv_page *page, size_t at, const uint8_t *bytes,
 		return cv_fail(err, CV_EREFUSED, "the file ends in the middle of what would change");
 	if (!memcmp(page->new + at, bytes, len))
 		return true;
-	if (*mark && *mark != layer)
+	if (*mark && *mark != layer && !r->say)
 		return cv_fail(err, CV_EREFUSED, "the new name would have to share a sector with what points to it");
 	memcpy(page->new + at, bytes, len);
-	*mark = (uint8_t)layer;
+	/* Where a sector holds something of both it is written with what comes last. */
+	*mark = *mark > layer ? *mark : (uint8_t)layer;
 	return true;
 }
 
@@ -57,14 +89,14 @@ bool cv_relink_set(struct cv_relink *r, uint64_t off, const void *bytes, size_t 
 {
 	const uint8_t *from = bytes;
 
-	if (!cv_range_inside((struct cv_range){ off, len }, r->source->size))
+	if (!cv_range_inside((struct cv_range){ off, len }, full_size(r)))
 		return cv_fail(err, CV_EREFUSED, "the file ends before what would change");
 	while (len) {
 		size_t part = CV_RELINK_SECTOR - (size_t)(off % CV_RELINK_SECTOR);
 		struct cv_page *page = page_at(r, off, err);
 
 		part = part < len ? part : len;
-		if (!page || !set_in_sector(page, (size_t)(off - page->off), from, part, layer, err))
+		if (!page || !set_in_sector(r, page, (size_t)(off - page->off), from, part, layer, err))
 			return false;
 		from += part;
 		off += part;
@@ -116,11 +148,6 @@ bool cv_relink_same_folder(const struct cv_plan_link *link)
 
 /* --- the outcome, as the parser will see it -------------------------------------------------------------- */
 
-struct outcome {
-	struct cv_source base;
-	const struct cv_relink *r;
-};
-
 static void lay_over(const struct cv_page *page, uint8_t *buf, size_t len, uint64_t off)
 {
 	uint64_t from = page->off > off ? page->off : off, end = page->off + page->len;
@@ -133,15 +160,31 @@ static void lay_over(const struct cv_page *page, uint8_t *buf, size_t len, uint6
 
 static ssize_t outcome_pread(struct cv_source *self, void *buf, size_t len, uint64_t off)
 {
-	const struct cv_relink *r = ((const struct outcome *)self)->r;
-	ssize_t n = r->source->ops->pread(r->source, buf, len, off);
+	const struct cv_relink *r = ((const struct cv_outcome *)self)->r;
+	uint64_t old = r->source->size;
+	ssize_t n;
 
+	if (off >= self->size)
+		return 0;
+	len = len < self->size - off ? len : (size_t)(self->size - off);
+	if (off < old) {
+		len = len < old - off ? len : (size_t)(old - off);
+		n = r->source->ops->pread(r->source, buf, len, off);
+	} else {
+		memset(buf, 0, len);
+		n = (ssize_t)len;
+	}
 	for (size_t i = 0; n > 0 && i < r->pages.len; i++)
 		lay_over(&r->pages.at[i], buf, (size_t)n, off);
 	return n;
 }
 
 static const struct cv_source_ops outcome_ops = { .pread = outcome_pread };
+
+void cv_relink_outcome(const struct cv_relink *r, struct cv_outcome *outcome)
+{
+	*outcome = (struct cv_outcome){ { &outcome_ops, r->new_size ? r->new_size : r->source->size }, r };
+}
 
 static void auto_facts(struct cv_facts **f)
 {
@@ -210,6 +253,11 @@ bool cv_relink_says(struct cv_source *source, bool own, struct cv_text *out, str
 	return !out->failed || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+bool cv_relink_tells(const struct cv_relink *r, struct cv_source *source, struct cv_text *out, struct cv_err *err)
+{
+	return r->say ? r->say(source, out, err) : cv_relink_says(source, r->own, out, err);
+}
+
 /* Every path that is recorded leads to the parent, and the file name is its. */
 static bool leads_there(const struct cv_name *name, const struct cv_plan_link *link)
 {
@@ -249,18 +297,6 @@ static bool agrees(const struct cv_relink *r, const struct cv_facts *f, struct c
 	return ok || cv_fail(err, CV_EREFUSED, "it would not say what it should: its structures are unusual");
 }
 
-static bool foresee(struct cv_relink *r, struct cv_err *err)
-{
-	struct outcome after = { { &outcome_ops, r->source->size }, r };
-	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(&after.base, err);
-
-	if (!f || (r->link && !(r->link->path ? agrees(r, f, err) : stands_alone(r, f, err))))
-		return false;
-	(r->own ? say_own : say)(r->facts, &r->says_old);
-	(r->own ? say_own : say)(f, &r->says_new);
-	return (!r->says_old.failed && !r->says_new.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
-}
-
 /* Pages that were looked at and stay as they are. */
 static void drop_unchanged(struct cv_relink *r)
 {
@@ -275,6 +311,26 @@ static void drop_unchanged(struct cv_relink *r)
 			r->pages.at[kept++] = r->pages.at[i];
 	}
 	r->pages.len = kept;
+}
+
+/* What it says about its parent must be what was meant. */
+static bool agrees_then(const struct cv_relink *r, struct cv_source *after, struct cv_err *err)
+{
+	CV_AUTO(auto_facts) struct cv_facts *f = r->link ? facts_of(after, err) : NULL;
+
+	return !r->link || (f && (r->link->path ? agrees(r, f, err) : stands_alone(r, f, err)));
+}
+
+bool cv_relink_foresee(struct cv_relink *r, struct cv_err *err)
+{
+	struct cv_outcome after;
+
+	cv_relink_outcome(r, &after);
+	if (!agrees_then(r, &after.base, err) || !cv_relink_tells(r, r->source, &r->says_old, err) ||
+	    !cv_relink_tells(r, &after.base, &r->says_new, err))
+		return false;
+	drop_unchanged(r);
+	return (!r->says_old.failed && !r->says_new.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err)
@@ -292,8 +348,7 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 	r->source = source;
 	r->facts = facts;
 	r->link = link;
-	ok = (link->path ? row->make(r, err) : row->part(r, err)) && foresee(r, err);
-	drop_unchanged(r);
+	ok = (link->path ? row->make(r, err) : row->part(r, err)) && cv_relink_foresee(r, err);
 	r->facts = NULL;
 	return ok;
 }
@@ -313,8 +368,7 @@ bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct c
 	/* What cannot be read is of no format. */
 	if (!row)
 		return cv_fail(err, CV_EIO, "it cannot be read as an image that has a parent or could have one");
-	ok = (!row->own || row->own(r, own, err)) && foresee(r, err);
-	drop_unchanged(r);
+	ok = (!row->own || row->own(r, own, err)) && cv_relink_foresee(r, err);
 	r->facts = NULL;
 	return ok;
 }
@@ -324,12 +378,13 @@ static bool take_back_page(struct cv_relink *r, const struct cv_page *p, struct 
 {
 	uint8_t now[CV_RELINK_PAGE];
 
-	if (!cv_source_read(r->source, now, p->len, p->off, err))
+	if (!read_page(r, now, p->len, p->off, err))
 		return false;
 	for (uint32_t i = 0; i < p->len; i++) {
 		unsigned layer = p->layer[i / CV_RELINK_SECTOR];
 
-		if (!layer || p->old[i] == p->new[i])
+		/* Of a repair the whole sector: what is beside its bytes may rest on them by now. */
+		if (!layer || (p->old[i] == p->new[i] && (!r->say || now[i] == p->new[i])))
 			continue;
 		if (now[i] != p->new[i])
 			return cv_fail(err, CV_EREFUSED, "what was written was changed since, at offset %" PRIu64, p->off + i);
@@ -342,17 +397,18 @@ static bool take_back_page(struct cv_relink *r, const struct cv_page *p, struct 
 
 bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
-	bool ok = facts != NULL;
+	bool ok = true;
 
 	r->source = source;
-	r->facts = facts;
+	if (taken->new_size && source->size != taken->new_size)
+		return cv_fail(err, CV_EREFUSED, "the file has another length since: it was written to");
+	r->old_size = taken->new_size;
+	r->new_size = taken->old_size;
 	for (size_t i = 0; ok && i < taken->pages.len; i++)
 		ok = take_back_page(r, &taken->pages.at[i], err);
-	ok = ok && foresee(r, err);
+	ok = ok && cv_relink_foresee(r, err);
 	if (ok && strcmp(cv_text_str(&r->says_new), cv_text_str(&taken->says_old)) != 0)
 		ok = cv_fail(err, CV_EREFUSED, "it would not say what it said before");
-	r->facts = NULL;
 	return ok;
 }
 

@@ -19,7 +19,9 @@
 
 enum { CV_RELINK_SECTOR = 512, CV_RELINK_PAGE = 4096, CV_RELINK_SECTORS = CV_RELINK_PAGE / CV_RELINK_SECTOR };
 /* More are refused: so the journal knows how much room it needs. */
-enum { CV_RELINK_PAGES_MOST = 12, CV_RELINK_LAYERS = 2 };
+enum { CV_RELINK_PAGES_MOST = 12, CV_RELINK_LAYERS = 3 };
+/* The same for other changes: one record of a journal holds them. */
+enum { CV_RELINK_PAGES_LARGE = 120 };
 
 /* A page of the file. A power cut may spoil all of it, so all of it is kept, not only what changes. */
 struct cv_page {
@@ -36,6 +38,9 @@ struct cv_relink {
 	const struct cv_plan_link *link;     /* what it shall say */
 	bool own;                            /* it is about what the image is, not about its parent: cv_relink_own() */
 	uint8_t fresh[16];                   /* a new identity, if the format wants one for whoever wrote last */
+	/* What an image says, where the change is about something else than its parent; as cv_relink_says(), which NULL means. */
+	bool (*say)(struct cv_source *source, struct cv_text *out, struct cv_err *err);
+	uint64_t old_size, new_size;         /* of the file, if that changes; both 0 if not */
 	struct cv_pages pages;               /* no pages: there is nothing to change */
 	struct cv_text says_old, says_new;   /* see cv_relink_says() */
 };
@@ -65,9 +70,20 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 /* The change from what the image is to that. No pages if it is so already. */
 bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct cv_relink_own *own, struct cv_err *err);
 /* The other way round: from the pages that an earlier change (taken) left to what was before it. Bytes that it did not
- * change may have changed since, and stay. Refused if others have. */
+ * change may have changed since, and stay. Refused if others have. r->say is set by the caller. */
 bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err);
 void cv_relink_fini(struct cv_relink *r);
+
+/* For changes that are made in another way, and have all their pages: what the image says and will say; pages that stay as they
+ * are go. */
+bool cv_relink_foresee(struct cv_relink *r, struct cv_err *err);
+
+/* The image as it will be, for reading; both must outlive it. There is nothing to close. */
+struct cv_outcome {
+	struct cv_source base;
+	const struct cv_relink *r;
+};
+void cv_relink_outcome(const struct cv_relink *r, struct cv_outcome *outcome);
 
 /* For formats: these bytes are to be so. */
 bool cv_relink_set(struct cv_relink *r, uint64_t off, const void *bytes, size_t len, unsigned layer, struct cv_err *err);
@@ -79,6 +95,9 @@ bool cv_relink_same_folder(const struct cv_plan_link *link);
 
 /* What an image says about its parent, or with own about itself: equal texts for equal ones. Other parts of it do not matter. */
 bool cv_relink_says(struct cv_source *source, bool own, struct cv_text *out, struct cv_err *err);
+
+/* The same of an image that this is a change of, as the change wants it told. */
+bool cv_relink_tells(const struct cv_relink *r, struct cv_source *source, struct cv_text *out, struct cv_err *err);
 
 /* The payload of UNDO. boot: of the host that wrote it. */
 bool cv_relink_pack(struct cv_pack *p, const struct cv_relink *r, const uint8_t boot[16]);

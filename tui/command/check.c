@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include "tui/command/check.h"
 #include "tui/command/clock.h"
 #include "tui/command/closer.h"
 #include "tui/command/command.h"
@@ -51,11 +52,13 @@ static const struct cv_option_row options[] = {
 	{ "depth-warn", 0, "N", NULL, "chains of so many images are too deep", set_depth_warn, 0 },
 	{ "leak-percent", 0, "N", NULL, "report leaks from this share of an image on", set_leak_percent, 0 },
 	{ "space-reserve", 0, "SIZE", NULL, "warn when less is free on a file system", set_space_reserve, 0 },
+	{ "repair", 0, NULL, NULL, "mend what can be mended: a dry run unless -p or -y", CV_ON(repair) },
+	CV_REPAIR_OPTIONS,
 	{ "growth-percent", 0, "N", NULL, "how much of what images may still grow by has to fit", set_growth_percent, 0 },
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
-static int status_of(const struct cv_session *s)
+int cv_check_status(const struct cv_session *s)
 {
 	int status = cv_session_status(s);
 
@@ -119,6 +122,10 @@ static int run(struct cv_session *s, int argc, char **argv)
 	struct cv_space *space = NULL;
 	int status;
 
+	if (s->settings.repair)
+		return cv_command_find("repair")->run(s, argc, argv);
+	if (s->settings.write.yes || s->settings.write.safe)
+		return cv_command_usage(s, "-p and -y go with --repair");
 	s->tables = true;
 	if (!cv_monitor_settle(s, &err))
 		return cv_command_fail(s, &err);
@@ -131,7 +138,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return CV_EXIT_OK;
 	if (!cv_session_run(s, &err) || !cv_session_look_closer(s, cv_monitor_wanted(s) ? &space : NULL, &err))
 		return cv_command_fail(s, &err);
-	status = status_of(s);
+	status = cv_check_status(s);
 	if (cv_monitor_wanted(s))
 		status = cv_monitor_report(s, space, status, cv_clock_ticks() - started);
 	cv_space_free(space);

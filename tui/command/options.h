@@ -33,6 +33,7 @@ struct cv_map_settings {
 /* Of the commands that write. */
 struct cv_write_settings {
 	bool yes;                    /* consent */
+	bool safe;                   /* repair: only what loses nothing */
 	bool exclusive;              /* --exclusive */
 	uint64_t rate;               /* --rate, bytes a second; 0: as fast as it goes */
 	bool unreferenced;           /* gc */
@@ -95,6 +96,7 @@ struct cv_settings {
 	int progress_fd;             /* --progress=fd:N; 0 = none */
 	struct cv_graph_policy policy; /* check: thresholds that go before the configured ones */
 	enum cv_fingerprints_how fingerprints;   /* check */
+	bool repair;                 /* check */
 	bool deletable;              /* info */
 	bool own_reader;             /* verify */
 	bool deep;                   /* space */
@@ -121,6 +123,10 @@ struct cv_option_row {
 /* --reserve, for commands that plan; what is in force is cv_session_reserve(). */
 bool cv_set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err);
 #define CV_RESERVE_OPTION { "reserve", 0, "SIZE", NULL, "space that must stay free", cv_set_reserve, 0 }
+/* Of repair, and of check that repairs; -n is a common option. */
+#define CV_REPAIR_OPTIONS \
+	{ "safe", 'p', NULL, NULL, "do what loses nothing", CV_ON(write.safe) }, \
+	{ "yes", 'y', NULL, NULL, "do all that can be done", CV_ON(write.yes) }
 #define CV_ON(flag) NULL, offsetof(struct cv_settings, flag)
 
 /* Rows that every command takes; ended by a row without a flag. */

@@ -148,6 +148,33 @@ static struct cv_write_call undo_coalesce(struct cv_undo_call *undo)
 	return (struct cv_write_call){ plan_coalesce, undo, true, "there is nothing to take back", tell_coalesce };
 }
 
+static struct cv_plan *repair_back(const struct cv_session *s, const struct cv_undo_call *undo,
+				   const struct cv_operation_entry *e, struct cv_err *err)
+{
+	uint32_t repository = cv_flow_repository(s, undo->path);
+
+	if (repository != UINT32_MAX)
+		return cv_plan_repair_undo(s->graph, repository, e, cv_session_reserve(s), err);
+	cv_fail(err, CV_EUSAGE, "there is no such repository");
+	return NULL;
+}
+
+static struct cv_plan *plan_repair(struct cv_session *s, void *ctx, struct cv_err *err)
+{
+	return plan_anew(s, ctx, repair_back, err);
+}
+
+static void tell_repair(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
+{
+	cv_text_addf(out, "put back the bytes of %zu image%s: operation %s\n", done->item_count, done->item_count == 1 ? "" : "s",
+		     cv_uuid_str(result->id).s);
+}
+
+static struct cv_write_call undo_repair(struct cv_undo_call *undo)
+{
+	return (struct cv_write_call){ plan_repair, undo, true, "there is nothing to take back", tell_repair };
+}
+
 static const struct {
 	enum cv_plan_kind kind;
 	bool aborted;                /* may have left something that can be taken back */
@@ -159,6 +186,7 @@ static const struct {
 	{ CV_PLAN_REBASE, false, undo_rebase },
 	{ CV_PLAN_REBASE_COPY, false, undo_rebase },
 	{ CV_PLAN_COALESCE, false, undo_coalesce },
+	{ CV_PLAN_REPAIR, false, undo_repair },
 };
 
 bool cv_undo_call_of(const struct cv_operation_entry *e, char *repository, struct cv_undo_call *undo,

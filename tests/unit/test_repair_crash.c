@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Mending images, and taking that back, on a simulated disk: whatever a power cut leaves, after recovery each image is as it
+ * was or as it should be, to the byte; what somebody has written to one meanwhile stays; and every barrier is needed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "repair/fix/fix.h"
+#include "repair/io/source.h"
+#include "repair/operation/work.h"
+#include "repair/relink/relink.h"
+#include "repair/sample/maker.h"
+#include "tests/support/crash_cell.h"
+#include "tests/support/crash_faults.h"
+#include "tests/support/sim_store.h"
+#include "tests/support/simdisk.h"
+#include "tests/support/simdisk_io.h"
+
+struct kind {
+	const char *format, *name, *recipe;
+	const char *image[2];        /* one or two, mended together */
+	enum cv_problem_id problem;
+	bool grows;                  /* a guest may make the file longer meanwhile, and use what was its end */
+};
+
+static const struct kind kinds[] = {
+	{ "vhd", "vhd-footer-missing", "vhd a.vhd dynamic size=1M block=64K blocks=0\nfill a.vhd footer 512 00\n",
+	  { "a.vhd" }, CV_VHD_FOOTER_MISSING, true },
+	{ "vhd", "vhd-footer-missing, cut", "vhd a.vhd dynamic size=1M block=64K blocks=0\nchop a.vhd 512\n",
+	  { "a.vhd" }, CV_VHD_FOOTER_MISSING, true },
+	{ "vhd", "vhd-footer-copy-missing", "vhd a.vhd dynamic size=1M block=64K blocks=0\nfill a.vhd footer-copy 512 00\n",
+	  { "a.vhd" }, CV_VHD_FOOTER_COPY_MISSING, false },
+	{ "vhd", "vhd-footers-differ", "vhd a.vhd dynamic size=1M block=64K blocks=0\nset a.vhd footer.hidden=1\n",
+	  { "a.vhd" }, CV_VHD_FOOTERS_DIFFER, false },
+	{ "vhd", "vhd-footer-checksum, two images", "vhd a.vhd dynamic size=1M block=64K\nvhd b.vhd dynamic size=1M block=64K\n"
+	  "poke a.vhd footer+64 deadbeef\npoke b.vhd footer-copy+64 deadbeef\n",
+	  { "a.vhd", "b.vhd" }, CV_VHD_FOOTER_CHECKSUM, false },
+	{ "vhd", "vhd-footer-killed", "vhd a.vhd dynamic size=1M block=64K blocks=0\nfill a.vhd footer 512 c7\n",
+	  { "a.vhd" }, CV_VHD_FOOTER_KILLED, false },
+	{ "vhd", "vhd-batmap-invalid", "vhd a.vhd dynamic size=10M block=64K blocks=0\npoke a.vhd map b0\nseal a.vhd\n",
+	  { "a.vhd" }, CV_VHD_BATMAP_INVALID, false },
+	{ "vhd", "vhd-identity-null", "vhd a.vhd dynamic size=1M block=64K uuid=null blocks=0\n",
+	  { "a.vhd" }, CV_VHD_IDENTITY_NULL, false },
+	{ "qcow2", "qcow2-refcount-zero", "qcow2 a.qcow2 size=1M blocks=0-2\npoke a.qcow2 refcount+0x1000a 00 00\n",
+	  { "a.qcow2" }, CV_QCW_REFCOUNT_ZERO, false },
+	{ "qcow2", "leaked-clusters", "qcow2 a.qcow2 size=1M blocks=0-2\npoke a.qcow2 refcount+0x1000a 00 02\n"
+	  "poke a.qcow2 l2 00 00 00 00 00 03 00 00\n",
+	  { "a.qcow2" }, CV_SPC_LEAKED_CLUSTERS, false },
+	{ "qcow2", "qcow2-dirty", "qcow2 a.qcow2 size=1M lazy-refcounts dirty blocks=0-2\npoke a.qcow2 refcount+0x10008 00 00 00 00\n"
+	  "poke a.qcow2 l2 00 00 00 00 00 03 00 00\n",
+	  { "a.qcow2" }, CV_QCW_DIRTY, false },
+	{ "vhd", "base-not-hidden", "vhd a.vhd dynamic size=1M block=64K blocks=0\n",
+	  { "a.vhd" }, CV_CHN_BASE_NOT_HIDDEN, false },
+};
+
+/* A file as it was. */
+struct shot {
+	uint8_t *bytes;
+	uint64_t size;
+};
+
+enum { SECTORS = 1024 };
+
+struct ctx {
+	const struct kind *k;
+	uint8_t layer[SECTORS];      /* of the sectors of the first image; 0: does not change */
+	bool undo;
+	struct sim_host host;
+	struct shot before[2], after[2];
+	bool done;                   /* the operation said that it was */
+};
+
+static unsigned images_of(const struct kind *k)
+{
+	return k->image[1] ? 2 : 1;
+}
+
+static struct shot shoot(struct sim *s, const char *image)
+{
+	struct shot shot;
+
+	shot.bytes = sim_store_bytes(s, image, &shot.size);
+	assert_non_null(shot.bytes);
+	return shot;
+}
+
+static bool is_like(struct sim *s, const char *image, const struct shot *shot)
+{
+	struct shot now = shoot(s, image);
+	bool same = now.size == shot->size && !memcmp(now.bytes, shot->bytes, (size_t)now.size);
+
+	free(now.bytes);
+	return same;
+}
+
+static void shots_fini(struct ctx *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		free(c->before[i].bytes);
+		free(c->after[i].bytes);
+	}
+}
+
+static struct sim *repository(const struct kind *k)
+{
+	struct cv_err err = { .code = CV_OK };
+	struct sim *s = sim_new();
+	int root = sim_root(s);
+
+	if (!cv_maker_run(&s->io, root, "test", k->recipe, &err))
+		fail_msg("%s: %s", k->name, err.text);
+	s->io.close(&s->io, root);
+	sim_settle(s);
+	return s;
+}
+
+static struct cv_plan_item item_of(struct sim *s, const char *image)
+{
+	struct cv_plan_item item = { .path = image };
+	int root = sim_root(s);
+	struct stat st;
+
+	assert_int_equal(s->io.fstatat(&s->io, root, image, &st), 0);
+	item.device = st.st_dev;
+	item.inode = st.st_ino;
+	item.size = (uint64_t)st.st_size;
+	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	s->io.close(&s->io, root);
+	return item;
+}
+
+/* --- the plan, as the planner makes it ---------------------------------------------------------------------- */
+
+static const struct cv_fixer *fixer_for(enum cv_problem_id id)
+{
+	for (size_t i = 0; i < cv_fixer_count; i++)
+		if (cv_fixers[i].id == id)
+			return &cv_fixers[i];
+	fail_msg("no fixer");
+	return NULL;
+}
+
+static void make_mend(struct sim *s, const struct kind *k, const char *image, struct cv_arena *arena, struct cv_plan_mend *mend,
+		      struct cv_fixing *f)
+{
+	static struct cv_file file;
+	static struct cv_image node = { .file = &file };
+	static const struct cv_graph g = { .images = &node, .image_count = 1 };
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
+	struct cv_finding finding = cv_finding_of(k->problem);
+	struct cv_err err = { .code = CV_OK };
+	struct cv_relink change = { .source = cv_io_source(&s->io, fd, &err), .say = cv_fix_says };
+	struct cv_fix fix;
+
+	*f = (struct cv_fixing){ &g, 0, &change, arena, { 0 } };
+	assert_non_null(change.source);
+	if (!cv_fixing_look(f, fixer_for(k->problem), &finding, &fix, &err) || !cv_fixing_take(f, &fix, &err))
+		fail_msg("%s: %s", k->name, err.text);
+	if (fix.verdict == CV_FIX_REFUSED || !fix.patches.len)
+		fail_msg("%s: %s", k->name, fix.why);
+	*mend = (struct cv_plan_mend){ f->patches.at, f->patches.len, change.new_size };
+	free(fix.patches.at);
+	cv_source_close(change.source);
+	cv_relink_fini(&change);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* All that is known before the operation begins. */
+struct prepared {
+	struct cv_arena *arena;
+	struct cv_plan_item items[2];
+	struct cv_plan_mend mends[2];
+	struct cv_fixing f[2];
+	struct cv_plan plan;
+};
+
+static void plan_repair(struct prepared *p, struct sim *s, const struct kind *k, const uint8_t *from)
+{
+	*p = (struct prepared){ .arena = cv_arena_new(SIZE_MAX) };
+	p->plan = (struct cv_plan){ .kind = CV_PLAN_REPAIR, .items = p->items, .item_count = images_of(k), .mends = from ? NULL : p->mends };
+	for (unsigned i = 0; i < images_of(k); i++) {
+		p->items[i] = item_of(s, k->image[i]);
+		if (from)
+			memcpy(p->items[i].from, from, 16);
+		p->items[i].from_index = i;
+		if (!from)
+			make_mend(s, k, k->image[i], p->arena, &p->mends[i], &p->f[i]);
+	}
+}
+
+static void prepared_fini(struct prepared *p)
+{
+	free(p->f[0].patches.at);
+	free(p->f[1].patches.at);
+	cv_arena_free(p->arena);
+}
+
+static bool do_repair(struct cv_writing *w, const struct prepared *p, uint8_t op[16], struct cv_err *err)
+{
+	struct cv_operation_result result;
+	bool ok = cv_work_run(w, &p->plan, "repair", NULL, &result, err);
+
+	memcpy(op, result.id, 16);
+	return ok;
+}
+
+/* --- the scene --------------------------------------------------------------------------------------------- */
+
+/* How journals come into being is shown by the tests of trash. */
+enum { BARRIERS_OF_BIRTH = 2 };
+
+static bool run(struct sim *s, void *ctx, struct cv_err *err)
+{
+	struct ctx *c = ctx;
+	struct sim_host host = c->host;
+	int root = sim_root(s);
+	struct prepared p;
+	struct cv_writing w;
+	uint8_t op[16], undo[16];
+	void (*before)(struct sim *, void *, const char *) = s->before;
+	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	bool ok;
+
+	host.host.ctx = &host;
+	c->done = false;
+	s->before = NULL;
+	s->drop_barrier = s->fail_at = 0;
+	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
+	if (c->undo) {
+		plan_repair(&p, s, c->k, NULL);
+		assert_true(do_repair(&w, &p, op, err));
+		prepared_fini(&p);
+	}
+	sim_settle(s);
+	plan_repair(&p, s, c->k, c->undo ? op : NULL);
+	s->before = before;
+	s->drop_barrier = drop;
+	s->fail_at = fail_at;
+	s->barriers = s->calls = 0;
+	ok = do_repair(&w, &p, undo, err);
+	s->fail_at = 0;
+	prepared_fini(&p);
+	cv_store_close(&w.store);
+	s->io.close(&s->io, root);
+	c->done = ok;
+	return ok;
+}
+
+static bool recover(struct sim *s, void *ctx, struct cv_err *err)
+{
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 9, err);
+}
+
+static bool recover_in_this_boot(struct sim *s, void *ctx, struct cv_err *err)
+{
+	return sim_store_recover(s, &((struct ctx *)ctx)->host, 0, err);
+}
+
+/* What somebody has made of the first image; size 0: nobody has. */
+static struct shot guests;
+
+static const char *look_recovered(struct sim *s, const struct ctx *c, bool guest)
+{
+	struct sim_journals pending = sim_store_journals(s, &c->host, "journal"), done = sim_store_journals(s, &c->host, "done");
+	bool any = false;
+
+	if (pending.count)
+		return "an operation is still pending";
+	for (unsigned i = 0; i < images_of(c->k); i++) {
+		bool is_new = is_like(s, c->k->image[i], &c->after[i]);
+
+		any |= is_new;
+		/* Also where recovery is cut behind it. */
+		if (!i && guests.size && is_like(s, c->k->image[0], &guests))
+			return NULL;
+		if (guest)
+			return "what a guest wrote is gone";
+		if (!is_new && !is_like(s, c->k->image[i], &c->before[i]))
+			return "an image is neither as it was nor as it should be";
+		if (c->done && !is_new)
+			return "what was promised to be done is not";
+	}
+	return any != (done.done > (c->undo ? 1u : 0u)) ? "a journal does not say what is so" : NULL;
+}
+
+/* What points to something is on disk only behind it, at every moment. */
+static bool is_in_order(struct sim *s, const struct ctx *c)
+{
+	struct shot now = shoot(s, c->k->image[0]);
+	unsigned written = 0, complete = CV_RELINK_LAYERS;
+
+	for (uint64_t i = 0; i < SECTORS && (i + 1) * 512 <= now.size && (i + 1) * 512 <= c->after[0].size &&
+			     (i + 1) * 512 <= c->before[0].size; i++) {
+		bool is_new = !memcmp(now.bytes + i * 512, c->after[0].bytes + i * 512, 512);
+
+		if (!c->layer[i] || !memcmp(c->before[0].bytes + i * 512, c->after[0].bytes + i * 512, 512))
+			continue;
+		if (is_new && c->layer[i] > written)
+			written = c->layer[i];
+		if (!is_new && c->layer[i] <= complete)
+			complete = c->layer[i] - 1u;
+	}
+	free(now.bytes);
+	return written <= complete + 1;
+}
+
+static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
+{
+	const struct ctx *c = ctx;
+
+	if (recovered)
+		return look_recovered(s, c, guest);
+	if (!c->done)
+		return is_in_order(s, c) ? NULL : "something points to what is not on disk yet";
+	for (unsigned i = 0; i < images_of(c->k); i++)
+		if (!is_like(s, c->k->image[i], &c->after[i]))
+			return "what was promised to be done is not";
+	return sim_store_journals(s, &c->host, "journal").count ? "an operation that is done is still pending" : NULL;
+}
+
+/* A program that goes by the copy of the footer, as QEMU does, adds a block of zeros where the footer is, and puts the footer
+ * behind it. The copy is what nothing here writes to. */
+static void guest(struct sim *s, void *ctx, unsigned which)
+{
+	enum { BLOCK = 512 + 65536, BAT = 1536 };
+	static const uint8_t zeros[BLOCK], all[512] = { [0 ... 15] = 0xff };
+	const struct ctx *c = ctx;
+	uint64_t end = c->undo ? c->before[0].size - 512 : c->after[0].size - 512;
+	const uint8_t sector[] = { 0, 0, (uint8_t)(end / 512 >> 8), (uint8_t)(end / 512) };
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, c->k->image[0], O_RDWR, 0);
+
+	(void)which;
+	free(guests.bytes);
+	assert_int_equal(s->io.pwrite(&s->io, fd, zeros, BLOCK, end), BLOCK);
+	assert_int_equal(s->io.pwrite(&s->io, fd, all, 512, end), 512);
+	assert_int_equal(s->io.pwrite(&s->io, fd, sector, 4, BAT + 4 * 5), 4);
+	assert_int_equal(s->io.pwrite(&s->io, fd, c->before[0].bytes, 512, end + BLOCK), 512);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	guests = shoot(s, c->k->image[0]);
+}
+
+/* In which order the sectors of the first image are written. */
+static void note_layers(struct ctx *c, struct sim *start)
+{
+	struct prepared p;
+
+	plan_repair(&p, start, c->k, NULL);
+	for (size_t i = 0; i < p.mends[0].count; i++) {
+		const struct cv_plan_patch *patch = &p.mends[0].patches[i];
+
+		for (uint64_t at = patch->off / 512; at <= (patch->off + patch->len - 1) / 512 && at < SECTORS; at++)
+			c->layer[at] = c->undo ? (uint8_t)(CV_RELINK_LAYERS + 1 - patch->layer) : patch->layer;
+	}
+	prepared_fini(&p);
+}
+
+/* What the images are like before and after, without any trouble. */
+static void prepare(struct ctx *c, struct sim *start)
+{
+	struct ctx whole = *c;
+	struct sim *s = sim_copy(start);
+	struct cv_err err = { .code = CV_OK };
+
+	whole.undo = false;
+	if (!run(s, &whole, &err))
+		fail_msg("%s: %s", c->k->name, err.text);
+	for (unsigned i = 0; i < images_of(c->k); i++) {
+		c->before[i] = shoot(c->undo ? s : start, c->k->image[i]);
+		c->after[i] = shoot(c->undo ? start : s, c->k->image[i]);
+		assert_false(is_like(s, c->k->image[i], c->undo ? &c->after[i] : &c->before[i]));
+	}
+	sim_free(s);
+}
+
+static struct sim *begin(struct ctx *c)
+{
+	struct sim *s = repository(c->k);
+
+	sim_host_init(&c->host, 5, 1, 1, 4711);
+	sim_store_make(s, &c->host);
+	prepare(c, s);
+	note_layers(c, s);
+	return s;
+}
+
+static struct crash_result enumerate(const void *ctx, const struct crash_options *options)
+{
+	struct ctx c = *(const struct ctx *)ctx;
+	struct crash_scene scene = { c.k->name, run, recover, look, c.k->grows ? 1 : 0, guest, &c };
+	struct crash_result r = { 0 };
+	struct sim *s = begin(&c);
+
+	crash_enumerate(s, &scene, options, &r);
+	sim_free(s);
+	shots_fini(&c);
+	free(guests.bytes);
+	guests = (struct shot){ NULL, 0 };
+	return r;
+}
+
+static void all_is_sound(bool undo, bool pages)
+{
+	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
+		struct ctx c = { .k = &kinds[i], .undo = undo };
+		char shape[64];
+
+		snprintf(shape, sizeof shape, "%s%s", kinds[i].name, pages ? ", pages torn" : "");
+		crash_prove(&(struct crash_cell){ undo ? "undo repair" : "repair", kinds[i].format, shape, enumerate, &c,
+						  { .seed = 3, .random = 4, .inner = 40, .pages = pages, .before = BARRIERS_OF_BIRTH } });
+	}
+}
+
+static void repair_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(false, false);
+}
+
+static void undo_survives_every_power_cut_and_needs_every_barrier(void **state)
+{
+	(void)state;
+	all_is_sound(true, false);
+}
+
+static void both_survive_power_cuts_that_spoil_whole_pages(void **state)
+{
+	(void)state;
+	all_is_sound(false, true);
+	all_is_sound(true, true);
+}
+
+static void every_call_may_fail(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	struct crash_faults faults = { .errors = errors, .count = CV_COUNT(errors) };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * CV_COUNT(kinds); i++) {
+		struct ctx c = { .k = &kinds[i / 2], .undo = i % 2 };
+		struct crash_scene scene = { c.undo ? "undo" : "repair", run, recover_in_this_boot, look, 0, NULL, &c };
+		struct sim *s = begin(&c);
+
+		if (!crash_fail_each(s, &scene, &faults))
+			fail_msg("%s of %s", faults.first, c.k->name);
+		sim_free(s);
+		shots_fini(&c);
+	}
+	print_message("%llu runs with a call that failed\n", (unsigned long long)faults.runs);
+	assert_true(faults.runs > 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(repair_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(undo_survives_every_power_cut_and_needs_every_barrier),
+		cmocka_unit_test(both_survive_power_cuts_that_spoil_whole_pages),
+	};
+
+	return cmocka_run_group_tests_name("repair on a simulated disk", tests, NULL, NULL);
+}
