@@ -3,6 +3,7 @@
 #ifndef CHAINVIEW_CHAINVIEW_H
 #define CHAINVIEW_CHAINVIEW_H
 
+#include <chainview/candidates.h>
 #include <chainview/dump.h>
 #include <chainview/extent.h>
 #include <chainview/format.h>

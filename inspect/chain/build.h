@@ -178,6 +178,8 @@ void cv_raw_take(struct cv_build *b, struct cv_node *n);
 /* resolve.c: who is whose parent. */
 void cv_resolve_by_name(struct cv_build *b);
 void cv_resolve_identities(struct cv_build *b);      /* which one, where an image allows its parent two */
+/* The other identity that a VHDX allows its parent to have. */
+bool cv_second_identity(const struct cv_facts *f, uint8_t uuid[16]);
 void cv_resolve_by_identity(struct cv_build *b);
 
 /* identity.c: the nodes with a given identity, sorted by node. Made again once it is known which are raw. */

@@ -214,10 +214,9 @@ static void settle_without_identity(struct cv_build *b, struct cv_node *n)
 		settle(n, CV_PARENT_MISMATCH, CV_BASIS_NONE, t->file, t->name);
 }
 
-/* The other identity that a VHDX allows its parent to have. */
-static bool second_identity(const struct cv_node *n, uint8_t uuid[16])
+bool cv_second_identity(const struct cv_facts *f, uint8_t uuid[16])
 {
-	const struct cv_attr *a = n->facts ? cv_facts_attr(n->facts, CV_ATTR_VHDX_PARENT_LINKAGE2, 0) : NULL;
+	const struct cv_attr *a = f ? cv_facts_attr(f, CV_ATTR_VHDX_PARENT_LINKAGE2, 0) : NULL;
 	struct cv_bytes text = a ? a->text : (struct cv_bytes){ NULL, 0 };
 
 	if (text.len > 2 && text.at[0] == '{' && text.at[text.len - 1] == '}')
@@ -241,7 +240,7 @@ static void choose_identity(struct cv_build *b, struct cv_node *n)
 	struct cv_facts *f;
 	uint8_t uuid[16];
 
-	if (!cv_has(before, CV_FACT_PARENT_UUID) || !second_identity(n, uuid) || leading(b, n) || !anybody_is(b, n, uuid))
+	if (!cv_has(before, CV_FACT_PARENT_UUID) || !cv_second_identity(before, uuid) || leading(b, n) || !anybody_is(b, n, uuid))
 		return;
 	f = cv_arena_alloc(b->g->arena, sizeof *f);
 	if (!f) {

@@ -125,22 +125,6 @@ static bool record(struct comparing *c, const struct cv_link *link)
 	return keep(c, &f);
 }
 
-static struct cv_fingerprint_match match_of(const struct cv_link *link)
-{
-	struct cv_fingerprint_match m = { .first_difference = UINT64_MAX };
-
-	for (uint32_t i = 0; i < link->known->count; i++) {
-		uint8_t state = link->record.state[i];
-		bool differs = state == CV_SAMPLE_DIFFERS;
-
-		m.compared += differs || state == CV_SAMPLE_SAME;
-		m.differing += differs;
-		if (differs && link->known->samples[i].off < m.first_difference)
-			m.first_difference = link->known->samples[i].off;
-	}
-	return m;
-}
-
 static bool changed(struct comparing *c, const struct cv_link *link, const struct cv_fingerprint_match *m)
 {
 	struct cv_finding f = cv_finding_of(CV_CHN_PARENT_CONTENT_CHANGED);
@@ -174,7 +158,7 @@ static bool conclude(struct comparing *c, const struct cv_link *link)
 	}
 	if (!link->known)
 		return record(c, link);
-	m = match_of(link);
+	m = cv_link_match(link);
 	c->out->compared++;
 	if (m.differing)
 		return changed(c, link, &m);
@@ -273,6 +257,6 @@ bool cv_fingerprint_compare(const struct cv_graph *g, uint32_t child, uint32_t c
 		return false;
 	if (!link.done)
 		return cv_fail(err, CV_EIO, "the candidate or its chain cannot be read");
-	*match = match_of(&link);
+	*match = cv_link_match(&link);
 	return true;
 }

@@ -49,7 +49,8 @@ static bool add_link(struct batch *b, const struct cv_graph *g, const struct cv_
 	const struct cv_file *data;
 	struct cv_err err = { CV_OK };
 
-	if (!cv_chain_files_open(g, link->parent, &files, &err) || files.incomplete || !make_room(b, files.count + 1) ||
+	if (!cv_chain_files_open(link->parent_graph ? link->parent_graph : g, link->parent, &files, &err) ||
+	    files.incomplete || !make_room(b, files.count + 1) ||
 	    !cv_image_file_open(g, link->child, &b->images[b->image_count], &data, &err))
 		return false;
 	memcpy(b->images + b->image_count + 1, files.images, files.count * sizeof *files.images);
@@ -110,4 +111,20 @@ bool cv_links_batch(const struct cv_graph *g, struct cv_link *links, size_t coun
 	for (; *next < count && b.job_count < MOST_JOBS && b.image_count < MOST_FILES; ++*next)
 		add_link(&b, g, &links[*next], *next);
 	return !b.job_count || run(&b, links, err);
+}
+
+struct cv_fingerprint_match cv_link_match(const struct cv_link *link)
+{
+	struct cv_fingerprint_match m = { .first_difference = UINT64_MAX };
+
+	for (uint32_t i = 0; i < link->known->count; i++) {
+		uint8_t state = link->record.state[i];
+		bool differs = state == CV_SAMPLE_DIFFERS;
+
+		m.compared += differs || state == CV_SAMPLE_SAME;
+		m.differing += differs;
+		if (differs && link->known->samples[i].off < m.first_difference)
+			m.first_difference = link->known->samples[i].off;
+	}
+	return m;
 }
