@@ -14,6 +14,7 @@
 
 #include <chainview/fingerprint.h>
 #include <chainview/graph.h>
+#include <chainview/report.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -104,6 +105,13 @@ CV_API const struct cv_lost *cv_candidates_of(const struct cv_candidates *c, uin
 
 /* Whether the link of an image is broken; *problem is the most serious finding that says so. */
 CV_API bool cv_link_lost(const struct cv_graph *g, uint32_t image, enum cv_problem_id *problem);
+
+/* To follow the page of info: what came of it, and each candidate with its evidence. */
+CV_API bool cv_report_lost(const struct cv_graph *g, const struct cv_lost *lost, const struct cv_style *style,
+			   const struct cv_sink *sink);
+/* The document of info: cv_report_json() with "lost_parents"; lost may be NULL. */
+CV_API bool cv_report_info_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
+				size_t selected, const struct cv_candidates *lost, const struct cv_sink *sink);
 
 #ifdef __cplusplus
 }

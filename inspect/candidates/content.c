@@ -53,6 +53,22 @@ static bool can_be_read(const struct cv_suspect *x)
 	       g->images[m->root].status == CV_PARENT_NONE;
 }
 
+/* Of a disk that is empty, or looks the same everywhere, every other one like that has the same samples. */
+static bool is_telling(const struct cv_fingerprint *f)
+{
+	for (uint32_t i = 1; i < f->count; i++)
+		if (memcmp(f->samples[i].digest, f->samples[0].digest, sizeof f->samples[0].digest) != 0)
+			return true;
+	return false;
+}
+
+static enum cv_content content_of_known(const struct cv_link *link, struct cv_fingerprint_match *m)
+{
+	enum cv_content content = content_of(link, m);
+
+	return content == CV_CONTENT_AGREES && !is_telling(link->known) ? CV_CONTENT_UNKNOWN : content;
+}
+
 /* Against the fingerprint of the child. */
 static bool compare_known(struct comparing *c, struct cv_search *at, size_t count, struct cv_err *err)
 {
@@ -67,7 +83,7 @@ static bool compare_known(struct comparing *c, struct cv_search *at, size_t coun
 	if (!run(c, err))
 		return false;
 	for (size_t i = 0; i < c->links.len; i++)
-		c->of.at[i]->content = content_of(&c->links.at[i], &c->of.at[i]->match);
+		c->of.at[i]->content = content_of_known(&c->links.at[i], &c->of.at[i]->match);
 	c->links.len = c->of.len = 0;
 	return true;
 }

@@ -348,6 +348,11 @@ static void fingerprint(struct weighing *w)
 		    " samples recorded %s while the chain was whole differ in it, the first at guest offset %" PRIu64
 		    "%s",
 		    m->differing, m->compared, when, m->first_difference, whose);
+	else if (w->x->content == CV_CONTENT_UNKNOWN && m->compared)
+		say(w, CV_EVIDENCE_FINGERPRINT, 5, false,
+		    "%" PRIu32
+		    " samples recorded %s are the same in it, but they are all alike, as those of an empty disk are",
+		    m->compared, when);
 	else if (w->x->content == CV_CONTENT_UNREAD)
 		say(w, CV_EVIDENCE_FINGERPRINT, 0, false, "the fingerprint recorded %s could not be compared", when);
 }

@@ -4,35 +4,6 @@
 
 #define TEXTS ((size_t)1 << 30)
 
-const char *cv_evidence_name(enum cv_evidence_kind kind)
-{
-	static const char *const names[CV_EVIDENCE_COUNT] = {
-		[CV_EVIDENCE_IDENTITY] = "identity", [CV_EVIDENCE_FINGERPRINT] = "fingerprint",
-		[CV_EVIDENCE_CHAIN] = "chain",       [CV_EVIDENCE_NAME] = "name",
-		[CV_EVIDENCE_NAMING] = "naming",     [CV_EVIDENCE_FORMAT] = "format",
-		[CV_EVIDENCE_SIZE] = "size",         [CV_EVIDENCE_BLOCKS] = "blocks",
-		[CV_EVIDENCE_TIME] = "time",         [CV_EVIDENCE_MARK] = "mark",
-		[CV_EVIDENCE_CREATOR] = "creator",   [CV_EVIDENCE_STATE] = "state",
-		[CV_EVIDENCE_PLACE] = "place",
-	};
-
-	return (unsigned)kind < CV_EVIDENCE_COUNT ? names[kind] : "unknown";
-}
-
-const char *cv_candidate_place_name(enum cv_candidate_place place)
-{
-	static const char *const names[] = { "repository", "other", "searched", "trash" };
-
-	return (unsigned)place < CV_COUNT(names) ? names[place] : "unknown";
-}
-
-const char *cv_lost_verdict_name(enum cv_lost_verdict verdict)
-{
-	static const char *const names[] = { "none", "safe", "asks", "tie" };
-
-	return (unsigned)verdict < CV_COUNT(names) ? names[verdict] : "unknown";
-}
-
 /* The most serious first. */
 static const enum cv_problem_id problems[] = {
 	CV_CHN_PARENT_CYCLE,
@@ -111,6 +82,18 @@ static bool start_all(struct finding *f)
 	return ok;
 }
 
+/* What weighs most comes first in the enumeration. */
+static void sort_evidence(struct cv_evidence *at, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		for (size_t k = i; k && at[k].kind < at[k - 1].kind; k--) {
+			struct cv_evidence e = at[k];
+
+			at[k] = at[k - 1];
+			at[k - 1] = e;
+		}
+}
+
 static bool publish(struct finding *f, const struct cv_search *s)
 {
 	struct cv_candidate *list = cv_arena_alloc(f->out->arena, (s->suspects.len + 1) * sizeof *list);
@@ -127,6 +110,7 @@ static bool publish(struct finding *f, const struct cv_search *s)
 			return false;
 		if (x->evidence.len)
 			memcpy(rows, x->evidence.at, x->evidence.len * sizeof *rows);
+		sort_evidence(rows, x->evidence.len);
 		list[i] = x->pub;
 		list[i].evidence = rows;
 		list[i].evidence_count = x->evidence.len;

@@ -3,6 +3,7 @@
  * The JSON documents: frame, repositories, findings. One record at a time goes to the sink, so a document may
  * be longer than memory. The IMAGE object is in json_image.c.
  */
+#include "inspect/report/candidates_json.h"
 #include "inspect/report/evidence.h"
 #include "inspect/report/json_image.h"
 #include "inspect/report/json_parts.h"
@@ -13,6 +14,7 @@ struct document {
 	const struct cv_graph *g;
 	const uint32_t *selection;   /* NULL: everything */
 	size_t selected;
+	const struct cv_candidates *lost;    /* info; NULL: nobody looked for candidates */
 };
 
 static bool is_selected(const struct document *d, uint32_t image)
@@ -313,11 +315,32 @@ static bool finding_wanted(const struct document *d, const struct cv_finding *f)
 	return cv_words_listed(d->g, f);
 }
 
+static void write_lost(struct document *d)
+{
+	const char *comma = "\n";
+
+	if (!d->lost)
+		return;
+	cv_json_raw(&d->json, ",\n\"lost_parents\":[");
+	for (size_t i = 0; i < d->lost->count && d->json.ok; i++) {
+		cv_json_raw(&d->json, comma);
+		cv_json_record(&d->json, cv_json_lost(&d->json, d->g, &d->lost->at[i]), false);
+		comma = ",\n";
+	}
+	cv_json_raw(&d->json, "]");
+}
+
 bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
 		    size_t selected, const struct cv_sink *sink)
 {
+	return cv_report_info_json(g, head, selection, selected, NULL, sink);
+}
+
+bool cv_report_info_json(const struct cv_graph *g, const struct cv_report_head *head, const uint32_t *selection,
+			 size_t selected, const struct cv_candidates *lost, const struct cv_sink *sink)
+{
 	struct document d = {
-		.json = { .sink = sink, .ok = true }, .g = g, .selection = selection, .selected = selected,
+		.json = { .sink = sink, .ok = true }, .g = g, .selection = selection, .selected = selected, .lost = lost,
 	};
 	const char *comma = "\n";
 
@@ -340,6 +363,7 @@ bool cv_report_json(const struct cv_graph *g, const struct cv_report_head *head,
 		comma = ",\n";
 	}
 	cv_json_raw(&d.json, "]");
+	write_lost(&d);
 	write_rules(&d);
 	cv_json_raw(&d.json, "}\n");
 	return d.json.ok;

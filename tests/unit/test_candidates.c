@@ -377,6 +377,37 @@ static void evidence_is_told_in_words_and_escaped(void **state)
 	cv_scan_free(scan);
 }
 
+static bool put_text(void *ctx, const char *text, size_t len)
+{
+	cv_text_add_bytes(ctx, text, len);
+	return true;
+}
+
+static void the_report_fits_its_width(void **state)
+{
+	struct cv_scan *scan = fake_images("vhd x/a-name-that-is-so-long-that-it-cannot-be-shown-as-a-whole.vhd id=1 size=3M\n"
+					   "vhd b.vhd id=9 size=2M\nvhd c.vhd id=2 on=1 name=b.vhd size=2M");
+	struct cv_style style = { .width = 60, .ascii = true };
+	struct cv_text out = { 0 };
+	struct cv_sink sink = { put_text, &out };
+	struct cv_graph *g = fake_graph(scan, NULL);
+	struct cv_candidates *c = find(g, NULL);
+
+	(void)state;
+	assert_true(cv_report_lost(g, &c->at[0], &style, &sink));
+	for (const char *line = cv_text_str(&out), *end; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		assert_true(end - line <= 60);
+	}
+	assert_non_null(strstr(out.at, "Candidates for its parent (parent-path-stale)\n  perhaps:"));
+	assert_non_null(strstr(out.at, "\n    -  b.vhd  cannot be it, -49\n       -100 identity "));
+	cv_text_fini(&out);
+	cv_candidates_free(c);
+	cv_graph_free(g);
+	cv_scan_free(scan);
+}
+
 static void only_those_that_are_asked_for_are_looked_for(void **state)
 {
 	struct cv_scan *scan = fake_images("vhd b.vhd id=2 on=1 name=a.vhd\nvhd c.vhd id=3 on=1 name=a.vhd");
@@ -459,6 +490,7 @@ int main(void)
 		cmocka_unit_test(names_and_sizes_are_asked_about_and_ties_refused),
 		cmocka_unit_test(circles_are_left_by_who_does_not_stand_on_the_image),
 		cmocka_unit_test(evidence_is_told_in_words_and_escaped),
+		cmocka_unit_test(the_report_fits_its_width),
 		cmocka_unit_test(only_those_that_are_asked_for_are_looked_for),
 		cmocka_unit_test(what_is_not_complete_is_never_safe),
 		cmocka_unit_test(ten_thousand_images_of_one_name_take_no_time),

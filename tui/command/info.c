@@ -6,15 +6,18 @@
 #include <unistd.h>
 
 #include "tui/command/command.h"
+#include "tui/command/lost.h"
 #include "tui/command/target.h"
 
 static const struct cv_option_row options[] = {
 	{ "deletable", 0, NULL, NULL, "answer only whether it may be deleted: status 0 or 4", CV_ON(deletable) },
+	CV_SEARCH_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
 
 struct info {
-	const struct cv_session *s;
+	struct cv_session *s;
+	struct cv_lost_parents lost;
 	uint32_t *images;
 	size_t count;
 	int status;
@@ -56,10 +59,13 @@ static bool write_text(const struct cv_sink *sink, void *ctx)
 
 	if (f->s->settings.deletable)
 		return write_deletable(f, sink);
-	for (size_t i = 0; i < f->count; i++)
-		if ((i && !sink->put(sink->ctx, "\n", 1)) ||
-		    !cv_report_info(f->s->graph, f->images[i], &style, sink))
+	for (size_t i = 0; i < f->count; i++) {
+		const struct cv_lost *lost = f->lost.found ? cv_candidates_of(f->lost.found, f->images[i]) : NULL;
+
+		if ((i && !sink->put(sink->ctx, "\n", 1)) || !cv_report_info(f->s->graph, f->images[i], &style, sink) ||
+		    (lost && !cv_report_lost(f->s->graph, lost, &style, sink)))
 			return false;
+	}
 	return true;
 }
 
@@ -68,7 +74,14 @@ static bool write_json(const struct cv_sink *sink, void *ctx)
 	const struct info *f = ctx;
 	struct cv_report_head head = { "info", f->s->argc, f->s->argv, f->status };
 
-	return cv_report_json(f->s->graph, &head, f->images, f->count, sink);
+	return cv_report_info_json(f->s->graph, &head, f->images, f->count, f->lost.found, sink);
+}
+
+/* Only the page shows them. */
+static bool look_for_parents(struct info *f, struct cv_err *err)
+{
+	return f->s->settings.deletable || f->s->cancelled ||
+	       cv_lost_parents_find(f->s, f->images, f->count, &f->lost, err);
 }
 
 static bool find_images(struct info *f, const struct cv_image_word *targets, size_t count, struct cv_err *err)
@@ -103,7 +116,10 @@ static int run(struct cv_session *s, int argc, char **argv)
 	else if (cv_image_words_add(s, argv, count, targets, &err) && cv_session_run(s, &err) &&
 		 !find_images(&f, targets, count, &err) && s->cancelled)
 		err.code = CV_ECANCELLED;        /* it may be there: not everything was looked at */
+	if (!err.code)
+		look_for_parents(&f, &err);
 	status = err.code ? cv_command_fail(s, &err) | (s->cancelled ? CV_EXIT_CANCELLED : 0) : report(&f);
+	cv_lost_parents_fini(&f.lost);
 	return status;
 }
 

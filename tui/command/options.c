@@ -77,6 +77,13 @@ static bool set_with(struct cv_settings *s, const char *value, struct cv_err *er
 	return cv_string_vec_push(&s->with, value) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+bool cv_set_search(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	if (!*value)
+		return cv_fail(err, CV_EUSAGE, "--search needs a folder or an image");
+	return cv_string_vec_push(&s->search, value) || cv_fail(err, CV_ENOMEM, "out of memory");
+}
+
 static bool set_repo(struct cv_settings *s, const char *value, struct cv_err *err)
 {
 	s->repo = value;
@@ -148,8 +155,9 @@ void cv_settings_init(struct cv_settings *settings)
 void cv_settings_fini(struct cv_settings *settings)
 {
 	free(settings->with.at);
+	free(settings->search.at);
 	free(settings->monitor.limits.at);
-	settings->with = (struct cv_string_vec){ 0 };
+	settings->with = settings->search = (struct cv_string_vec){ 0 };
 	settings->monitor.limits = (struct cv_nagios_limits){ 0 };
 }
 

@@ -85,6 +85,7 @@ struct cv_settings {
 	const char *refs;            /* --refs; NULL: not given */
 	const char *repo;            /* --repo */
 	struct cv_string_vec with;   /* --with, in order */
+	struct cv_string_vec search; /* --search, in order */
 	bool has_offset;
 	uint64_t offset;             /* --offset, bytes */
 	bool cross_file_systems, require_sandbox;
@@ -120,6 +121,9 @@ struct cv_option_row {
 	bool (*set)(struct cv_settings *settings, const char *value, struct cv_err *err);
 	size_t on;
 };
+/* --search, for commands that look for lost parents. */
+bool cv_set_search(struct cv_settings *settings, const char *value, struct cv_err *err);
+#define CV_SEARCH_OPTION { "search", 0, "DIR", NULL, "look for lost parents here, too", cv_set_search, 0 }
 /* --reserve, for commands that plan; what is in force is cv_session_reserve(). */
 bool cv_set_reserve(struct cv_settings *settings, const char *value, struct cv_err *err);
 #define CV_RESERVE_OPTION { "reserve", 0, "SIZE", NULL, "space that must stay free", cv_set_reserve, 0 }
