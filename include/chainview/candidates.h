@@ -54,6 +54,7 @@ struct cv_candidate {
 	uint32_t image;
 	enum cv_candidate_place place; /* seen from the image that looks for its parent */
 	bool identity;                 /* it has the identity that the image recorded of its parent */
+	bool fingerprint;              /* it holds what was recorded while the chain was whole */
 	bool named;                    /* a recorded name, read as a path, leads to it */
 	bool against;                  /* one piece of evidence is */
 	int score;
@@ -64,7 +65,7 @@ struct cv_candidate {
 enum cv_lost_verdict {
 	CV_LOST_NONE, /* nothing that could be the parent, or too little speaks for it */
 	CV_LOST_SAFE, /* the only one with the identity, in the same repository, and nothing speaks against it */
-	CV_LOST_ASKS, /* the first one, if somebody says so */
+	CV_LOST_ASKS, /* the one that is chosen, if somebody says so */
 	CV_LOST_TIE,  /* two or more that nothing here tells apart */
 };
 CV_API const char *cv_lost_verdict_name(enum cv_lost_verdict verdict); /* "none", "safe", "asks", "tie" */
@@ -75,6 +76,7 @@ struct cv_lost {
 	enum cv_problem_id problem;
 	enum cv_lost_verdict verdict;
 	const char *reason;                    /* of the verdict: one sentence, escaped, without a final dot */
+	const struct cv_candidate *chosen;     /* one of the candidates; NULL unless the verdict is SAFE or ASKS */
 	const struct cv_candidate *candidates; /* those that can be it first, by falling score */
 	size_t count;
 	size_t left_out;                    /* images with the same name, or identity, that were not looked at */

@@ -223,6 +223,7 @@ struct cv_repair_options {
 	const uint32_t *only;        /* these images of the graph; NULL: all of the repository */
 	size_t only_count;
 	uint64_t reserve;
+	const struct cv_candidates *candidates;      /* for lost parents; NULL: no link is mended */
 	/* Whether to do what is not refused. Asked for each fix in the order in which they are done. */
 	bool (*wants)(void *ctx, const struct cv_plan_fix *fix);
 	void *ctx;

@@ -111,6 +111,7 @@ struct cv_search {
 	size_t twins_left, names_left;   /* not looked at: of the identity, of a recorded name */
 	unsigned left_common; /* the longest end of a path that one of the latter shares with what is recorded */
 	enum cv_lost_verdict verdict;
+	const struct cv_suspect *chosen;
 	struct cv_text reason;
 	bool failed; /* memory is short */
 };
@@ -138,5 +139,7 @@ bool cv_searches_compare(const struct cv_graph *g, struct cv_search *at, size_t 
 
 /* verdict.c: sorts, and says what follows. */
 void cv_search_judge(struct cv_search *s);
+/* Those of all that are chosen must not lead round in a circle together. at: sorted by index. */
+void cv_searches_open_rings(struct cv_search *at, size_t count);
 
 #endif

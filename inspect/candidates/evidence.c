@@ -336,6 +336,7 @@ static void fingerprint(struct weighing *w)
 
 	if (!w->s->known)
 		return;
+	w->x->pub.fingerprint = w->x->content == CV_CONTENT_AGREES;
 	recorded = cv_time_utc(w->s->known->recorded);
 	when = recorded.s;
 	if (w->x->content == CV_CONTENT_AGREES)

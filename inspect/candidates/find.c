@@ -121,6 +121,7 @@ static bool publish(struct finding *f, const struct cv_search *s)
 		.verdict = s->verdict,
 		.reason = reason,
 		.candidates = list,
+		.chosen = s->chosen ? &list[s->chosen - s->suspects.at] : NULL,
 		.count = s->suspects.len,
 		.left_out = s->twins_left + s->names_left,
 		.known = s->known,
@@ -139,11 +140,13 @@ static bool work(struct finding *f, struct cv_err *err)
 	if (!f->o->unread && !cv_searches_compare(f->g, f->searches.at, f->searches.len, f->o->stop, err))
 		return false;
 	f->out->at = calloc(f->searches.len + 1, sizeof *f->out->at);
-	for (size_t i = 0; f->out->at && ok && i < f->searches.len; i++) {
+	for (size_t i = 0; i < f->searches.len; i++) {
 		cv_search_weigh_content(&f->searches.at[i]);
 		cv_search_judge(&f->searches.at[i]);
-		ok = publish(f, &f->searches.at[i]);
 	}
+	cv_searches_open_rings(f->searches.at, f->searches.len);
+	for (size_t i = 0; f->out->at && ok && i < f->searches.len; i++)
+		ok = publish(f, &f->searches.at[i]);
 	return (ok && f->out->at) || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 

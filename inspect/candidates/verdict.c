@@ -57,6 +57,7 @@ static void add_name(struct cv_search *s, const struct cv_suspect *x)
 static void ask(struct cv_search *s, const struct cv_suspect *x, const char *why)
 {
 	s->verdict = CV_LOST_ASKS;
+	s->chosen = x;
 	add_name(s, x);
 	cv_text_add(&s->reason, why);
 }
@@ -94,6 +95,7 @@ static void only_one(struct cv_search *s, const struct cv_suspect *x)
 		return;
 	}
 	s->verdict = CV_LOST_SAFE;
+	s->chosen = x;
 	add_name(s, x);
 	cv_text_addf(&s->reason, " is the only image with the recorded identity, and %s",
 		     x->content == CV_CONTENT_AGREES ? "holds what it held while the chain was whole"
@@ -199,4 +201,56 @@ void cv_search_judge(struct cv_search *s)
 		cv_text_add(&s->reason, "something speaks against each that has the recorded identity");
 	else
 		without_identity(&v);
+}
+
+/* --- together -------------------------------------------------------------------------------------------- */
+
+static int compare_index(const void *key, const void *search)
+{
+	uint32_t x = *(const uint32_t *)key, y = ((const struct cv_search *)search)->index;
+
+	return (x > y) - (x < y);
+}
+
+/* The parent that an image of the graph has, or would have then; CV_NO_IMAGE where its chain ends or leaves the graph. */
+static uint32_t parent_then(const struct cv_search *at, size_t count, uint32_t image)
+{
+	const struct cv_graph *g = at->g;
+	const struct cv_search *s = bsearch(&image, at, count, sizeof *at, compare_index);
+	const struct cv_image *m = &g->images[image];
+
+	if (s && s->chosen)
+		return s->chosen->pub.graph == g ? s->chosen->pub.image : CV_NO_IMAGE;
+	return m->status == CV_PARENT_FOUND || m->status == CV_PARENT_CYCLE ? m->parent : CV_NO_IMAGE;
+}
+
+/* On a ring if its own chain comes back to it. */
+static bool is_on_ring(const struct cv_search *at, size_t count, const struct cv_search *s)
+{
+	uint32_t image = parent_then(at, count, s->index);
+
+	for (size_t steps = 0; image != CV_NO_IMAGE && image != s->index && steps < s->g->image_count; steps++)
+		image = parent_then(at, count, image);
+	return image == s->index;
+}
+
+void cv_searches_open_rings(struct cv_search *at, size_t count)
+{
+	CV_AUTO(cv_auto_free) bool *rings = calloc(count + 1, sizeof *rings);
+
+	for (size_t i = 0; i < count; i++)
+		if (!rings)
+			at[i].failed = true;
+		else
+			rings[i] = at[i].chosen && is_on_ring(at, count, &at[i]);
+	for (size_t i = 0; rings && i < count; i++) {
+		if (!rings[i])
+			continue;
+		at[i].verdict = CV_LOST_TIE;
+		cv_text_clear(&at[i].reason);
+		cv_text_add(&at[i].reason, "what has most for it, ");
+		add_name(&at[i], at[i].chosen);
+		cv_text_add(&at[i].reason, ", would lead back to this image together with others that are lost");
+		at[i].chosen = NULL;
+	}
 }

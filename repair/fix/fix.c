@@ -189,7 +189,7 @@ bool cv_fixing_look(struct cv_fixing *f, const struct cv_fixer *row, const struc
 		    struct cv_err *err)
 {
 	struct cv_outcome now;
-	struct cv_fix_job job = { f->g, f->image, finding, &now.base, f->arena };
+	struct cv_fix_job job = { f->g, f->image, finding, &now.base, f->arena, f->candidates };
 	bool safe = false;
 
 	cv_problem_fix(finding->id, &safe);

@@ -12,6 +12,7 @@
 #define CV_REPAIR_FIX_FIX_H
 
 #include "inspect/base/arena.h"
+#include <chainview/candidates.h>
 #include <chainview/plan.h>
 #include <chainview/source.h>
 #include <chainview/vec.h>
@@ -28,6 +29,7 @@ struct cv_fix_job {
 	const struct cv_finding *finding;
 	struct cv_source *source;    /* the image as it will be with the fixes that come before this one */
 	struct cv_arena *arena;      /* for what outlives the call */
+	const struct cv_candidates *candidates;      /* for lost parents; NULL: nobody looked */
 };
 
 /* What it says. No patches and not refused: a fix that came before has mended this, too. */
@@ -68,6 +70,7 @@ struct cv_fixing {
 	struct cv_relink *change;    /* with the source; its pages are those of the fixes that were taken */
 	struct cv_arena *arena;
 	struct cv_fix_patches patches;       /* of all of them, in order */
+	const struct cv_candidates *candidates;      /* may be NULL */
 };
 /* What is to be done about a finding; verdict and why are set. False: it could not look. */
 bool cv_fixing_look(struct cv_fixing *f, const struct cv_fixer *row, const struct cv_finding *finding, struct cv_fix *fix,

@@ -69,6 +69,16 @@ bool cv_fix_wrong(struct cv_source *source, struct cv_fix_ids *ids, struct cv_er
 	return true;
 }
 
+/* Who its parent is said to be. */
+static void say_names(const struct cv_facts *f, struct cv_text *out)
+{
+	cv_text_addf(out, " %d", (int)f->parent_format);
+	for (uint32_t i = 0; i < f->name_count; i++) {
+		cv_text_addf(out, "\n%d %d ", (int)f->names[i].source, (int)f->names[i].kind);
+		cv_text_add_bytes(out, f->names[i].text.at, f->names[i].text.len);
+	}
+}
+
 bool cv_fix_says(struct cv_source *source, struct cv_text *out, struct cv_err *err)
 {
 	CV_AUTO(auto_facts) struct cv_facts *f = cv_facts_new();
@@ -86,6 +96,7 @@ bool cv_fix_says(struct cv_source *source, struct cv_text *out, struct cv_err *e
 		cv_text_addf(out, " %s %s", cv_uuid_str(f->uuid).s, cv_uuid_str(f->parent_uuid).s);
 		for (size_t i = 0; i < ids.len; i++)
 			cv_text_addf(out, " %d", (int)ids.at[i]);
+		say_names(f, out);
 	}
 	free(ids.at);
 	return ok && (!out->failed || cv_fail(err, CV_ENOMEM, "out of memory"));

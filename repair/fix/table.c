@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The fixers, in the order in which they are done: what others rely on comes first. */
 #include "repair/fix/qcow2.h"
+#include "repair/fix/links.h"
 #include "repair/fix/vhd.h"
 
 const struct cv_fixer cv_fixers[] = {
@@ -20,5 +21,12 @@ const struct cv_fixer cv_fixers[] = {
 	{ CV_QCW_COPIED_FLAG_WRONG, CV_FORMAT_QCOW2, cv_fix_qcow2_flags },
 	{ CV_GEN_IMAGE_TRUNCATED, CV_FORMAT_NONE, cv_fix_truncated },
 	{ CV_VHD_BLOCK_PAST_END, CV_FORMAT_VHD, cv_fix_truncated },
+	{ CV_CHN_PARENT_CYCLE, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_IDENTITY_MISMATCH, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_AMBIGUOUS, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_MISSING, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_OUTSIDE_REPOSITORY, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_LOCATORS_DISAGREE, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_PATH_STALE, CV_FORMAT_NONE, cv_fix_relink },
 };
 const size_t cv_fixer_count = CV_COUNT(cv_fixers);

@@ -257,7 +257,7 @@ static bool plan_image(struct planning *p, uint32_t image, struct cv_err *err)
 	int own = fd < 0 ? -1 : cv_scan_reopen(p->g->scan, p->g->images[image].file, &part, err);
 	CV_AUTO(cv_auto_source) struct cv_source *source = own < 0 ? NULL : cv_source_fd_adopt(own, p->g->images[image].file->size, err);
 	struct cv_relink change = { .source = source, .say = cv_fix_says };
-	struct cv_fixing f = { p->g, image, &change, p->m.plan->arena, { 0 } };
+	struct cv_fixing f = { p->g, image, &change, p->m.plan->arena, { 0 }, p->o->candidates };
 	size_t first = p->fixes.len;
 	bool ok = source && fix_all(p, &f, err) && settle(p, &f, first, fd, err);
 

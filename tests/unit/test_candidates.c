@@ -326,6 +326,12 @@ static void circles_are_left_by_who_does_not_stand_on_the_image(void **state)
 		  "qcow2 mid.qcow2 back=old/leaf.qcow2 fmt=qcow2",
 		  NULL,
 		  "mid.qcow2 none !leaf.qcow2:-84\n" },
+		{ "two that would both come to stand on each other",
+		  "qcow2 x/a.qcow2 back=o/x/b.qcow2 fmt=qcow2\n"
+		  "qcow2 x/b.qcow2 back=o/x/a.qcow2 fmt=qcow2",
+		  NULL,
+		  "x/a.qcow2 tie x/b.qcow2:26\n"
+		  "x/b.qcow2 tie x/a.qcow2:26\n" },
 		{ "who stands on a circle has its parent",
 		  "vhd a.vhd id=1 on=2\n"
 		  "vhd b.vhd id=2 on=1\n"

@@ -130,7 +130,8 @@ bool cv_set_reserve(struct cv_settings *settings, const char *value, struct cv_e
 /* Of repair, and of check that repairs; -n is a common option. */
 #define CV_REPAIR_OPTIONS \
 	{ "safe", 'p', NULL, NULL, "do what loses nothing", CV_ON(write.safe) }, \
-	{ "yes", 'y', NULL, NULL, "do all that can be done", CV_ON(write.yes) }
+	{ "yes", 'y', NULL, NULL, "do all that can be done", CV_ON(write.yes) }, \
+	CV_SEARCH_OPTION
 #define CV_ON(flag) NULL, offsetof(struct cv_settings, flag)
 
 /* Rows that every command takes; ended by a row without a flag. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* See repairs.h. */
 #include "tui/write/repairs.h"
+#include "tui/command/lost.h"
 #include "tui/command/undo.h"
 
 /* --- what is wanted --------------------------------------------------------------------------------------- */
@@ -62,14 +63,18 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	uint32_t *list = calloc(r->only_count + 1, sizeof *list);
 	struct cv_repair_options o = { .only = r->only ? list : NULL, .only_count = r->only_count,
 				       .reserve = cv_session_reserve(s), .wants = wants, .ctx = r };
+	struct cv_lost_parents lost = { 0 };
 	struct cv_plan *made = NULL;
 
-	if (!list)
+	if (!list) {
 		cv_fail(err, CV_ENOMEM, "out of memory");
-	else if (repository == UINT32_MAX)
+	} else if (repository == UINT32_MAX) {
 		cv_fail(err, CV_EUSAGE, "there is no such repository");
-	else if (find_images(r, list, err))
+	} else if (find_images(r, list, err) && cv_lost_parents_find(s, o.only, o.only_count, &lost, err)) {
+		o.candidates = lost.found;
 		made = cv_plan_repair(s->graph, repository, &o, err);
+	}
+	cv_lost_parents_fini(&lost);
 	free(list);
 	return made;
 }
