@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <chainview/format.h>
 
 #include "repair/fix/fix.h"
 #include "repair/io/source.h"
@@ -22,7 +23,7 @@
 
 struct kind {
 	const char *format, *name, *recipe;
-	const char *image[2];        /* one or two, mended together */
+	const char *image[4];        /* one or two, mended together; of a link then its parent, and where that lies by now */
 	enum cv_problem_id problem;
 	bool grows;                  /* a guest may make the file longer meanwhile, and use what was its end */
 };
@@ -55,12 +56,19 @@ static const struct kind kinds[] = {
 	  { "a.qcow2" }, CV_QCW_DIRTY, false },
 	{ "vhd", "base-not-hidden", "vhd a.vhd dynamic size=1M block=64K blocks=0\n",
 	  { "a.vhd" }, CV_CHN_BASE_NOT_HIDDEN, false },
+	{ "vhd", "parent-path-stale", "vhd b.vhd dynamic size=1M block=64K blocks=0\nvhd a.vhd parent=b.vhd block=64K blocks=1\n",
+	  { "a.vhd", NULL, "b.vhd", "/r/deep/c.vhd" }, CV_CHN_PARENT_PATH_STALE, false },
+	{ "qcow2", "parent-missing", "qcow2 b.qcow2 size=64K\nqcow2 a.qcow2 parent=b.qcow2 parent-format=qcow2 cluster=4K blocks=1\n",
+	  { "a.qcow2", NULL, "b.qcow2", "/r/deep/c.qcow2" }, CV_CHN_PARENT_MISSING, false },
+	{ "vhdx", "parent-path-stale", "vhdx b.vhdx size=64M\nvhdx a.vhdx parent=b.vhdx block=1M blocks=1\n",
+	  { "a.vhdx", NULL, "b.vhdx", "/r/deep/c.vhdx" }, CV_CHN_PARENT_PATH_STALE, false },
 };
 
 /* A file as it was. */
 struct shot {
 	uint8_t *bytes;
 	uint64_t size;
+	struct cv_text says;         /* of a link */
 };
 
 enum { SECTORS = 1024 };
@@ -68,7 +76,7 @@ enum { SECTORS = 1024 };
 struct ctx {
 	const struct kind *k;
 	uint8_t layer[SECTORS];      /* of the sectors of the first image; 0: does not change */
-	bool undo;
+	bool undo, pages;
 	struct sim_host host;
 	struct shot before[2], after[2];
 	bool done;                   /* the operation said that it was */
@@ -81,7 +89,7 @@ static unsigned images_of(const struct kind *k)
 
 static struct shot shoot(struct sim *s, const char *image)
 {
-	struct shot shot;
+	struct shot shot = { .says = { 0 } };
 
 	shot.bytes = sim_store_bytes(s, image, &shot.size);
 	assert_non_null(shot.bytes);
@@ -97,9 +105,93 @@ static bool is_like(struct sim *s, const char *image, const struct shot *shot)
 	return same;
 }
 
+static void read_says(struct sim *s, const char *image, struct cv_text *out)
+{
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
+	struct cv_err err = { .code = CV_OK };
+	struct cv_source *source = cv_io_source(&s->io, fd, &err);
+
+	cv_text_clear(out);
+	if (source)
+		cv_fix_says(source, out, &err);
+	cv_source_close(source);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+}
+
+/* Before the operation and after it this is the same; or it is in a page that nobody looks at, but for what changes in it: what
+ * comes before the tables of a VHDX does not count as such. */
+static bool stays(const struct shot *x, const struct shot *y, uint64_t at)
+{
+	enum { PAGE = 4096, HEADERS = 192 * 1024 };
+	uint64_t page = at / PAGE * PAGE;
+
+	if (at < HEADERS || page + PAGE > x->size)
+		return !memcmp(x->bytes + at, y->bytes + at, SIM_SECTOR);
+	return !memcmp(x->bytes + page, y->bytes + page, PAGE);
+}
+
+/* From the names on: what follows the first line. */
+static const char *names_in(const struct cv_text *says)
+{
+	const char *names = strchr(cv_text_str(says), '\n');
+
+	return names ? names : "";
+}
+
+static bool is_whole(const struct shot *now, const struct ctx *c)
+{
+	bool whole = now->size == c->before[0].size;
+
+	for (uint64_t at = 0; whole && at < now->size; at += SIM_SECTOR)
+		whole = !memcmp(now->bytes + at, c->before[0].bytes + at, SIM_SECTOR) ||
+			!memcmp(now->bytes + at, c->after[0].bytes + at, SIM_SECTOR);
+	return whole;
+}
+
+/* Without a recovery, too, a parent is named, the former or the new one, as long as no sector is torn. A VHD may be half written
+ * for a moment. */
+static bool names_neither(struct sim *s, const struct ctx *c)
+{
+	CV_AUTO(cv_text_fini) struct cv_text says = { 0 };
+	struct shot now;
+	bool whole;
+
+	if (!c->k->image[2] || c->pages || !strcmp(c->k->format, "vhd"))
+		return false;
+	now = shoot(s, c->k->image[0]);
+	whole = is_whole(&now, c);
+	free(now.bytes);
+	read_says(s, c->k->image[0], &says);
+	return whole && strcmp(names_in(&says), names_in(&c->before[0].says)) != 0 &&
+	       strcmp(names_in(&says), names_in(&c->after[0].says)) != 0;
+}
+
+/* Of a link what an image says counts: what was written where nobody looks may lie there half written. */
+static bool is_settled(struct sim *s, const struct ctx *c, unsigned i, const struct shot *shot)
+{
+	const struct shot *other = shot == &c->before[i] ? &c->after[i] : &c->before[i];
+	CV_AUTO(cv_text_fini) struct cv_text says = { 0 };
+	struct shot now;
+	bool same;
+
+	if (!c->k->image[2] || c->done)
+		return is_like(s, c->k->image[i], shot);
+	now = shoot(s, c->k->image[i]);
+	same = now.size == shot->size;
+	for (uint64_t at = 0; same && at < now.size; at += SIM_SECTOR)
+		same = !memcmp(now.bytes + at, shot->bytes + at, SIM_SECTOR) || !stays(shot, other, at);
+	free(now.bytes);
+	if (same)
+		read_says(s, c->k->image[i], &says);
+	return same && !strcmp(cv_text_str(&says), cv_text_str(&shot->says));
+}
+
 static void shots_fini(struct ctx *c)
 {
 	for (unsigned i = 0; i < 2; i++) {
+		cv_text_fini(&c->before[i].says);
+		cv_text_fini(&c->after[i].says);
 		free(c->before[i].bytes);
 		free(c->after[i].bytes);
 	}
@@ -144,19 +236,60 @@ static const struct cv_fixer *fixer_for(enum cv_problem_id id)
 	return NULL;
 }
 
+static struct cv_facts *read_facts(struct sim *s, const char *image)
+{
+	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
+	struct cv_facts *facts = cv_facts_new();
+	struct cv_err err = { .code = CV_OK };
+	struct cv_source *source = cv_io_source(&s->io, fd, &err);
+
+	if (!facts || !source || !cv_image_read(source, CV_FORMAT_NONE, facts, &err))
+		fail_msg("%s: %s", image, err.text);
+	cv_source_close(source);
+	s->io.close(&s->io, fd);
+	s->io.close(&s->io, root);
+	return facts;
+}
+
+/* An image and its parent, of which the evidence says that it lies elsewhere. */
+struct link {
+	struct cv_file files[2];
+	struct cv_image nodes[2];
+	struct cv_graph g;
+	struct cv_facts *facts[2];
+	struct cv_candidate found;
+	struct cv_lost lost;
+	struct cv_candidates candidates;
+};
+
+static void link_make(struct link *l, struct sim *s, const struct kind *k, const char *image)
+{
+	*l = (struct link){ .files = { { .path = "/r/a" }, { .path = k->image[3], .mtime_ns = 1234567890 } } };
+	for (unsigned i = 0; i < (k->image[2] ? 2 : 1); i++) {
+		l->facts[i] = k->image[2] ? read_facts(s, i ? k->image[2] : image) : NULL;
+		l->nodes[i] = (struct cv_image){ .file = &l->files[i], .facts = l->facts[i], .parent = CV_NO_IMAGE };
+		if (l->facts[i])
+			l->nodes[i].format = l->facts[i]->format;
+	}
+	l->g = (struct cv_graph){ .images = l->nodes, .image_count = 2 };
+	l->found = (struct cv_candidate){ .graph = &l->g, .image = 1, .identity = true };
+	l->lost = (struct cv_lost){ .problem = k->problem, .verdict = CV_LOST_SAFE, .reason = "found", .chosen = &l->found,
+				    .candidates = &l->found, .count = 1 };
+	l->candidates = (struct cv_candidates){ .at = &l->lost, .count = 1 };
+}
+
 static void make_mend(struct sim *s, const struct kind *k, const char *image, struct cv_arena *arena, struct cv_plan_mend *mend,
 		      struct cv_fixing *f)
 {
-	static struct cv_file file;
-	static struct cv_image node = { .file = &file };
-	static const struct cv_graph g = { .images = &node, .image_count = 1 };
+	struct link link;
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, image, O_RDONLY, 0);
 	struct cv_finding finding = cv_finding_of(k->problem);
 	struct cv_err err = { .code = CV_OK };
 	struct cv_relink change = { .source = cv_io_source(&s->io, fd, &err), .say = cv_fix_says };
 	struct cv_fix fix;
 
-	*f = (struct cv_fixing){ &g, 0, &change, arena, { 0 } };
+	link_make(&link, s, k, image);
+	*f = (struct cv_fixing){ &link.g, 0, &change, arena, { 0 }, &link.candidates };
 	assert_non_null(change.source);
 	if (!cv_fixing_look(f, fixer_for(k->problem), &finding, &fix, &err) || !cv_fixing_take(f, &fix, &err))
 		fail_msg("%s: %s", k->name, err.text);
@@ -166,6 +299,8 @@ static void make_mend(struct sim *s, const struct kind *k, const char *image, st
 	free(fix.patches.at);
 	cv_source_close(change.source);
 	cv_relink_fini(&change);
+	cv_facts_free(link.facts[0]);
+	cv_facts_free(link.facts[1]);
 	s->io.close(&s->io, fd);
 	s->io.close(&s->io, root);
 }
@@ -272,7 +407,7 @@ static const char *look_recovered(struct sim *s, const struct ctx *c, bool guest
 	if (pending.count)
 		return "an operation is still pending";
 	for (unsigned i = 0; i < images_of(c->k); i++) {
-		bool is_new = is_like(s, c->k->image[i], &c->after[i]);
+		bool is_new = is_settled(s, c, i, &c->after[i]);
 
 		any |= is_new;
 		/* Also where recovery is cut behind it. */
@@ -280,7 +415,7 @@ static const char *look_recovered(struct sim *s, const struct ctx *c, bool guest
 			return NULL;
 		if (guest)
 			return "what a guest wrote is gone";
-		if (!is_new && !is_like(s, c->k->image[i], &c->before[i]))
+		if (!is_new && !is_settled(s, c, i, &c->before[i]))
 			return "an image is neither as it was nor as it should be";
 		if (c->done && !is_new)
 			return "what was promised to be done is not";
@@ -315,6 +450,8 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 
 	if (recovered)
 		return look_recovered(s, c, guest);
+	if (names_neither(s, c))
+		return "it does not name the parent that it should";
 	if (!c->done)
 		return is_in_order(s, c) ? NULL : "something points to what is not on disk yet";
 	for (unsigned i = 0; i < images_of(c->k); i++)
@@ -373,6 +510,10 @@ static void prepare(struct ctx *c, struct sim *start)
 	for (unsigned i = 0; i < images_of(c->k); i++) {
 		c->before[i] = shoot(c->undo ? s : start, c->k->image[i]);
 		c->after[i] = shoot(c->undo ? start : s, c->k->image[i]);
+		if (c->k->image[2]) {
+			read_says(c->undo ? s : start, c->k->image[i], &c->before[i].says);
+			read_says(c->undo ? start : s, c->k->image[i], &c->after[i].says);
+		}
 		assert_false(is_like(s, c->k->image[i], c->undo ? &c->after[i] : &c->before[i]));
 	}
 	sim_free(s);
@@ -400,14 +541,14 @@ static struct crash_result enumerate(const void *ctx, const struct crash_options
 	sim_free(s);
 	shots_fini(&c);
 	free(guests.bytes);
-	guests = (struct shot){ NULL, 0 };
+	guests = (struct shot){ .size = 0 };
 	return r;
 }
 
 static void all_is_sound(bool undo, bool pages)
 {
 	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
-		struct ctx c = { .k = &kinds[i], .undo = undo };
+		struct ctx c = { .k = &kinds[i], .undo = undo, .pages = pages };
 		char shape[64];
 
 		snprintf(shape, sizeof shape, "%s%s", kinds[i].name, pages ? ", pages torn" : "");
