@@ -41,11 +41,26 @@ static bool with_image(const struct cv_fix_job *job, struct cv_fix *fix,
 
 /* --- the mark --------------------------------------------------------------------------------------------- */
 
+/* It may be the disk that somebody uses, under what a collector is about to take away: hidden it would go, too. */
+static const char *against_hiding(const struct cv_fix_job *job)
+{
+	const struct cv_image *image = &job->g->images[job->image];
+	uint32_t hidden = 0;
+
+	for (uint32_t i = 0; i < image->child_count; i++)
+		hidden += job->g->images[cv_graph_child(job->g, image, i)].mark == CV_MARK_HIDDEN;
+	if (image->reference_count)
+		return "somebody refers to it as a disk: it must stay visible";
+	return image->child_count && hidden == image->child_count ? "all that stands on it is hidden: it may be the disk itself" : NULL;
+}
+
 static bool hide(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_fix *fix, struct cv_err *err)
 {
 	struct vhd_footer_disk footer;
+	const char *reason = against_hiding(job);
 
-	(void)job;
+	if (reason)
+		return cv_fix_refuse(fix, "%s", reason);
 	if (!one_footer(v, &footer, fix) || footer.hidden)
 		return true;
 	footer.hidden = 1;

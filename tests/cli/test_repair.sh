@@ -110,6 +110,7 @@ mends qcow2-refcount-too-low qcow2-refcount-too-low safe
 mends qcow2-refcount-zero qcow2-refcount-zero safe
 refuses qcow2-refcount-zero-block qcow2-refcount-zero "qemu-img check -r all"
 refuses qcow2-table-overlap leaked-clusters "its tables must be right before"
+refuses visible-base-with-hidden-children base-not-hidden "it may be the disk itself"
 refuses vhd-footer-checksum-both vhd-footer-checksum "no footer has a checksum that fits"
 refuses vhd-footers-differ-kind vhd-footers-differ "they differ in its kind"
 refuses image-truncated-vhd image-truncated "qemu-img convert --salvage"

@@ -47,7 +47,7 @@ static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *
 static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
 	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image; \"help\" lists them", set_options, 0 },
-	{ "tree", 0, NULL, NULL, "all images of REPO, or of the tree of IMAGE, into the folder DEST", CV_ON(convert.tree) },
+	{ "tree", 0, NULL, NULL, "all images of REPO, or of IMAGE's tree, to a folder", CV_ON(convert.tree) },
 	{ "compress", 'c', NULL, NULL, "compress clusters (qcow2)", CV_ON(convert.compress) },
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
