@@ -453,7 +453,8 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 	if (names_neither(s, c))
 		return "it does not name the parent that it should";
 	if (!c->done)
-		return is_in_order(s, c) ? NULL : "something points to what is not on disk yet";
+		/* A page that is spoilt has both the name of a parent and what points to it. */
+		return (c->k->image[2] && c->pages) || is_in_order(s, c) ? NULL : "something points to what is not on disk yet";
 	for (unsigned i = 0; i < images_of(c->k); i++)
 		if (!is_like(s, c->k->image[i], &c->after[i]))
 			return "what was promised to be done is not";

@@ -226,7 +226,7 @@ static const struct cv_graph *build(struct house *h)
 	put_edge(h, TOP, MID, 2);
 	put_base(h, BASE, 0, 3, 4);
 	put_base(h, MID, 3, 1, 1);
-	h->images[MID].coalesce = (struct cv_verdict){ true, BASE, "it is hidden and has one child" };
+	h->images[MID].coalesce = (struct cv_verdict){ .possible = true, .into = BASE, .reason = "it is hidden and has one child" };
 	put_lost(h);
 	put_references(h);
 	put_finding(h, 0, CV_REF_REFERENCE_SOURCE_UNREADABLE, CV_NO_IMAGE, "list:/x");

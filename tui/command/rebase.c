@@ -17,7 +17,7 @@ static bool set_onto(struct cv_settings *settings, const char *value, struct cv_
 static const struct cv_option_row options[] = {
 	CV_WRITE_OPTIONS,
 	{ "onto", 0, "PARENT", NULL, "the new parent; or the present one, to mend its path", set_onto, 0 },
-	{ "flatten", 0, NULL, NULL, "no parent at all: the image holds all that it reads, and stands alone", CV_ON(write.flatten) },
+	{ "flatten", 0, NULL, NULL, "no parent any more: it gets all that it reads", CV_ON(write.flatten) },
 	CV_RESERVE_OPTION,
 	{ NULL, 0, NULL, NULL, NULL, NULL, 0 },
 };
