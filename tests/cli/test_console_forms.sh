@@ -95,7 +95,7 @@ shows "which is said" 'its parent now'
 find_row other.qcow2
 keys Enter
 shows "one that reads otherwise" 'rebase leaf.qcow2 onto other.qcow2 in'
-shows "is refused, with the place" 'first at guest offset 19922944'
+shows "says what has to be copied" '64K  leaf.qcow2  into the image'
 keys q
 find_row copy.qcow2
 keys Enter
