@@ -91,6 +91,7 @@ shows "the tree is read again" '2 images'
 find_row leaf.vhd
 keys M
 shows "now the leaf" 'coalesce the leaf leaf.vhd into base.vhd in'
+shows "with its plan" 'lowest during the run'
 confirm leaf.vhd
 shows "gets merged by its very name" 'leaf.vhd is merged into base.vhd'
 verdict "its parent has that name" "$([ ! -e "$repo/base.vhd" ]; echo $?)"
