@@ -16,7 +16,6 @@ same() { sums >"$work/after"; must "$1" cmp "$work/before" "$work/after"; }
 guest() { "$CHAINVIEW" verify --reader=own --json "$@" | tr -d '\n\t ' | sed 's/.*"sha256":"\([0-9a-f]*\)".*/\1/'; }
 find_row() { keys /; types "$1"; keys Enter; shows "$1 is found" "1 of 1"; }
 allow() { keys W; shows "writing is asked for" 'y/n'; keys y; shows "and allowed" '[WRITING]'; }
-confirm() { keys Y; shows "a name is asked for" 'consent'; types "$1"; keys Enter; }
 
 sums >"$work/before"
 leaf=$(guest "$repo/leaf.vhd")
@@ -91,7 +90,6 @@ shows "the tree is read again" '2 images'
 find_row leaf.vhd
 keys M
 shows "now the leaf" 'coalesce the leaf leaf.vhd into base.vhd in'
-shows "with its plan" 'lowest during the run'
 confirm leaf.vhd
 shows "gets merged by its very name" 'leaf.vhd is merged into base.vhd'
 verdict "its parent has that name" "$([ ! -e "$repo/base.vhd" ]; echo $?)"
