@@ -125,6 +125,10 @@ struct cv_facts {
 /* All zero but for its memory. NULL when memory is short. */
 CV_API struct cv_facts *cv_facts_new(void);
 CV_API void cv_facts_free(struct cv_facts *f);
+static inline void cv_auto_facts(struct cv_facts **f)
+{
+	cv_facts_free(*f);
+}
 
 /* Copies of the bytes, owned by the facts. The adders return false when memory is short or a cap is reached
  * (then CV_FACT_PARTIAL is set); a reader may ignore that and go on with what it has. */

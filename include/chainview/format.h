@@ -20,7 +20,8 @@ struct cv_checking {
 	struct cv_facts *facts;          /* findings (where: bytes of the image file) and counts go here */
 	uint64_t corruptions;            /* as struct cv_checked */
 	uint64_t leaked_bytes;
-	/* To be called about once a megabyte of tables; false: stop, with CV_ECANCELLED in err. */
+	/* To be called (cv_checking_tick()) about once a megabyte of tables; false: stop, with CV_ECANCELLED in err. NULL: nobody
+	 * wants to know. */
 	bool (*tick)(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err);
 	/* For who mends it; NULL: nobody does. A cluster is counted so often and stored as something else; an entry's flag is
 	 * not as the stored count wants it. Of counters that are gone through again it is said again. */
@@ -28,6 +29,11 @@ struct cv_checking {
 	void (*flag)(struct cv_checking *c, uint64_t entry_at);
 	void *ctx;                       /* of whoever set tick, count and flag */
 };
+
+static inline bool cv_checking_tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
+{
+	return !c->tick || c->tick(c, done, total, err);
+}
 
 struct cv_format {
 	enum cv_format_id id;

@@ -166,15 +166,10 @@ static bool view(struct cv_dumping *d, struct cv_facts *facts, struct cv_err *er
 	return metadata(d, &v, err) && cv_dump_vhdx_bat(d, &v, err);
 }
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 /* The facts of the headers are wanted for the replay; those of the replayed view are new. */
 static bool replayed_view(struct cv_dumping *d, const struct cv_facts *headers_facts, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	CV_AUTO(cv_auto_source) struct cv_source *replayed = cv_source_borrow(d->source, err);
 	struct cv_err trouble = { .code = CV_OK };
 	bool good;
@@ -193,7 +188,7 @@ static bool replayed_view(struct cv_dumping *d, const struct cv_facts *headers_f
 
 bool cv_dump_vhdx(struct cv_dumping *d, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct cv_vhdx v = { .source = d->source, .facts = facts };
 	struct cv_err trouble = { .code = CV_OK };
 	struct cv_range log;

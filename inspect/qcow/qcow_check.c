@@ -54,7 +54,7 @@ static bool tick(struct check *k, uint64_t bytes, struct cv_err *err)
 	if (k->done - k->told < TICK)
 		return true;
 	k->told = k->done;
-	return k->c->tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
+	return cv_checking_tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
 }
 
 static void report(struct check *k, const char *what, uint64_t n, struct cv_range at, const char *why)

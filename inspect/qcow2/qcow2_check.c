@@ -81,7 +81,7 @@ bool cv_qcow2_check_read(struct cv_qcow2_check *k, uint8_t *buf, uint64_t off, u
 		return false;
 	memset(buf + have, 0, len - have);
 	/* Tables that are shared or lie in slices are gone through more than once: then it is nearly done for a while. */
-	return k->c->tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
+	return cv_checking_tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
 }
 
 static bool read_metadata(struct cv_qcow2_check *k, struct cv_err *err)

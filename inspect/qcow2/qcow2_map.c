@@ -8,11 +8,6 @@
 
 extern const struct cv_layer_ops cv_layer_ops_qcow2;
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 /* QEMU refuses all of these too. */
 const char *cv_qcow2_unusable(const struct cv_qcow2_reading *r)
 {
@@ -36,7 +31,7 @@ const char *cv_qcow2_unusable(const struct cv_qcow2_reading *r)
 
 static bool read_header(struct cv_qcow2_reading *r, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	const char *why;
 	bool usable;
 

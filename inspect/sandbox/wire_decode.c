@@ -234,11 +234,6 @@ static void get_why(struct reader *r, struct cv_err *why)
 	cv_text_fini(&escaped);
 }
 
-static void cv_auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 size_t cv_wire_decode(const uint8_t *at, size_t len, struct cv_answer *answer, struct cv_err *err)
 {
 	struct reader r = { .at = at, .end = at + len };

@@ -20,7 +20,7 @@ bool cv_vhd_check_tick(struct vhd_check *k, uint64_t bytes, struct cv_err *err)
 	if (k->done - k->told < TICK)
 		return true;
 	k->told = k->done;
-	return k->c->tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
+	return cv_checking_tick(k->c, k->done < k->total ? k->done : k->total, k->total, err);
 }
 
 /* Blocks may be on their way while a resize is pending: only vhd-util's journal knows which table counts. */

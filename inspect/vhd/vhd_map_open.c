@@ -5,11 +5,6 @@
  */
 #include "inspect/vhd/vhd_map.h"
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 static bool add_place(struct vhd_map *m, uint64_t off, uint64_t len)
 {
 	if (m->place_count == CV_COUNT(m->places))
@@ -94,7 +89,7 @@ static bool take_footer(struct vhd_map *m, struct vhd_reader *r, struct cv_err *
 
 bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct vhd_reader r = { .source = layer->source, .facts = facts };
 
 	*m = (struct vhd_map){ .source = layer->source, .bitmap_of = UINT64_MAX };

@@ -201,7 +201,7 @@ static bool each_entry(struct check *k, see_fn *fn, struct cv_err *err)
 		const cv_le64 *entries = m->bat.entries;
 
 		n = last - first < most ? last - first : most;
-		if (first * 8 % MIB == 0 && !k->c->tick(k->c, first * 8, last * 8, err))
+		if (first * 8 % MIB == 0 && !cv_checking_tick(k->c, first * 8, last * 8, err))
 			return false;
 		if (k->partial == NONE && cv_source_is_hole(m->source, (struct cv_range){ m->bat_off + first * 8, n * 8 }))
 			continue;

@@ -6,11 +6,6 @@
 #include "inspect/vhdx/vhdx_map.h"
 #include "inspect/vhdx/vhdx_log.h"
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 static uint64_t number(const struct cv_facts *f, enum cv_attr_id id)
 {
 	const struct cv_attr *a = cv_facts_attr(f, id, 0);
@@ -73,7 +68,7 @@ static bool read_metadata(struct cv_vhdx *v, struct cv_layer *layer, struct cv_e
 
 bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct cv_vhdx v = { .source = layer->source, .facts = facts };
 
 	*m = (struct vhdx_map){ .chunk = UINT64_MAX };

@@ -32,15 +32,6 @@ struct counting {
 	bool no_memory;
 };
 
-static bool no_tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
-{
-	(void)c;
-	(void)done;
-	(void)total;
-	(void)err;
-	return true;
-}
-
 static bool note_count(struct cv_checking *c, uint64_t cluster, uint64_t stored, uint64_t counted, struct cv_err *err)
 {
 	struct counting *k = c->ctx;
@@ -65,7 +56,7 @@ static void note_flag(struct cv_checking *c, uint64_t entry_at)
 static bool go_through(struct counting *k, bool counts, bool flags, struct cv_err *err)
 {
 	struct cv_facts *facts = cv_facts_new();
-	struct cv_checking c = { .facts = facts, .tick = no_tick, .count = counts ? note_count : NULL, .flag = flags ? note_flag : NULL,
+	struct cv_checking c = { .facts = facts, .count = counts ? note_count : NULL, .flag = flags ? note_flag : NULL,
 				 .ctx = k };
 	bool ok;
 

@@ -7,20 +7,6 @@
 #include <chainview/facts.h>
 #include <chainview/format.h>
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
-static bool no_tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
-{
-	(void)c;
-	(void)done;
-	(void)total;
-	(void)err;
-	return true;
-}
-
 static bool add_findings(const struct cv_facts *f, struct cv_fix_ids *ids, struct cv_err *err)
 {
 	for (uint32_t i = 0; i < f->finding_count; i++)
@@ -31,8 +17,8 @@ static bool add_findings(const struct cv_facts *f, struct cv_fix_ids *ids, struc
 
 static bool check_tables(struct cv_source *source, const struct cv_format *format, struct cv_fix_ids *ids, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
-	struct cv_checking c = { .source = source, .facts = facts, .tick = no_tick };
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
+	struct cv_checking c = { .source = source, .facts = facts };
 
 	if (!facts)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
@@ -58,7 +44,7 @@ static int by_id(const void *a, const void *b)
 
 bool cv_fix_wrong(struct cv_source *source, struct cv_fix_ids *ids, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 
 	if (!facts)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
@@ -81,7 +67,7 @@ static void say_names(const struct cv_facts *f, struct cv_text *out)
 
 bool cv_fix_says(struct cv_source *source, struct cv_text *out, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *f = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *f = cv_facts_new();
 	struct cv_fix_ids ids = { 0 };
 	bool ok;
 

@@ -6,11 +6,6 @@
 /* Pieces may have several clusters, or a part of one. */
 #define LEAST_UNIT CV_MERGE_PIECE
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 /* Why, and what else there is; NULL: it can be merged into. What no image may be that is merged was looked at before. */
 static const char *unfit(const struct cv_qcow2_reading *r)
 {
@@ -50,7 +45,7 @@ static void take_header(struct cv_merge *m, const struct cv_qcow2_reading *r)
 
 static bool read_header(struct cv_merge *m, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct cv_qcow2_reading r = { .source = m->source, .facts = facts };
 	const char *why;
 	bool usable;

@@ -10,11 +10,6 @@
 enum { FIXED_UNIT = 1 << 20, BAT_PIECE = 16384 };
 #define LARGEST_MAP ((uint64_t)1 << 20)
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 static uint64_t whole_sectors(uint64_t bytes)
 {
 	return (bytes + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
@@ -173,7 +168,7 @@ static bool take_footers(struct cv_merge *m, struct vhd_reader *r, struct cv_err
 
 static bool open_vhd(struct cv_merge *m, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct vhd_reader r = { .source = m->source, .facts = facts };
 	struct cv_merge_vhd *v;
 

@@ -152,14 +152,9 @@ static bool find_size_item(struct cv_merge *m, const struct cv_vhdx *vhdx, struc
 	return true;
 }
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 static bool find_items(struct cv_merge *m, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct cv_vhdx vhdx = { .source = m->source, .facts = facts };
 
 	if (!facts)

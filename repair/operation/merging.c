@@ -4,11 +4,6 @@
 #include "repair/io/source.h"
 #include <chainview/format.h>
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 /* --- strict checks --------------------------------------------------------------------------------------- */
 
 static bool tick(struct cv_checking *c, uint64_t done, uint64_t total, struct cv_err *err)
@@ -42,7 +37,7 @@ static const struct { uint32_t flag; const char *why; } unfit[] = {
 static bool check_strictly(struct cv_work *work, size_t item, enum cv_format_id format, struct cv_source *source, uint32_t *flags,
 			   struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
 	const struct cv_format *row = cv_format_by_id(format);
 	struct cv_checking c = { .source = source, .facts = facts, .tick = tick, .ctx = work };

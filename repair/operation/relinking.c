@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/*
- * See relinking.h. After a crash the image says one or the other, or nothing (a torn header): all new and understood by the
- * parser, that was it; otherwise everything goes back to what it was. A guest may have written meanwhile: sectors that are
- * neither old nor new are left alone as long as the parser understands the image, and put back only when they may be torn,
- * which they cannot be without a power cut in between.
- */
-#include "repair/operation/relinking.h"
+/* See relinking.h: what changes is noted, written layer by layer, and read back. */
+#include "repair/operation/relinking_write.h"
 #include "repair/io/source.h"
-#include <chainview/format.h>
 
 void cv_relinking_fini(struct cv_relinking *b)
 {
@@ -23,15 +17,12 @@ bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t ite
 	return b->source != NULL;
 }
 
-/* --- writing --------------------------------------------------------------------------------------------- */
-
-static bool barrier(const struct cv_relinking *b, struct cv_err *err)
+bool cv_relinking_barrier(const struct cv_relinking *b, struct cv_err *err)
 {
 	return b->out.io->fdatasync(b->out.io, b->out.fd) == 0 || cv_io_fail(err, "sync", b->out.name);
 }
 
-/* What lies behind the end of the file is zeros: where that moves the page has bytes on one side only. */
-static bool read_page(const struct cv_relinking *b, const struct cv_page *page, uint8_t *now, struct cv_err *err)
+bool cv_relinking_read(const struct cv_relinking *b, const struct cv_page *page, uint8_t *now, struct cv_err *err)
 {
 	uint64_t size, left;
 
@@ -54,35 +45,16 @@ static bool resize(const struct cv_relinking *b, bool new, bool grow, struct cv_
 	return (grow ? size >= wanted : size <= wanted) || cv_out_resize(&b->out, wanted, err);
 }
 
-/* The present state of a page. */
-struct look {
-	uint8_t now[CV_RELINK_PAGE];
-	bool torn[CV_RELINK_SECTORS];        /* a sector that changes, and is neither old nor new */
-	bool any_torn, all_new;
-	bool kept, changed;                  /* a sector that does not change is as it was; is not */
-	bool telling, told;                  /* one of those that could not be so by chance; and is as it was */
-	bool filled;                         /* all that do not change are of one byte: zeros, or ones */
-};
-
-/* Which sectors are written. Without looks all of them. */
-struct choice {
-	const struct look *looks;
-	bool new;                            /* as they will be, or as they were */
-	bool leave_torn;                     /* those are somebody else's */
-	bool keep_size;                      /* so is the length of the file */
-	bool anyway;                         /* also what looks right: after a barrier that failed it may only look so */
-};
-
-static bool is_chosen(const struct choice *c, size_t page, size_t sector, const uint8_t *bytes)
+static bool is_chosen(const struct cv_relinking_choice *c, size_t page, size_t sector, const uint8_t *bytes)
 {
-	const struct look *l = c->looks ? &c->looks[page] : NULL;
+	const struct cv_relinking_look *l = c->looks ? &c->looks[page] : NULL;
 
 	return !l || (l->torn[sector] ? !c->leave_torn
 				      : c->anyway || memcmp(l->now + sector * CV_RELINK_SECTOR, bytes, CV_RELINK_SECTOR) != 0);
 }
 
 /* last: nothing comes behind it. */
-static bool write_layer(const struct cv_relinking *b, unsigned layer, bool last, const struct choice *c, struct cv_err *err)
+static bool write_layer(const struct cv_relinking *b, unsigned layer, bool last, const struct cv_relinking_choice *c, struct cv_err *err)
 {
 	bool any = false;
 
@@ -102,7 +74,7 @@ static bool write_layer(const struct cv_relinking *b, unsigned layer, bool last,
 	}
 	if (last && !c->keep_size && !resize(b, c->new, false, err))
 		return false;
-	return (!any && !(last && b->change.new_size)) || barrier(b, err);
+	return (!any && !(last && b->change.new_size)) || cv_relinking_barrier(b, err);
 }
 
 static unsigned last_layer(const struct cv_relinking *b)
@@ -126,8 +98,7 @@ static unsigned first_layer(const struct cv_relinking *b)
 	return first;
 }
 
-/* The way back is the other way round. */
-static bool write_layers(const struct cv_relinking *b, const struct choice *c, struct cv_err *err)
+bool cv_relinking_write(const struct cv_relinking *b, const struct cv_relinking_choice *c, struct cv_err *err)
 {
 	unsigned last = c->new ? last_layer(b) : first_layer(b);
 
@@ -142,15 +113,13 @@ static bool write_layers(const struct cv_relinking *b, const struct choice *c, s
 	return true;
 }
 
-/* Which image it is about comes first, if there may be others. */
-static void pack_item(const struct cv_relinking *b, struct cv_pack *p)
+void cv_relinking_pack(const struct cv_relinking *b, struct cv_pack *p)
 {
 	if (b->of_many)
 		cv_pack_number(p, b->item);
 }
 
-/* The last record of this type about this image; what comes behind the number of the image is in *u. */
-static const struct cv_record *last_record(const struct cv_relinking *b, const struct cv_journal_log *log,
+const struct cv_record *cv_relinking_last(const struct cv_relinking *b, const struct cv_journal_log *log,
 					   enum cv_record_type type, struct cv_unpack *u)
 {
 	for (size_t i = log ? log->records.len : 0; i-- > 0;) {
@@ -167,10 +136,10 @@ bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *befo
 {
 	struct cv_pack p = { 0 };
 	struct cv_unpack none;
-	const struct cv_record *last = last_record(b, before, CV_RECORD_UNDO, &none);
+	const struct cv_record *last = cv_relinking_last(b, before, CV_RECORD_UNDO, &none);
 	bool ok;
 
-	pack_item(b, &p);
+	cv_relinking_pack(b, &p);
 	ok = (cv_relink_pack(&p, &b->change, b->work->w->host.boot) && !p.failed) || cv_fail(err, CV_ENOMEM, "out of memory");
 	if (ok && !(last && last->len == p.len && !memcmp(last->payload, p.at, p.len)))
 		ok = cv_journal_add(&b->work->journal, CV_RECORD_UNDO, p.at, p.len, err) &&
@@ -208,7 +177,7 @@ bool cv_relinking_is_old(const struct cv_journal_log *done, bool of_many, size_t
 	bool ok;
 
 	*is_old = true;
-	if (!last_record(&b, done, CV_RECORD_UNDO, &u))
+	if (!cv_relinking_last(&b, done, CV_RECORD_UNDO, &u))
 		return true;
 	ok = cv_relink_unpack(&change, u.at, u.left, boot, err);
 	*is_old &= !change.new_size || source->size == change.old_size;
@@ -225,7 +194,7 @@ bool cv_relinking_taken(const struct cv_journal_log *done, bool of_many, size_t 
 	struct cv_relink taken = { .say = change->say };
 	struct cv_unpack u;
 	uint8_t boot[16];
-	bool ok = last_record(&b, done, CV_RECORD_UNDO, &u) != NULL;
+	bool ok = cv_relinking_last(&b, done, CV_RECORD_UNDO, &u) != NULL;
 
 	if (!ok)
 		return cv_fail(err, CV_EREFUSED, "its journal does not say what it changed in the image");
@@ -249,8 +218,7 @@ static bool say_now(const struct cv_relinking *b, struct cv_text *now, struct cv
 	return ok;
 }
 
-/* 1: the parser finds the new parent; -1: the former one; 0: neither. */
-static int says(const struct cv_relinking *b)
+int cv_relinking_says(const struct cv_relinking *b)
 {
 	CV_AUTO(cv_text_fini) struct cv_text now = { 0 };
 	struct cv_err err = { .code = CV_OK };
@@ -268,292 +236,25 @@ static bool check_again(const struct cv_relinking *b, struct cv_err *err)
 	for (size_t i = 0; i < b->change.pages.len; i++) {
 		const struct cv_page *page = &b->change.pages.at[i];
 
-		if (!read_page(b, page, now, err))
+		if (!cv_relinking_read(b, page, now, err))
 			return false;
 		if (memcmp(now, page->new, page->len) != 0)
 			return cv_fail(err, CV_EIO, "offset %" PRIu64 " does not hold what was written there", page->off);
 	}
-	return says(b) == 1 || cv_fail(err, CV_EIO, "the image does not say what it should after all");
+	return cv_relinking_says(b) == 1 || cv_fail(err, CV_EIO, "the image does not say what it should after all");
 }
 
 bool cv_relinking_apply(struct cv_relinking *b, struct cv_err *err)
 {
-	const struct choice all = { .new = true };
+	const struct cv_relinking_choice all = { .new = true };
 
-	return write_layers(b, &all, err) && check_again(b, err);
+	return cv_relinking_write(b, &all, err) && check_again(b, err);
 }
 
 bool cv_relinking_revert(struct cv_relinking *b, struct cv_err *err)
 {
-	const struct choice all = { .new = false };
+	const struct cv_relinking_choice all = { .new = false };
 
-	return write_layers(b, &all, err) && (!b->change.pages.len || says(b) == -1 ||
+	return cv_relinking_write(b, &all, err) && (!b->change.pages.len || cv_relinking_says(b) == -1 ||
 					      cv_fail(err, CV_EIO, "the image does not say what it did after all"));
-}
-
-/* --- recovery -------------------------------------------------------------------------------------------- */
-
-static bool is_of_one_byte(const uint8_t *sector)
-{
-	return !memcmp(sector, sector + 1, CV_RELINK_SECTOR - 1);
-}
-
-static void look_at_sector(const struct cv_page *page, size_t k, struct look *l, int *fill)
-{
-	const uint8_t *now = l->now + k * CV_RELINK_SECTOR, *old = page->old + k * CV_RELINK_SECTOR;
-	bool is_old = !memcmp(now, old, CV_RELINK_SECTOR);
-	bool is_new = !memcmp(now, page->new + k * CV_RELINK_SECTOR, CV_RELINK_SECTOR);
-
-	if (!page->layer[k]) {
-		l->kept |= is_old;
-		l->telling |= !is_of_one_byte(old);
-		l->told |= is_old && !is_of_one_byte(old);
-		l->changed |= !is_old;
-		*fill = *fill < 0 ? now[0] : *fill;
-		l->filled &= now[0] == *fill && is_of_one_byte(now);
-		return;
-	}
-	l->torn[k] = !is_old && !is_new;
-	l->any_torn |= l->torn[k];
-	l->all_new &= is_new;
-}
-
-static bool look_at(const struct cv_relinking *b, const struct cv_page *page, struct look *l, struct cv_err *err)
-{
-	int fill = -1;
-
-	*l = (struct look){ .all_new = true, .filled = true };
-	if (!read_page(b, page, l->now, err))
-		return false;
-	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++)
-		look_at_sector(page, k, l, &fill);
-	return true;
-}
-
-/*
- * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was (none of
- * those that are more than zeros), if they are all of the same byte, if nobody can have opened the image since, or if a recovery before this one has noted so.
- * Otherwise what is beside torn sectors is somebody's, who may have written to the image since.
- */
-static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct look *l)
-{
-	bool kept = l->telling ? l->told : l->kept;
-
-	/* What changes may be zeros on one side, and so look whole in a page of zeros. */
-	if (!l->any_torn)
-		return l->changed && b->change.say && b->unreadable && (b->noted[i] || !kept);
-	return l->changed && (b->noted[i] || !kept || l->filled || b->unreadable);
-}
-
-static bool is_unreadable(const struct cv_relinking *b)
-{
-	struct cv_facts *f = cv_facts_new();
-	struct cv_err err = { .code = CV_OK };
-	bool bad = f && (!cv_image_read(b->source, CV_FORMAT_NONE, f, &err) || f->format == CV_FORMAT_NONE);
-
-	for (uint32_t i = 0; f && i < f->finding_count; i++)
-		bad |= f->findings[i].severity == CV_ERROR;
-	cv_facts_free(f);
-	return bad;
-}
-
-static bool add_noted(struct cv_relinking *b, const uint8_t spoilt[CV_RELINK_PAGES_LARGE], struct cv_err *err)
-{
-	uint8_t payload[8 + CV_RELINK_PAGES_LARGE];
-	size_t pages = b->change.say ? CV_RELINK_PAGES_LARGE : CV_RELINK_PAGES_MOST;
-	struct cv_pack p = { payload, 0, sizeof payload, false };
-
-	pack_item(b, &p);
-	memcpy(payload + p.len, spoilt, pages);
-	return cv_journal_add(&b->work->journal, CV_RECORD_PROGRESS, payload, p.len + pages, err) &&
-	       cv_journal_barrier(&b->work->journal, err);
-}
-
-static bool note_spoilt(struct cv_relinking *b, const struct look *looks, bool *any, struct cv_err *err)
-{
-	uint8_t spoilt[CV_RELINK_PAGES_LARGE] = { 0 };
-	bool more = false;
-
-	for (size_t i = 0; i < b->change.pages.len; i++) {
-		spoilt[i] = b->noted[i] || is_spoilt(b, i, &looks[i]);
-		more |= spoilt[i] && !b->noted[i];
-		*any |= is_spoilt(b, i, &looks[i]);
-	}
-	return !more || add_noted(b, spoilt, err);
-}
-
-/* What is beside those that change; they stay torn until all of it is as it was. */
-static bool mend_page(const struct cv_relinking *b, const struct cv_page *page, const struct look *l, struct cv_err *err)
-{
-	for (size_t k = 0; k < page->len / CV_RELINK_SECTOR; k++) {
-		size_t at = k * CV_RELINK_SECTOR;
-
-		if (!page->layer[k] && memcmp(l->now + at, page->old + at, CV_RELINK_SECTOR) != 0 &&
-		    !cv_out_write(&b->out, page->old + at, CV_RELINK_SECTOR, page->off + at, err))
-			return false;
-	}
-	return true;
-}
-
-static bool mend(struct cv_relinking *b, const struct look *looks, struct cv_err *err)
-{
-	bool any = false;
-
-	if (!note_spoilt(b, looks, &any, err))
-		return false;
-	for (size_t i = 0; i < b->change.pages.len; i++)
-		if (is_spoilt(b, i, &looks[i]) && !mend_page(b, &b->change.pages.at[i], &looks[i], err))
-			return false;
-	return !any || barrier(b, err);
-}
-
-/* As it was. */
-static bool put_back(struct cv_relinking *b, const struct choice *c, struct cv_err *err)
-{
-	return mend(b, c->looks, err) && write_layers(b, c, err) &&
-	       (says(b) == -1 || cv_fail(err, CV_EIO, "the image does not say what it did after all"));
-}
-
-/* How much is wrong: a repair makes it less, and taking that back makes it more. */
-static int worse(const struct cv_text *says)
-{
-	int words = 0;
-
-	for (size_t i = 0; i < says->len; i++)
-		words += says->at[i] == ' ';
-	return words;
-}
-
-/* Sectors are neither old nor new. whole: it cannot be that they were written in part. */
-static bool settle_foreign(struct cv_relinking *b, struct choice *c, bool whole, enum cv_record_type *end, struct cv_err *err)
-{
-	int now = says(b);
-
-	/* What is as badly off as it was, or is to be again, may be so by what the cut left. */
-	if (b->change.say && !whole && now * (worse(&b->change.says_old) - worse(&b->change.says_new)) < 0)
-		now = 0;
-	c->new = now > 0;
-	c->leave_torn = now != 0;
-	c->keep_size = now != 0;
-	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
-	if (now)
-		return write_layers(b, c, err);
-	if (whole)
-		return cv_fail(err, CV_EREFUSED, b->change.say
-			       ? "somebody else has changed what was being repaired: nothing is touched"
-			       : "somebody else has changed what names the parent of the image: nothing is touched");
-	b->unreadable = is_unreadable(b);
-	return put_back(b, c, err);
-}
-
-/* The file has a length that it had neither before nor after: whoever wrote to it put things where they like. */
-static bool settle_moved(struct cv_relinking *b, enum cv_record_type *end, struct cv_err *err)
-{
-	int now = says(b);
-
-	*end = now > 0 ? CV_RECORD_DONE : CV_RECORD_ABORTED;
-	return now || cv_fail(err, CV_EREFUSED, "somebody else has written to the image since: nothing is touched");
-}
-
-static bool look_at_size(const struct cv_relinking *b, bool *all_new, bool *moved, struct cv_err *err)
-{
-	uint64_t size;
-
-	*moved = false;
-	if (!b->change.say)
-		return true;
-	if (!cv_out_size(&b->out, &size, err))
-		return false;
-	*moved = b->change.new_size ? size != b->change.old_size && size != b->change.new_size
-				    : size != b->work->items[b->item].size;
-	*all_new &= !b->change.new_size || size == b->change.new_size;
-	return true;
-}
-
-/* How sure it is that what is read is what is on disk. */
-enum trust { OWN_ERROR, SAME_BOOT, AFTER_CUT };
-
-static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type *end, struct cv_err *err)
-{
-	CV_AUTO(cv_auto_free) struct look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
-	struct choice c = { .looks = looks, .anyway = trust != AFTER_CUT };
-	bool foreign = false, all_new = true, moved;
-
-	if (!looks)
-		return cv_fail(err, CV_ENOMEM, "out of memory");
-	if (!look_at_size(b, &all_new, &moved, err))
-		return false;
-	if (moved)
-		return settle_moved(b, end, err);
-	for (size_t i = 0; i < b->change.pages.len; i++) {
-		if (!look_at(b, &b->change.pages.at[i], &looks[i], err))
-			return false;
-		foreign |= looks[i].any_torn;
-		all_new &= looks[i].all_new;
-	}
-	if (foreign)
-		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
-	if (b->change.say && trust == AFTER_CUT)
-		b->unreadable = is_unreadable(b);
-	c.new = all_new && says(b) == 1;
-	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
-	return c.new ? write_layers(b, &c, err) : put_back(b, &c, err);
-}
-
-/* Within one boot there are no torn sectors but those of a write that failed, which only who made it sees. */
-bool cv_relinking_settle(struct cv_relinking *b, const struct cv_journal_log *log, bool own_error, bool *is_new,
-			 struct cv_err *err)
-{
-	const struct cv_record *undo, *later;
-	struct cv_unpack u, noted;
-	enum cv_record_type end = CV_RECORD_ABORTED;
-	uint8_t boot[16];
-
-	*is_new = false;
-	undo = last_record(b, log, CV_RECORD_UNDO, &u);
-	if (!undo)
-		return true;
-	if (!cv_relink_unpack(&b->change, u.at, u.left, boot, err))
-		return false;
-	later = last_record(b, log, CV_RECORD_PROGRESS, &noted);
-	if (later && later->number > undo->number && noted.left <= sizeof b->noted)
-		memcpy(b->noted, noted.at, noted.left);
-	if (!settle(b, own_error ? OWN_ERROR : memcmp(boot, b->work->w->host.boot, sizeof boot) ? AFTER_CUT : SAME_BOOT, &end, err))
-		return false;
-	*is_new = end == CV_RECORD_DONE;
-	return true;
-}
-
-bool cv_relinking_settle_all(struct cv_work *work, const struct cv_journal_log *log, bool own_error, size_t first, bool *is_new,
-			     bool *any, bool *all, struct cv_err *err)
-{
-	*any = false;
-	*all = true;
-	for (size_t i = first; i < work->item_count; i++) {
-		CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = NULL };
-
-		if (!cv_relinking_begin(&b, work, i, work->claims[i], err))
-			return false;
-		b.of_many = true;
-		if (!cv_relinking_settle(&b, log, own_error, &is_new[i - first], err))
-			return cv_wrap(err, "%s", work->items[i].path);
-		*any |= is_new[i - first];
-		*all &= is_new[i - first];
-	}
-	return true;
-}
-
-bool cv_relinking_settle_one(struct cv_work *work, const struct cv_journal_log *log, enum cv_record_type *end, struct cv_err *err)
-{
-	int fd = work->claims ? work->claims[0] : cv_claim_as_it_is(work->w, &work->items[0], err);
-	CV_AUTO(cv_relinking_fini) struct cv_relinking b = { .work = work };
-	bool is_new, ok;
-
-	ok = fd >= 0 && cv_relinking_begin(&b, work, 0, fd, err) &&
-	     cv_relinking_settle(&b, log, work->claims != NULL, &is_new, err);
-	if (ok && is_new)
-		*end = CV_RECORD_DONE;
-	if (fd >= 0 && !work->claims)
-		work->w->io->close(work->w->io, fd);
-	return ok;
 }

@@ -24,18 +24,6 @@ struct planning {
 	struct cv_text name, parent_name;    /* escaped */
 };
 
-/* The image of the graph that this was; CV_NO_IMAGE if it is not there any more. */
-static uint32_t image_of(const struct planning *p, const struct cv_plan_item *item)
-{
-	for (uint32_t i = 0; i < p->g->image_count; i++) {
-		const struct cv_image *m = &p->g->images[i];
-
-		if (m->repository == p->repository && m->file->inode == item->inode && !strcmp(m->id, item->path))
-			return i;
-	}
-	return CV_NO_IMAGE;
-}
-
 /* --- the image ------------------------------------------------------------------------------------------- */
 
 static bool is_as_merged(const struct planning *p)
@@ -126,7 +114,7 @@ static bool check_parent(struct planning *p, struct cv_err *err)
 
 	if (!last)
 		return false;
-	p->parent = image_of(p, &p->done->items[PARENT]);
+	p->parent = cv_plan_image(p->g, p->repository, &p->done->items[PARENT]);
 	if (p->parent == CV_NO_IMAGE) {
 		cv_plan_check(&p->m, "parent-as-merged", false, "%s is not there any more", cv_text_str(&p->parent_name));
 		return true;
@@ -163,7 +151,7 @@ static bool check_names(struct planning *p, size_t item, const struct cv_image *
 
 static bool add_child(struct planning *p, size_t item, struct cv_err *err)
 {
-	uint32_t i = image_of(p, &p->done->items[item]);
+	uint32_t i = cv_plan_image(p->g, p->repository, &p->done->items[item]);
 	const struct cv_image *child = i == CV_NO_IMAGE ? NULL : &p->g->images[i];
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
 

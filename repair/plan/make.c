@@ -243,6 +243,17 @@ struct cv_plan *cv_plan_end(struct cv_plan_maker *m, struct cv_err *err)
 	return NULL;
 }
 
+uint32_t cv_plan_image(const struct cv_graph *g, uint32_t repository, const struct cv_plan_item *item)
+{
+	for (uint32_t i = 0; i < g->image_count; i++) {
+		const struct cv_image *m = &g->images[i];
+
+		if (m->repository == repository && m->file->inode == item->inode && !strcmp(m->id, item->path))
+			return i;
+	}
+	return CV_NO_IMAGE;
+}
+
 void cv_plan_free(struct cv_plan *plan)
 {
 	if (!plan)

@@ -32,6 +32,8 @@ bool cv_plan_begin(struct cv_plan_maker *m, enum cv_plan_kind kind, const char *
 void cv_plan_item(struct cv_plan_maker *m, struct cv_plan_item item);
 /* An image of the graph as it is in the scan. */
 struct cv_plan_item cv_plan_item_of(const struct cv_graph *g, uint32_t image);
+/* The image of the graph that an item of an earlier plan was; CV_NO_IMAGE if it is not there any more. */
+uint32_t cv_plan_image(const struct cv_graph *g, uint32_t repository, const struct cv_plan_item *item);
 /* What the image will say about its parent; copied. */
 void cv_plan_link(struct cv_plan_maker *m, struct cv_plan_link link);
 /* An image of the graph that is read (and its data file), as it is in the scan. */

@@ -59,16 +59,6 @@ static void set_link(struct planning *p)
 
 /* --- what changes in the file ---------------------------------------------------------------------------- */
 
-static uint64_t changed_bytes(const struct cv_relink *r)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < r->pages.len; i++)
-		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
-			bytes += r->pages.at[i].layer[k] ? CV_RELINK_SECTOR : 0;
-	return bytes;
-}
-
 static struct cv_source *open_image(const struct planning *p, struct cv_err *err)
 {
 	struct cv_range part;
@@ -102,7 +92,7 @@ static bool check_names(struct planning *p, struct cv_err *err)
 	if (!source || p->m.failed)
 		return source && cv_fail(err, CV_ENOMEM, "out of memory");
 	ok = cv_relink_make(&r, source, p->m.plan->link, &why);
-	p->bytes = changed_bytes(&r);
+	p->bytes = cv_relink_bytes(&r);
 	p->any = r.pages.len > 0;
 	count_room(p, &r);
 	cv_relink_fini(&r);
@@ -280,17 +270,14 @@ struct cv_plan *cv_plan_rebase_undo(const struct cv_graph *g, uint32_t repositor
 				    const struct cv_rebase_options *options, struct cv_err *err)
 {
 	struct planning p;
-	uint32_t image = 0;
+	uint32_t image;
 
 	if (done->item_count != 1) {
 		cv_fail(err, CV_EFORMAT, "it is about %zu images", done->item_count);
 		return NULL;
 	}
-	while (image < g->image_count && (g->images[image].repository != repository ||
-					  g->images[image].file->inode != done->items[0].inode ||
-					  strcmp(g->images[image].id, done->items[0].path) != 0))
-		image++;
-	if (image == g->image_count) {
+	image = cv_plan_image(g, repository, &done->items[0]);
+	if (image == CV_NO_IMAGE) {
 		cv_fail(err, CV_EREFUSED, "the image is not where it was");
 		return NULL;
 	}

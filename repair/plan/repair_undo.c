@@ -17,27 +17,6 @@ struct planning {
 	uint32_t repository;
 };
 
-static uint32_t image_of(const struct planning *p, const struct cv_plan_item *item)
-{
-	for (uint32_t i = 0; i < p->g->image_count; i++) {
-		const struct cv_image *m = &p->g->images[i];
-
-		if (m->repository == p->repository && m->file->inode == item->inode && !strcmp(m->id, item->path))
-			return i;
-	}
-	return CV_NO_IMAGE;
-}
-
-static uint64_t changed_bytes(const struct cv_relink *r)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < r->pages.len; i++)
-		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
-			bytes += r->pages.at[i].layer[k] ? CV_RELINK_SECTOR : 0;
-	return bytes;
-}
-
 static void add_item(struct planning *p, size_t index, uint32_t image, uint64_t bytes)
 {
 	struct cv_plan_item item = cv_plan_item_of(p->g, image);
@@ -61,7 +40,7 @@ static bool look(struct planning *p, size_t index, uint32_t image, struct cv_sou
 	if (is_old)
 		return true;
 	ok = cv_relinking_taken(&p->log, true, index, source, &change, &why);
-	bytes = changed_bytes(&change);
+	bytes = cv_relink_bytes(&change);
 	cv_relink_fini(&change);
 	if (!ok && why.code != CV_EREFUSED)
 		return cv_fail(err, why.code, "%s", why.text);
@@ -74,7 +53,7 @@ static bool look(struct planning *p, size_t index, uint32_t image, struct cv_sou
 
 static bool plan_item(struct planning *p, size_t index, struct cv_err *err)
 {
-	uint32_t image = image_of(p, &p->done->items[index]);
+	uint32_t image = cv_plan_image(p->g, p->repository, &p->done->items[index]);
 	CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
 	struct cv_source *source;
 	struct cv_range part;

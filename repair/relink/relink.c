@@ -186,11 +186,6 @@ void cv_relink_outcome(const struct cv_relink *r, struct cv_outcome *outcome)
 	*outcome = (struct cv_outcome){ { &outcome_ops, r->new_size ? r->new_size : r->source->size }, r };
 }
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 static struct cv_facts *facts_of(struct cv_source *source, struct cv_err *err)
 {
 	struct cv_facts *f = cv_facts_new();
@@ -245,7 +240,7 @@ static void say_own(const struct cv_facts *f, struct cv_text *out)
 
 bool cv_relink_says(struct cv_source *source, bool own, struct cv_text *out, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *f = facts_of(source, err);
+	CV_AUTO(cv_auto_facts) struct cv_facts *f = facts_of(source, err);
 
 	if (!f)
 		return false;
@@ -316,7 +311,7 @@ static void drop_unchanged(struct cv_relink *r)
 /* What it says about its parent must be what was meant. */
 static bool agrees_then(const struct cv_relink *r, struct cv_source *after, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *f = r->link ? facts_of(after, err) : NULL;
+	CV_AUTO(cv_auto_facts) struct cv_facts *f = r->link ? facts_of(after, err) : NULL;
 
 	return !r->link || (f && (r->link->path ? agrees(r, f, err) : stands_alone(r, f, err)));
 }
@@ -335,7 +330,7 @@ bool cv_relink_foresee(struct cv_relink *r, struct cv_err *err)
 
 bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = facts_of(source, err);
 	const struct cv_relink_format *row = facts ? cv_relink_format(facts->format) : NULL;
 	bool ok;
 
@@ -355,7 +350,7 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 
 bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct cv_relink_own *own, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = facts_of(source, err);
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = facts_of(source, err);
 	const struct cv_relink_format *row = facts ? cv_relink_format(facts->format) : NULL;
 	bool ok;
 
@@ -410,6 +405,16 @@ bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const st
 	if (ok && strcmp(cv_text_str(&r->says_new), cv_text_str(&taken->says_old)) != 0)
 		ok = cv_fail(err, CV_EREFUSED, "it would not say what it said before");
 	return ok;
+}
+
+uint64_t cv_relink_bytes(const struct cv_relink *r)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < r->pages.len; i++)
+		for (size_t k = 0; k < CV_RELINK_SECTORS; k++)
+			bytes += r->pages.at[i].layer[k] ? CV_RELINK_SECTOR : 0;
+	return bytes;
 }
 
 void cv_relink_fini(struct cv_relink *r)

@@ -73,6 +73,8 @@ bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct c
  * change may have changed since, and stay. Refused if others have. r->say is set by the caller. */
 bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err);
 void cv_relink_fini(struct cv_relink *r);
+/* Bytes of the sectors that change. */
+uint64_t cv_relink_bytes(const struct cv_relink *r);
 
 /* For changes that are made in another way, and have all their pages: what the image says and will say; pages that stay as they
  * are go. */

@@ -3,14 +3,9 @@
 #include "repair/vhdx/change.h"
 #include "inspect/base/crc32c.h"
 
-static void auto_facts(struct cv_facts **f)
-{
-	cv_facts_free(*f);
-}
-
 bool cv_vhdx_current_header(struct cv_source *source, struct cv_vhdx_header_disk *h, uint64_t *off, struct cv_err *err)
 {
-	CV_AUTO(auto_facts) struct cv_facts *facts = cv_facts_new();
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
 	struct cv_vhdx v = { .source = source, .facts = facts };
 	const struct cv_attr *sequence;
 

@@ -575,15 +575,6 @@ static const char *look_at_parent(struct sim *s, const struct ctx *c, bool merge
 	return NULL;
 }
 
-static bool tick(struct cv_checking *k, uint64_t done, uint64_t total, struct cv_err *err)
-{
-	(void)k;
-	(void)done;
-	(void)total;
-	(void)err;
-	return true;
-}
-
 static bool has_errors(struct sim *s, const char *name, uint64_t *leaked)
 {
 	struct cv_facts *f = cv_facts_new();
@@ -591,7 +582,7 @@ static bool has_errors(struct sim *s, const char *name, uint64_t *leaked)
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, name, O_RDONLY, 0);
 	struct cv_source *source = fd >= 0 ? cv_io_source(&s->io, fd, &err) : NULL;
 	const struct cv_format *row = cv_format_by_id(format_of(name));
-	struct cv_checking k = { .source = source, .facts = f, .tick = tick };
+	struct cv_checking k = { .source = source, .facts = f };
 	bool bad = !source || !cv_image_read(source, row->id, f, &err) || (row->check && !row->check(&k, &err)) || k.corruptions;
 
 	for (uint32_t i = 0; i < f->finding_count; i++)

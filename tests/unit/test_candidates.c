@@ -214,96 +214,96 @@ static void twins_and_copies_are_never_taken_without_a_word(void **state)
 	check_examples(examples, CV_COUNT(examples));
 }
 
+static const struct example by_names[] = {
+	{ "moved below another folder",
+	  "qcow2 new/vm/base.qcow2 size=2M\n"
+	  "qcow2 top.qcow2 back=vm/base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "top.qcow2 asks new/vm/base.qcow2:41\n" },
+	{ "an absolute name from before the move",
+	  "qcow2 vm/base.qcow2 size=2M\n"
+	  "qcow2 vm/top.qcow2 back=/old/vm/base.qcow2 fmt=qcow2 size=2M\n"
+	  "out /old/vm/base.qcow2",
+	  NULL,
+	  "vm/top.qcow2 asks vm/base.qcow2:41\n" },
+	{ "the same name and size twice",
+	  "qcow2 x/base.qcow2 size=2M\n"
+	  "qcow2 y/base.qcow2 size=2M mtime=7\n"
+	  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "top.qcow2 tie x/base.qcow2:31 y/base.qcow2:31\n" },
+	{ "the same name, another size",
+	  "qcow2 x/base.qcow2 size=2M\n"
+	  "qcow2 y/base.qcow2 size=1M\n"
+	  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "top.qcow2 asks x/base.qcow2:31 y/base.qcow2:6\n" },
+	{ "another format than recorded",
+	  "vhd x/base.qcow2 size=2M\n"
+	  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "top.qcow2 none !x/base.qcow2:-79\n" },
+	{ "recorded as raw, looks like another image",
+	  "qcow2 x/base.img size=2M\n"
+	  "qcow2 top.qcow2 back=base.img fmt=raw size=2M",
+	  NULL,
+	  "top.qcow2 none x/base.img:-9\n" },
+	{ "renamed by counting on",
+	  "qcow2 base-2.qcow2 size=2M\n"
+	  "qcow2 web.qcow2 back=base-1.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "web.qcow2 none base-2.qcow2:27\n" },
+	{ "nothing but the size",
+	  "qcow2 other.qcow2 size=2M\n"
+	  "qcow2 web.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "web.qcow2 none other.qcow2:21\n" },
+	{ "nothing at all",
+	  "qcow2 web.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  NULL,
+	  "web.qcow2 none\n" },
+	{ "a name from Windows",
+	  "vhdx disks/base.vhdx id=3 size=2M\n"
+	  "vhdx top.vhdx id=2 on=3 win=C:\\vm\\disks\\other.vhdx size=2M",
+	  NULL,
+	  "top.vhdx safe disks/base.vhdx:111\n" },
+	{ "in the trash under its own name",
+	  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
+	  "qcow2 /sr/.chainview/trash/op/3-base.qcow2 size=2M",
+	  "top.qcow2 none op/3-base.qcow2:trash:11\n" },
+	{ "a raw parent by its name",
+	  "raw old/base.raw\n"
+	  "qcow2 top.qcow2 back=base.raw fmt=raw size=1M",
+	  NULL,
+	  "top.qcow2 asks old/base.raw:31\n" },
+	{ "a VHD on raw",
+	  "raw old/base.raw\n"
+	  "vhd top.vhd id=2 raw-parent name=base.raw size=1M",
+	  NULL,
+	  "top.vhd asks old/base.raw:31\n" },
+	{ "a VHD without identity under one that looks for raw",
+	  "vhd old/base.vhd size=1M\n"
+	  "vhd top.vhd id=2 raw-parent name=base.vhd size=1M",
+	  NULL,
+	  "top.vhd asks old/base.vhd:21\n" },
+	{ "ambiguous by its two paths",
+	  "qcow2 x/top.qcow2 back=base.qcow2 fmt=qcow2 size=2M\n"
+	  "also x/top.qcow2 y/top.qcow2\n"
+	  "qcow2 x/base.qcow2 size=2M\n"
+	  "qcow2 y/base.qcow2 size=2M",
+	  NULL,
+	  "x/top.qcow2 tie x/base.qcow2:61 y/base.qcow2:61\n" },
+	{ "the format is not recorded",
+	  "qcow2 base.qcow2 size=2M\n"
+	  "qcow2 top.qcow2 back=base.qcow2 no-format size=2M",
+	  NULL,
+	  "top.qcow2 asks base.qcow2:51\n" },
+};
+
 static void names_and_sizes_are_asked_about_and_ties_refused(void **state)
 {
-	static const struct example examples[] = {
-		{ "moved below another folder",
-		  "qcow2 new/vm/base.qcow2 size=2M\n"
-		  "qcow2 top.qcow2 back=vm/base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "top.qcow2 asks new/vm/base.qcow2:41\n" },
-		{ "an absolute name from before the move",
-		  "qcow2 vm/base.qcow2 size=2M\n"
-		  "qcow2 vm/top.qcow2 back=/old/vm/base.qcow2 fmt=qcow2 size=2M\n"
-		  "out /old/vm/base.qcow2",
-		  NULL,
-		  "vm/top.qcow2 asks vm/base.qcow2:41\n" },
-		{ "the same name and size twice",
-		  "qcow2 x/base.qcow2 size=2M\n"
-		  "qcow2 y/base.qcow2 size=2M mtime=7\n"
-		  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "top.qcow2 tie x/base.qcow2:31 y/base.qcow2:31\n" },
-		{ "the same name, another size",
-		  "qcow2 x/base.qcow2 size=2M\n"
-		  "qcow2 y/base.qcow2 size=1M\n"
-		  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "top.qcow2 asks x/base.qcow2:31 y/base.qcow2:6\n" },
-		{ "another format than recorded",
-		  "vhd x/base.qcow2 size=2M\n"
-		  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "top.qcow2 none !x/base.qcow2:-79\n" },
-		{ "recorded as raw, looks like another image",
-		  "qcow2 x/base.img size=2M\n"
-		  "qcow2 top.qcow2 back=base.img fmt=raw size=2M",
-		  NULL,
-		  "top.qcow2 none x/base.img:-9\n" },
-		{ "renamed by counting on",
-		  "qcow2 base-2.qcow2 size=2M\n"
-		  "qcow2 web.qcow2 back=base-1.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "web.qcow2 none base-2.qcow2:27\n" },
-		{ "nothing but the size",
-		  "qcow2 other.qcow2 size=2M\n"
-		  "qcow2 web.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "web.qcow2 none other.qcow2:21\n" },
-		{ "nothing at all",
-		  "qcow2 web.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  NULL,
-		  "web.qcow2 none\n" },
-		{ "a name from Windows",
-		  "vhdx disks/base.vhdx id=3 size=2M\n"
-		  "vhdx top.vhdx id=2 on=3 win=C:\\vm\\disks\\other.vhdx size=2M",
-		  NULL,
-		  "top.vhdx safe disks/base.vhdx:111\n" },
-		{ "in the trash under its own name",
-		  "qcow2 top.qcow2 back=base.qcow2 fmt=qcow2 size=2M",
-		  "qcow2 /sr/.chainview/trash/op/3-base.qcow2 size=2M",
-		  "top.qcow2 none op/3-base.qcow2:trash:11\n" },
-		{ "a raw parent by its name",
-		  "raw old/base.raw\n"
-		  "qcow2 top.qcow2 back=base.raw fmt=raw size=1M",
-		  NULL,
-		  "top.qcow2 asks old/base.raw:31\n" },
-		{ "a VHD on raw",
-		  "raw old/base.raw\n"
-		  "vhd top.vhd id=2 raw-parent name=base.raw size=1M",
-		  NULL,
-		  "top.vhd asks old/base.raw:31\n" },
-		{ "a VHD without identity under one that looks for raw",
-		  "vhd old/base.vhd size=1M\n"
-		  "vhd top.vhd id=2 raw-parent name=base.vhd size=1M",
-		  NULL,
-		  "top.vhd asks old/base.vhd:21\n" },
-		{ "ambiguous by its two paths",
-		  "qcow2 x/top.qcow2 back=base.qcow2 fmt=qcow2 size=2M\n"
-		  "also x/top.qcow2 y/top.qcow2\n"
-		  "qcow2 x/base.qcow2 size=2M\n"
-		  "qcow2 y/base.qcow2 size=2M",
-		  NULL,
-		  "x/top.qcow2 tie x/base.qcow2:61 y/base.qcow2:61\n" },
-		{ "the format is not recorded",
-		  "qcow2 base.qcow2 size=2M\n"
-		  "qcow2 top.qcow2 back=base.qcow2 no-format size=2M",
-		  NULL,
-		  "top.qcow2 asks base.qcow2:51\n" },
-	};
-
 	(void)state;
-	check_examples(examples, CV_COUNT(examples));
+	check_examples(by_names, CV_COUNT(by_names));
 }
 
 static void circles_are_left_by_who_does_not_stand_on_the_image(void **state)

@@ -191,15 +191,6 @@ static struct cv_extent first_data(struct sim *s, const struct tree *t)
 	return first;
 }
 
-static bool tick(struct cv_checking *k, uint64_t done, uint64_t total, struct cv_err *err)
-{
-	(void)k;
-	(void)done;
-	(void)total;
-	(void)err;
-	return true;
-}
-
 static bool has_errors(struct sim *s, const struct tree *t, uint64_t *leaked)
 {
 	struct cv_facts *f = cv_facts_new();
@@ -207,7 +198,7 @@ static bool has_errors(struct sim *s, const struct tree *t, uint64_t *leaked)
 	int fd;
 	CV_AUTO(cv_auto_source) struct cv_source *source = open_source(s, t->image, &fd);
 	const struct cv_format *row = cv_format_by_id(format_of(t->image));
-	struct cv_checking k = { .source = source, .facts = f, .tick = tick };
+	struct cv_checking k = { .source = source, .facts = f };
 	bool bad = !cv_image_read(source, row->id, f, &err) || (row->check && !row->check(&k, &err)) || k.corruptions;
 
 	for (uint32_t i = 0; i < f->finding_count; i++)
