@@ -128,32 +128,15 @@ fi
 
 # --- killed --------------------------------------------------------------------------------------------------
 # Before the n-th barrier, rename or write, on a file system that is mounted here.
+leaf_reads_the_same() { echo "the leaf"; [ "$(guest "$repo/leaf.vhd")" = "$truth" ]; }
 killed_on()
 {
-	local fs=$1 call n killed left=0 truth steps="2 5 9"
 	repo=$2/repo
-	[ "$fs" = "this file system" ] && steps="1 2 3 4 5 6 8 11 15 20"
-	rm -rf "$repo" "$work/start"
-	"$CHAINVIEW" sample --recipe coalescable "$work/start" >/dev/null
-	truth=$(guest "$work/start/leaf.vhd")
-	for call in fsync fdatasync renameat2 pwrite64; do
-		for n in $steps; do
-			rm -rf "$repo"
-			cp -r --sparse=always "$work/start" "$repo" && chmod 755 "$repo"
-			(strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-				"$CHAINVIEW" coalesce --refs=none --repo "$repo" "$repo/middle.vhd" --yes) >/dev/null 2>&1
-			killed=$?
-			[ "$killed" -eq 137 ] && left=$((left + 1))
-			"$CHAINVIEW" recover --yes "$repo" >"$work/.out" 2>&1 || { cat "$work/.out"; verdict "$fs: recovery after $call $n" 1; return; }
-			[ "$(guest "$repo/leaf.vhd")" = "$truth" ] || { verdict "$fs: the leaf after $call $n" 1; return; }
-			"$CHAINVIEW" check --refs=none "$repo" 2>&1 | grep -E '^ *E ' && { verdict "$fs: errors after $call $n" 1; return; }
-			[ "$killed" -eq 137 ] || break
-		done
-	done
-	rm -rf "$repo"
-	echo "# $fs: killed $left times"
-	verdict "$fs: killed at any barrier, rename or write, the leaf reads what it did" "$([ "$left" -ge 5 ]; echo $?)"
+	killed_at_calls "$1" coalescable "fsync fdatasync renameat2 pwrite64" true leaf_reads_the_same \
+		"$CHAINVIEW" coalesce --refs=none --repo "$repo" "$repo/middle.vhd" --yes
 }
+"$CHAINVIEW" sample --recipe coalescable "$work/truth" >/dev/null
+truth=$(guest "$work/truth/leaf.vhd")
 
 # The parent has no room: nothing is begun, or all is put back.
 full_on()

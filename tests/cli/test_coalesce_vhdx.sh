@@ -139,35 +139,17 @@ verdict "--all: the leaf stands on the base" "$([ "$(parent leaf.avhdx)" = base.
 verdict "--all: and reads what it did" "$([ "$(guest "$repo/leaf.avhdx")" = "$leaf" ]; echo $?)"
 
 # --- killed --------------------------------------------------------------------------------------------------
+leaf_reads_the_same() { echo "the leaf"; [ "$(guest "$repo/leaf.avhdx")" = "$truth" ]; }
+leaf_reads_what_it_can() { [ ! -e "$repo/middle.avhdx" ] || leaf_reads_the_same; }
+base_has_it() { leaf_reads_the_same || return; echo "the base"; [ -e "$repo/middle.avhdx" ] || [ "$(guest "$repo/base.vhdx")" = "$whole" ]; }
 killed_on()
 {
-	local fs=$1 call n killed left=0 truth whole steps="2 5 9"
 	repo=$2/repo
-	[ "$fs" = "this file system" ] && steps="1 2 3 4 5 6 8 11 15 20"
-	rm -rf "$repo" "$work/start"
-	"$CHAINVIEW" sample --recipe coalescable-vhdx "$work/start" >/dev/null
-	truth=$(guest "$work/start/leaf.avhdx")
-	whole=$(guest "$work/start/middle.avhdx")
-	for call in fsync fdatasync renameat2 pwrite64; do
-		for n in $steps; do
-			rm -rf "$repo"
-			cp -r --sparse=always "$work/start" "$repo" && chmod 755 "$repo"
-			(strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-				"$CHAINVIEW" coalesce --refs=none --repo "$repo" "$repo/middle.avhdx" --yes) >/dev/null 2>&1
-			killed=$?
-			[ "$killed" -eq 137 ] && left=$((left + 1))
-			[ ! -e "$repo/middle.avhdx" ] || [ "$(guest "$repo/leaf.avhdx")" = "$truth" ] ||
-				{ verdict "$fs: the leaf before recovery, after $call $n" 1; return; }
-			"$CHAINVIEW" recover --yes "$repo" >"$work/.out" 2>&1 || { cat "$work/.out"; verdict "$fs: recovery after $call $n" 1; return; }
-			[ "$(guest "$repo/leaf.avhdx")" = "$truth" ] || { verdict "$fs: the leaf after $call $n" 1; return; }
-			[ -e "$repo/middle.avhdx" ] || [ "$(guest "$repo/base.vhdx")" = "$whole" ] || { verdict "$fs: the base after $call $n" 1; return; }
-			"$CHAINVIEW" check --refs=none "$repo" 2>&1 | grep -E '^ *E ' && { verdict "$fs: errors after $call $n" 1; return; }
-			[ "$killed" -eq 137 ] || break
-		done
-	done
-	rm -rf "$repo"
-	echo "# $fs: killed $left times"
-	verdict "$fs: killed at any barrier, rename or write, the leaf reads what it did" "$([ "$left" -ge 5 ]; echo $?)"
+	killed_at_calls "$1" coalescable-vhdx "fsync fdatasync renameat2 pwrite64" leaf_reads_what_it_can base_has_it \
+		"$CHAINVIEW" coalesce --refs=none --repo "$repo" "$repo/middle.avhdx" --yes
 }
+"$CHAINVIEW" sample --recipe coalescable-vhdx "$work/truth" >/dev/null
+truth=$(guest "$work/truth/leaf.avhdx")
+whole=$(guest "$work/truth/middle.avhdx")
 kills_everywhere killed_on
 finish

@@ -104,6 +104,34 @@ kills_everywhere()
 	fi
 }
 
+# killed_at_calls FS RECIPE CALLS BEFORE AFTER COMMAND...: COMMAND is killed at its n-th of each of the calls, each time in a new $repo
+# of the recipe, which is recovered then. BEFORE and AFTER the recovery: functions that fail, with what is wrong, where it is.
+killed_at_calls()
+{
+	local fs=$1 recipe=$2 calls=$3 before=$4 after=$5 call n killed left=0 why steps="2 5 9"
+	shift 5
+	[ "$fs" = "this file system" ] && steps="1 2 3 4 5 6 8 11 15 20"
+	rm -rf "$work/start"
+	"$CHAINVIEW" sample --recipe "$recipe" "$work/start" >/dev/null
+	for call in $calls; do
+		for n in $steps; do
+			rm -rf "$repo"
+			cp -r --sparse=always "$work/start" "$repo" && chmod 755 "$repo"
+			(strace -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$@") >/dev/null 2>&1
+			killed=$?
+			[ "$killed" -eq 137 ] && left=$((left + 1))
+			why=$("$before") || { verdict "$fs: $why before recovery, after $call $n" 1; return 1; }
+			"$CHAINVIEW" recover --yes "$repo" >"$work/.out" 2>&1 || { cat "$work/.out"; verdict "$fs: recovery after $call $n" 1; return 1; }
+			why=$("$after") || { verdict "$fs: $why after $call $n" 1; return 1; }
+			"$CHAINVIEW" check --refs=none "$repo" 2>&1 | grep -E '^ *E ' && { verdict "$fs: errors after $call $n" 1; return 1; }
+			[ "$killed" -eq 137 ] || break
+		done
+	done
+	rm -rf "$repo"
+	echo "# $fs: killed $left times"
+	verdict "$fs: killed at any of $calls, the leaf reads what it did" "$([ "$left" -ge 5 ]; echo $?)"
+}
+
 # Is the program one with sanitizers? It has to do once more what touches memory in another way, and not what only shows
 # that two runs give the same document.
 sanitized()

@@ -68,18 +68,6 @@ static const char *leaf(const struct ctx *c, size_t i)
 
 /* --- reading --------------------------------------------------------------------------------------------- */
 
-static enum cv_format_id format_of(const char *name)
-{
-	static const struct { const char *end; enum cv_format_id format; } rows[] = {
-		{ ".vhd", CV_FORMAT_VHD }, { ".vhdx", CV_FORMAT_VHDX }, { ".qcow2", CV_FORMAT_QCOW2 }, { ".raw", CV_FORMAT_RAW },
-	};
-
-	for (size_t i = 0; i < CV_COUNT(rows); i++)
-		if (strlen(name) > strlen(rows[i].end) && !strcmp(name + strlen(name) - strlen(rows[i].end), rows[i].end))
-			return rows[i].format;
-	return CV_FORMAT_NONE;
-}
-
 /* The file name of the parent; false if there is none, or it cannot be told. */
 static bool parent_of(struct cv_source *source, enum cv_format_id format, char name[256], bool *based)
 {
@@ -129,11 +117,11 @@ static bool chain_add(struct sim *s, int root, struct chain *c, const char *name
 	source = c->fds[c->count] >= 0 ? cv_io_source(&s->io, c->fds[c->count], &err) : NULL;
 	if (!source)
 		return false;
-	if (!parent_of(source, format_of(c->names[c->count]), next, based)) {
+	if (!parent_of(source, sim_format_of(c->names[c->count]), next, based)) {
 		cv_source_close(source);
 		return false;
 	}
-	c->layers[c->count] = cv_layer_open(&source, NULL, format_of(c->names[c->count]), &err);
+	c->layers[c->count] = cv_layer_open(&source, NULL, sim_format_of(c->names[c->count]), &err);
 	return c->layers[c->count++] != NULL;
 }
 
@@ -203,19 +191,6 @@ static bool *owned_by(struct sim *s, const char *name, struct cv_extent *first)
 
 /* --- the world ------------------------------------------------------------------------------------------- */
 
-static struct sim *make_world(const struct merge_tree *t)
-{
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = sim_new();
-	int root = sim_root(s);
-
-	if (!cv_maker_run(&s->io, root, "test", t->recipe, &err))
-		fail_msg("%s: %s", t->name, err.text);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-	return s;
-}
-
 static struct shot shoot(const struct sim *s, uint32_t inode)
 {
 	const struct sim_content *c = &s->inodes.at[inode].now;
@@ -242,37 +217,13 @@ static bool is_like(const struct sim *s, uint32_t inode, const struct shot *shot
 	return c->size == shot->size;
 }
 
-static struct cv_plan_item item_of(struct sim *s, const char *path)
-{
-	struct cv_plan_item item = { .path = path };
-	struct cv_facts *f = cv_facts_new();
-	struct cv_err err = { .code = CV_OK };
-	int root = sim_root(s), fd = s->io.openat(&s->io, root, path, O_RDONLY, 0);
-	struct cv_source *source = cv_io_source(&s->io, fd, &err);
-	struct stat st;
-
-	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
-	assert_true(cv_image_read(source, format_of(path), f, &err));
-	memcpy(item.uuid, f->uuid, sizeof item.uuid);
-	item.device = st.st_dev;
-	item.inode = st.st_ino;
-	item.size = (uint64_t)st.st_size;
-	item.allocated = (uint64_t)st.st_blocks * 512;
-	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	cv_source_close(source);
-	cv_facts_free(f);
-	s->io.close(&s->io, fd);
-	s->io.close(&s->io, root);
-	return item;
-}
-
 static bool is_hidden(struct sim *s, const char *path)
 {
 	struct cv_facts *f = cv_facts_new();
 	struct cv_err err = { .code = CV_OK };
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, path, O_RDONLY, 0);
 	struct cv_source *source = cv_io_source(&s->io, fd, &err);
-	bool hidden = cv_image_read(source, format_of(path), f, &err) && f->mark == CV_MARK_HIDDEN;
+	bool hidden = cv_image_read(source, sim_format_of(path), f, &err) && f->mark == CV_MARK_HIDDEN;
 
 	cv_source_close(source);
 	cv_facts_free(f);
@@ -299,7 +250,7 @@ static void prepare(struct ctx *c, struct sim *s)
 	c->image_inode = sim_lookup(s, c->t->image);
 	c->parent_inode = sim_lookup(s, c->t->parent);
 	c->image = shoot(s, c->image_inode);
-	memcpy(c->uuid, item_of(s, c->t->image).uuid, sizeof c->uuid);
+	memcpy(c->uuid, sim_item_of_image(s, c->t->image).uuid, sizeof c->uuid);
 }
 
 static void ctx_fini(struct ctx *c)
@@ -328,11 +279,11 @@ static void plan_below(struct planned *p, struct sim *s, const struct ctx *c)
 	struct chain chain = chain_open(s, c->t->parent);
 
 	for (size_t i = 1; i < chain.count; i++) {
-		struct cv_plan_item item = item_of(s, chain.names[i]);
+		struct cv_plan_item item = sim_item_of_image(s, chain.names[i]);
 
 		snprintf(p->names[i - 1], sizeof p->names[0], "/%s", chain.names[i]);
 		p->sources[i - 1] = (struct cv_plan_source){ p->names[i - 1], item.device, item.inode, item.size, item.mtime_ns };
-		p->below[i - 1] = format_of(chain.names[i]);
+		p->below[i - 1] = sim_format_of(chain.names[i]);
 		p->merge.below_count = p->plan.source_count = i;
 	}
 	p->merge.below = p->below;
@@ -342,8 +293,8 @@ static void plan_below(struct planned *p, struct sim *s, const struct ctx *c)
 
 static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 {
-	*p = (struct planned){ .items = { item_of(s, c->t->image), item_of(s, c->t->parent) } };
-	p->merge = (struct cv_plan_merge){ .format = format_of(c->t->image), .parent_format = format_of(c->t->parent),
+	*p = (struct planned){ .items = { sim_item_of_image(s, c->t->image), sim_item_of_image(s, c->t->parent) } };
+	p->merge = (struct cv_plan_merge){ .format = sim_format_of(c->t->image), .parent_format = sim_format_of(c->t->parent),
 					   .links = p->links, .link_count = c->children };
 	p->plan = (struct cv_plan){ .kind = c->t->leaf ? CV_PLAN_LEAF : CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
 	if (p->merge.parent_format == CV_FORMAT_QCOW2)
@@ -351,7 +302,7 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 	snprintf(p->path, sizeof p->path, PLACE "/%s", c->t->parent);
 	snprintf(p->former, sizeof p->former, PLACE "/%s", c->t->image);
 	for (size_t i = 0; i < c->children; i++) {
-		p->items[2 + i] = item_of(s, c->t->children[i]);
+		p->items[2 + i] = sim_item_of_image(s, c->t->children[i]);
 		p->links[i] = (struct cv_plan_link){ .format = p->merge.parent_format, .folder = PLACE, .path = p->path, .former = p->former };
 		if (p->merge.parent_format == CV_FORMAT_VHD || p->merge.parent_format == CV_FORMAT_VHDX)
 			memcpy(p->links[i].uuid, p->items[1].uuid, 16);
@@ -366,9 +317,9 @@ static bool merge_first(struct planned *p, struct sim *s, const struct ctx *c, s
 	if (!cv_work_run(w, &p->plan, "coalesce", NULL, &result, err))
 		return false;
 	memcpy(p->items[0].from, result.id, sizeof p->items[0].from);
-	p->items[1] = item_of(s, c->t->parent);
+	p->items[1] = sim_item_of_image(s, c->t->parent);
 	for (size_t i = 0; i < c->children; i++)
-		p->items[2 + i] = item_of(s, c->t->children[i]);
+		p->items[2 + i] = sim_item_of_image(s, c->t->children[i]);
 	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE_UNDO, .items = p->items, .item_count = 2 + c->children };
 	return true;
 }
@@ -457,25 +408,20 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct sim_host host = c->host;
 	int root = sim_root(s);
 	struct cv_writing w;
-	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
 	struct cv_operation_result result;
 	struct planned p;
-	void (*before)(struct sim *s, void *ctx, const char *what) = s->before;
+	struct sim_hushed hushed;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	s->before = NULL;
-	s->drop_barrier = s->fail_at = 0;
+	hushed = sim_hush(s);
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	plan_it(&p, s, c);
 	assert_true(!c->undo || merge_first(&p, s, c, &w, err));
 	sim_settle(s);
-	s->before = before;
-	s->drop_barrier = drop;
-	s->fail_at = fail_at;
-	s->barriers = s->calls = 0;
-	c->visit = (struct visit){ .before = before, .before_ctx = s->before_ctx };
+	sim_watch(s, &hushed);
+	c->visit = (struct visit){ .before = hushed.before, .before_ctx = s->before_ctx };
 	if (c->t->visited) {
 		s->before = visit;
 		s->before_ctx = c;
@@ -486,7 +432,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	s->io.close(&s->io, root);
 	if (c->t->visited && !ok)
 		ok = resume(s, c, err);
-	s->before = before;
+	s->before = hushed.before;
 	s->before_ctx = c->visit.before_ctx;
 	c->done = ok;
 	return ok;
@@ -581,7 +527,7 @@ static bool has_errors(struct sim *s, const char *name, uint64_t *leaked)
 	struct cv_err err = { .code = CV_OK };
 	int root = sim_root(s), fd = s->io.openat(&s->io, root, name, O_RDONLY, 0);
 	struct cv_source *source = fd >= 0 ? cv_io_source(&s->io, fd, &err) : NULL;
-	const struct cv_format *row = cv_format_by_id(format_of(name));
+	const struct cv_format *row = cv_format_by_id(sim_format_of(name));
 	struct cv_checking k = { .source = source, .facts = f };
 	bool bad = !source || !cv_image_read(source, row->id, f, &err) || (row->check && !row->check(&k, &err)) || k.corruptions;
 
@@ -706,7 +652,7 @@ static const char *look_leaf(struct sim *s, const struct ctx *c, bool recovered,
 	if (!swapped && has_errors(s, c->t->parent, &leaked))
 		return "the parent has errors";
 	/* Of VHD. */
-	return memcmp(item_of(s, c->t->image).uuid, c->uuid, sizeof c->uuid) ? "the leaf has another identity" : NULL;
+	return memcmp(sim_item_of_image(s, c->t->image).uuid, c->uuid, sizeof c->uuid) ? "the leaf has another identity" : NULL;
 }
 
 static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest)
@@ -757,7 +703,7 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 
 static struct sim *begin_as(struct ctx *c, const struct merge_tree *t, bool undo)
 {
-	struct sim *s = make_world(t), *trial;
+	struct sim *s = sim_repository(t->name, t->recipe), *trial;
 	struct cv_err err = { .code = CV_OK };
 	const char *wrong;
 
@@ -1046,9 +992,9 @@ static void change_identity(struct sim *s, const struct ctx *c)
 	struct stat st;
 
 	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
-	if (format_of(c->t->parent) == CV_FORMAT_QCOW2) {
+	if (sim_format_of(c->t->parent) == CV_FORMAT_QCOW2) {
 		assert_int_equal(s->io.pwrite(&s->io, fd, &corrupt, 1, offsetof(struct cv_qcow2_header_disk, incompatible) + 7), 1);
-	} else if (format_of(c->t->parent) == CV_FORMAT_VHDX) {
+	} else if (sim_format_of(c->t->parent) == CV_FORMAT_VHDX) {
 		change_header(s, fd, CV_VHDX_HEADER_OFFSET(0));
 		change_header(s, fd, CV_VHDX_HEADER_OFFSET(1));
 	} else {

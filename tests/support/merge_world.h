@@ -12,6 +12,7 @@
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_host.h"
 #include "tests/support/sim_store.h"
+#include "tests/support/sim_world.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 

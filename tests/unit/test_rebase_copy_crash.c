@@ -18,6 +18,7 @@
 #include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_store.h"
+#include "tests/support/sim_world.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 #include <chainview/extent.h>
@@ -73,13 +74,6 @@ struct ctx {
 	const struct cv_monitor *monitor;
 };
 
-static enum cv_format_id format_of(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return !strcmp(dot, ".vhd") ? CV_FORMAT_VHD : !strcmp(dot, ".qcow2") ? CV_FORMAT_QCOW2 : CV_FORMAT_RAW;
-}
-
 static size_t length_of(const char *const *list)
 {
 	size_t n = 0;
@@ -108,7 +102,7 @@ static const char *parent_of(struct sim *s, const struct tree *t)
 	CV_AUTO(cv_auto_source) struct cv_source *source = open_source(s, t->image, &fd);
 	const char *const both[] = { t->now[0], t->then[0] };
 	const char *found = NULL;
-	bool read = cv_image_read(source, format_of(t->image), f, &err);
+	bool read = cv_image_read(source, sim_format_of(t->image), f, &err);
 
 	if (read && !(f->flags & CV_FACT_PARENT))
 		found = "";
@@ -142,7 +136,7 @@ static void opened_add(struct sim *s, struct opened *o, const char *name)
 	struct cv_err err = { .code = CV_OK };
 	struct cv_source *source = open_source(s, name, &o->fds[o->count]);
 
-	o->layers[o->count] = cv_layer_open(&source, NULL, format_of(name), &err);
+	o->layers[o->count] = cv_layer_open(&source, NULL, sim_format_of(name), &err);
 	o->whole &= o->layers[o->count++] != NULL;
 }
 
@@ -197,7 +191,7 @@ static bool has_errors(struct sim *s, const struct tree *t, uint64_t *leaked)
 	struct cv_err err = { .code = CV_OK };
 	int fd;
 	CV_AUTO(cv_auto_source) struct cv_source *source = open_source(s, t->image, &fd);
-	const struct cv_format *row = cv_format_by_id(format_of(t->image));
+	const struct cv_format *row = cv_format_by_id(sim_format_of(t->image));
 	struct cv_checking k = { .source = source, .facts = f };
 	bool bad = !cv_image_read(source, row->id, f, &err) || (row->check && !row->check(&k, &err)) || k.corruptions;
 
@@ -211,41 +205,6 @@ static bool has_errors(struct sim *s, const struct tree *t, uint64_t *leaked)
 
 /* --- the world ------------------------------------------------------------------------------------------- */
 
-static struct sim *make_world(const struct tree *t)
-{
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = sim_new();
-	int root = sim_root(s);
-
-	if (!cv_maker_run(&s->io, root, "test", t->recipe, &err))
-		fail_msg("%s: %s", t->name, err.text);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-	return s;
-}
-
-static struct cv_plan_item item_of(struct sim *s, const char *path)
-{
-	struct cv_plan_item item = { .path = path };
-	struct cv_facts *f = cv_facts_new();
-	struct cv_err err = { .code = CV_OK };
-	int fd;
-	CV_AUTO(cv_auto_source) struct cv_source *source = open_source(s, path, &fd);
-	struct stat st;
-
-	assert_int_equal(s->io.fstat(&s->io, fd, &st), 0);
-	assert_true(cv_image_read(source, format_of(path), f, &err));
-	memcpy(item.uuid, f->uuid, sizeof item.uuid);
-	item.device = st.st_dev;
-	item.inode = st.st_ino;
-	item.size = (uint64_t)st.st_size;
-	item.allocated = (uint64_t)st.st_blocks * 512;
-	item.mtime_ns = cv_stat_mtime(&st);
-	cv_facts_free(f);
-	s->io.close(&s->io, fd);
-	return item;
-}
-
 struct planned {
 	struct cv_plan_item item;
 	struct cv_plan_link link;
@@ -258,12 +217,12 @@ struct planned {
 
 static void add_source(struct planned *p, struct sim *s, const char *name)
 {
-	struct cv_plan_item item = item_of(s, name);
+	struct cv_plan_item item = sim_item_of_image(s, name);
 	size_t i = p->plan.source_count++;
 
 	snprintf(p->paths[i], sizeof p->paths[i], "/%s", name);
 	p->sources[i] = (struct cv_plan_source){ p->paths[i], item.device, item.inode, item.size, item.mtime_ns };
-	p->formats[i] = format_of(name);
+	p->formats[i] = sim_format_of(name);
 }
 
 static void plan_it(struct planned *p, struct sim *s, const struct tree *t)
@@ -272,7 +231,7 @@ static void plan_it(struct planned *p, struct sim *s, const struct tree *t)
 
 	while (both < now && both < then && !strcmp(t->now[now - 1 - both], t->then[then - 1 - both]))
 		both++;
-	*p = (struct planned){ .item = item_of(s, t->image), .copy = { format_of(t->image), p->formats, now - both, then - both, 65536 } };
+	*p = (struct planned){ .item = sim_item_of_image(s, t->image), .copy = { sim_format_of(t->image), p->formats, now - both, then - both, 65536 } };
 	p->plan = (struct cv_plan){ .kind = CV_PLAN_REBASE_COPY, .items = &p->item, .item_count = 1, .sources = p->sources,
 				    .link = &p->link, .copy = &p->copy };
 	for (size_t i = 0; i < now - both; i++)
@@ -285,10 +244,10 @@ static void plan_it(struct planned *p, struct sim *s, const struct tree *t)
 		return;
 	snprintf(p->onto, sizeof p->onto, PLACE "/%s", t->then[0]);
 	p->link.path = p->onto;
-	p->link.format = format_of(t->then[0]);
+	p->link.format = sim_format_of(t->then[0]);
 	p->link.time = 1772431500;
-	if (p->link.format == format_of(t->image))
-		memcpy(p->link.uuid, item_of(s, t->then[0]).uuid, 16);
+	if (p->link.format == sim_format_of(t->image))
+		memcpy(p->link.uuid, sim_item_of_image(s, t->then[0]).uuid, 16);
 }
 
 /* How the repository is opened is not looked at. */
@@ -298,23 +257,18 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct sim_host host = c->host;
 	int root = sim_root(s);
 	struct cv_writing w;
-	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
-	void (*before)(struct sim *, void *, const char *) = s->before;
+	struct sim_hushed hushed;
 	struct cv_operation_result result;
 	struct planned p;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	s->before = NULL;
-	s->drop_barrier = s->fail_at = 0;
+	hushed = sim_hush(s);
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	plan_it(&p, s, c->t);
 	sim_settle(s);
-	s->before = before;
-	s->drop_barrier = drop;
-	s->fail_at = fail_at;
-	s->barriers = s->calls = 0;
+	sim_watch(s, &hushed);
 	ok = cv_work_run(&w, &p.plan, "rebase", c->monitor, &result, err);
 	s->fail_at = 0;
 	cv_store_close(&w.store);
@@ -434,7 +388,7 @@ static const char *look_recovered(struct sim *s, const struct ctx *c, const uint
 		return "an operation is still pending";
 	if (c->done && !is_new)
 		return "what was promised to be done is not";
-	if (is_new && !*then && format_of(c->t->image) == CV_FORMAT_VHD && !is_whole(s, c, truth))
+	if (is_new && !*then && sim_format_of(c->t->image) == CV_FORMAT_VHD && !is_whole(s, c, truth))
 		return "it reads otherwise if one does not look at the bitmaps";
 	return is_new != (done.done > 0) ? "a journal does not say what is so" : NULL;
 }
@@ -448,7 +402,7 @@ static const char *look(struct sim *s, void *ctx, bool recovered, unsigned guest
 
 	if (seen)
 		memcpy(seen, now, (size_t)size);
-	if (!c->t->then[0] && format_of(c->t->image) == CV_FORMAT_VHD && !names_it(s, c))
+	if (!c->t->then[0] && sim_format_of(c->t->image) == CV_FORMAT_VHD && !names_it(s, c))
 		return "a parent is looked for, and none is named";
 	if (!recovered && !c->done && !c->atomic)
 		return NULL;
@@ -489,7 +443,7 @@ static void guest(struct sim *s, void *ctx, unsigned which)
 
 static struct sim *begin(struct ctx *c, const struct tree *t)
 {
-	struct sim *s = make_world(t), *trial;
+	struct sim *s = sim_repository(t->name, t->recipe), *trial;
 	struct cv_err err = { .code = CV_OK };
 	const char *wrong;
 
@@ -534,7 +488,7 @@ static struct crash_result enumerate(const void *tree, const struct crash_option
 	struct crash_options whole = *options;
 
 	whole.atomic = true;
-	if (options->drop_barrier && !r.failures && !options->pages && format_of(t->image) == CV_FORMAT_QCOW2)
+	if (options->drop_barrier && !r.failures && !options->pages && sim_format_of(t->image) == CV_FORMAT_QCOW2)
 		r = enumerate_one(t, &whole);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_store.h"
+#include "tests/support/sim_world.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 
@@ -109,34 +110,6 @@ static bool same_parent(const struct cv_text *a, const struct cv_text *b)
 	return end_x && end_y && !strcmp(end_x, end_y) && !strncmp(x, y, (size_t)(end_x - x) - 1);
 }
 
-static struct sim *repository(const struct kind *k)
-{
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = sim_new();
-	int root = sim_root(s);
-
-	if (!cv_maker_run(&s->io, root, "test", k->recipe, &err))
-		fail_msg("%s", err.text);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-	return s;
-}
-
-static struct cv_plan_item item_of(struct sim *s, const struct kind *k)
-{
-	struct cv_plan_item item = { .path = k->image };
-	int root = sim_root(s);
-	struct stat st;
-
-	assert_int_equal(s->io.fstatat(&s->io, root, k->image, &st), 0);
-	item.device = st.st_dev;
-	item.inode = st.st_ino;
-	item.size = (uint64_t)st.st_size;
-	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	s->io.close(&s->io, root);
-	return item;
-}
-
 static bool do_rebase(struct cv_writing *w, struct cv_plan_item item, const struct kind *k, const uint8_t from[16],
 		      uint8_t op[16], struct cv_err *err)
 {
@@ -168,22 +141,17 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct cv_writing w;
 	struct cv_plan_item item;
 	uint8_t op[16], undo[16];
-	void (*before)(struct sim *, void *, const char *) = s->before;
-	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	struct sim_hushed hushed;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	s->before = NULL;
-	s->drop_barrier = s->fail_at = 0;
+	hushed = sim_hush(s);
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
-	assert_true(!c->undo || do_rebase(&w, item_of(s, c->k), c->k, NULL, op, err));
+	assert_true(!c->undo || do_rebase(&w, sim_item(s, c->k->image), c->k, NULL, op, err));
 	sim_settle(s);
-	item = item_of(s, c->k);
-	s->before = before;
-	s->drop_barrier = drop;
-	s->fail_at = fail_at;
-	s->barriers = s->calls = 0;
+	item = sim_item(s, c->k->image);
+	sim_watch(s, &hushed);
 	ok = do_rebase(&w, item, c->k, c->undo ? op : NULL, undo, err);
 	s->fail_at = 0;
 	cv_store_close(&w.store);
@@ -368,7 +336,7 @@ static struct crash_result enumerate(const void *ctx, const struct crash_options
 	struct ctx c = *(const struct ctx *)ctx;
 	struct crash_scene scene = { c.k->name, run, recover, look, 2, guest, &c };
 	struct crash_result r = { 0 };
-	struct sim *s = repository(c.k);
+	struct sim *s = sim_repository(c.k->image, c.k->recipe);
 
 	sim_host_init(&c.host, 5, 1, 1, 4711);
 	sim_store_make(s, &c.host);
@@ -416,7 +384,7 @@ static void undo_gives_back_the_bytes(void **state)
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
 		struct ctx c = { .k = &kinds[i] }, back = { .k = &kinds[i], .undo = true };
-		struct sim *s = repository(c.k);
+		struct sim *s = sim_repository(c.k->image, c.k->recipe);
 
 		sim_host_init(&c.host, 5, 1, 1, 4711);
 		sim_store_make(s, &c.host);
@@ -449,7 +417,7 @@ static void every_call_may_fail(void **state)
 	for (size_t i = 0; i < 2 * CV_COUNT(kinds); i++) {
 		struct ctx c = { .k = &kinds[i / 2], .undo = i % 2 };
 		struct crash_scene scene = { c.undo ? "undo" : "rebase", run, recover_in_this_boot, look, 0, NULL, &c };
-		struct sim *s = repository(c.k);
+		struct sim *s = sim_repository(c.k->image, c.k->recipe);
 
 		sim_host_init(&c.host, 5, 1, 1, 4711);
 		sim_store_make(s, &c.host);

@@ -18,6 +18,7 @@
 #include "tests/support/crash_cell.h"
 #include "tests/support/crash_faults.h"
 #include "tests/support/sim_store.h"
+#include "tests/support/sim_world.h"
 #include "tests/support/simdisk.h"
 #include "tests/support/simdisk_io.h"
 
@@ -197,34 +198,6 @@ static void shots_fini(struct ctx *c)
 	}
 }
 
-static struct sim *repository(const struct kind *k)
-{
-	struct cv_err err = { .code = CV_OK };
-	struct sim *s = sim_new();
-	int root = sim_root(s);
-
-	if (!cv_maker_run(&s->io, root, "test", k->recipe, &err))
-		fail_msg("%s: %s", k->name, err.text);
-	s->io.close(&s->io, root);
-	sim_settle(s);
-	return s;
-}
-
-static struct cv_plan_item item_of(struct sim *s, const char *image)
-{
-	struct cv_plan_item item = { .path = image };
-	int root = sim_root(s);
-	struct stat st;
-
-	assert_int_equal(s->io.fstatat(&s->io, root, image, &st), 0);
-	item.device = st.st_dev;
-	item.inode = st.st_ino;
-	item.size = (uint64_t)st.st_size;
-	item.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	s->io.close(&s->io, root);
-	return item;
-}
-
 /* --- the plan, as the planner makes it ---------------------------------------------------------------------- */
 
 static const struct cv_fixer *fixer_for(enum cv_problem_id id)
@@ -319,7 +292,7 @@ static void plan_repair(struct prepared *p, struct sim *s, const struct kind *k,
 	*p = (struct prepared){ .arena = cv_arena_new(SIZE_MAX) };
 	p->plan = (struct cv_plan){ .kind = CV_PLAN_REPAIR, .items = p->items, .item_count = images_of(k), .mends = from ? NULL : p->mends };
 	for (unsigned i = 0; i < images_of(k); i++) {
-		p->items[i] = item_of(s, k->image[i]);
+		p->items[i] = sim_item(s, k->image[i]);
 		if (from)
 			memcpy(p->items[i].from, from, 16);
 		p->items[i].from_index = i;
@@ -357,14 +330,12 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	struct prepared p;
 	struct cv_writing w;
 	uint8_t op[16], undo[16];
-	void (*before)(struct sim *, void *, const char *) = s->before;
-	uint64_t drop = s->drop_barrier, fail_at = s->fail_at;
+	struct sim_hushed hushed;
 	bool ok;
 
 	host.host.ctx = &host;
 	c->done = false;
-	s->before = NULL;
-	s->drop_barrier = s->fail_at = 0;
+	hushed = sim_hush(s);
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	if (c->undo) {
 		plan_repair(&p, s, c->k, NULL);
@@ -373,10 +344,7 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	}
 	sim_settle(s);
 	plan_repair(&p, s, c->k, c->undo ? op : NULL);
-	s->before = before;
-	s->drop_barrier = drop;
-	s->fail_at = fail_at;
-	s->barriers = s->calls = 0;
+	sim_watch(s, &hushed);
 	ok = do_repair(&w, &p, undo, err);
 	s->fail_at = 0;
 	prepared_fini(&p);
@@ -522,7 +490,7 @@ static void prepare(struct ctx *c, struct sim *start)
 
 static struct sim *begin(struct ctx *c)
 {
-	struct sim *s = repository(c->k);
+	struct sim *s = sim_repository(c->k->name, c->k->recipe);
 
 	sim_host_init(&c->host, 5, 1, 1, 4711);
 	sim_store_make(s, &c->host);
