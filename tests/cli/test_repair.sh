@@ -158,7 +158,8 @@ verdict "the end of the input is no" "$([ "$(asked '')" -eq 0 ]; echo $?)"
 # --- usage, documents, output that cannot be written ---------------------------------------------------------------
 make_sample vhd-footer-missing
 repo=$work/vhd-footer-missing
-ends "-n and -y together" 16 "$CHAINVIEW" repair -n -y "$repo"
+ends "-n goes before -y" 4 "$CHAINVIEW" repair -n -y --refs=none "$repo"
+verdict "and nothing is done" "$([ "$(operations "$repo")" -eq 0 ]; echo $?)"
 ends "-p and -y together" 16 "$CHAINVIEW" repair -p -y "$repo"
 ends "check -y without --repair" 16 "$CHAINVIEW" check -y "$repo"
 ends "images and repositories together" 16 "$CHAINVIEW" repair "$repo" "$repo/disk.vhd"

@@ -53,7 +53,7 @@ struct crash_result {
  * under them is one of so many different states: what memory recovery touches is much the same in all of a point. */
 #ifdef __SANITIZE_ADDRESS__
 #define CRASH_MUTANTS false
-#define CRASH_SHARE 5u
+#define CRASH_SHARE 16u
 #else
 #define CRASH_MUTANTS true
 #define CRASH_SHARE 1u

@@ -10,7 +10,8 @@ static const char *const exit_help =
 	"\nExit status, bits that may come together:\n"
 	"   0 healthy, done           4 errors found; or refused by a safety rule\n"
 	"   8 could not look or finish         16 usage         32 cancelled\n"
-	"  64 warnings found (check)\n";
+	"   1 corrected (repair); they differ (verify, diff)\n"
+	"  64 warnings found (check, repair)\n";
 
 /* What every command has. */
 static void add_common(struct cv_text *out, const struct cv_option_row *own)

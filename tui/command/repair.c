@@ -61,11 +61,13 @@ static enum cv_repairs_how how_of(const struct cv_session *s)
 {
 	const struct cv_settings *set = &s->settings;
 
+	if (set->dry_run)
+		return CV_REPAIRS_SHOW;
 	if (set->write.safe)
 		return CV_REPAIRS_SAFE;
 	if (set->write.yes)
 		return CV_REPAIRS_ALL;
-	return !set->dry_run && at_terminal(s) ? CV_REPAIRS_ASK : CV_REPAIRS_SHOW;
+	return at_terminal(s) ? CV_REPAIRS_ASK : CV_REPAIRS_SHOW;
 }
 
 /* --- showing ---------------------------------------------------------------------------------------------- */
@@ -276,8 +278,8 @@ static int run(struct cv_session *s, int argc, char **argv)
 	size_t count = 0;
 	int status;
 
-	if (set->dry_run + set->write.safe + set->write.yes > 1)
-		cv_fail(&err, CV_EUSAGE, "give one of -n, -p and -y");
+	if (set->write.safe && set->write.yes)
+		cv_fail(&err, CV_EUSAGE, "give one of -p and -y");
 	else if (!images)
 		cv_fail(&err, CV_ENOMEM, "out of memory");
 	else
