@@ -28,6 +28,8 @@ static bool walk_extent(struct cv_merge_copy *c, const struct cv_extent *e, each
 	for (uint64_t pos = e->at.off, next; pos < end; pos = next) {
 		struct cv_merge_piece piece = { .zero = e->kind == CV_EXTENT_ZERO };
 
+		piece.placed = e->kind == CV_EXTENT_DATA && e->placed && !e->compressed;
+		piece.host = e->host + (pos - e->at.off);
 		next = cut(c->m, pos, end);
 		piece.at = (struct cv_range){ pos, next - pos };
 		if (!each(c, &piece, ctx, err))
@@ -132,16 +134,19 @@ static bool copy_piece(struct cv_merge_copy *c, const struct cv_merge_piece *pie
 {
 	struct copying *k = ctx;
 	struct cv_merge_piece full = *piece;
+	bool ok;
 
 	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, false, err))
 		return false;
 	if (!piece->zero) {
-		if (!read_child(c, piece->at, k->buffer, err))
-			return false;
 		full.data = k->buffer;
+		if (!cv_merge_share_offer(c->m, piece, k->buffer) && !read_child(c, piece->at, k->buffer, err))
+			return false;
 	}
 	c->done += piece->at.len;
-	return c->m->format->put(c->m, &full, err) && note_written(c, k, piece, err);
+	ok = c->m->format->put(c->m, &full, err) && note_written(c, k, piece, err);
+	c->m->share.len = 0;
+	return ok;
 }
 
 static bool grow(struct cv_merge_copy *c, struct cv_err *err)

@@ -210,7 +210,7 @@ static bool write_layer(struct cv_merge *m, const struct pages *pages, unsigned 
 bool cv_merge_flush(struct cv_merge *m, struct cv_err *err)
 {
 	struct pages pages = { 0 };
-	bool ok = add_pages(m, &pages, err) && (pages.len ? post(m, &pages, err) : !m->dirty || barrier(m, err));
+	bool ok = cv_merge_share_run(m, err) && add_pages(m, &pages, err) && (pages.len ? post(m, &pages, err) : !m->dirty || barrier(m, err));
 
 	for (unsigned layer = 1; ok && layer <= CV_MERGE_LAYERS; layer++)
 		ok = write_layer(m, &pages, layer, err);

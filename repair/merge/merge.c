@@ -62,7 +62,7 @@ static bool put_patch(struct cv_merge *m, unsigned layer, uint64_t off, const ui
 	size_t at = (size_t)(off % CV_MERGE_PAGE);
 	struct cv_patch *p = patch_at(m, off - at, layer, err);
 
-	if (!p)
+	if (!p || !cv_merge_load(m, bytes, len, err))
 		return false;
 	for (size_t i = at; i < at + len; i++)
 		p->mask[i / 8] |= (uint8_t)(1u << i % 8);
@@ -109,7 +109,7 @@ static void lay_over(const struct cv_patch *p, uint8_t *buf, size_t len, uint64_
 
 bool cv_merge_read_layer(struct cv_merge *m, unsigned upto, void *buf, size_t len, uint64_t off, struct cv_err *err)
 {
-	if (!cv_out_read(&m->out, buf, len, off, err))
+	if (!cv_merge_share_run(m, err) || !cv_out_read(&m->out, buf, len, off, err))
 		return false;
 	for (unsigned layer = 0; layer <= upto; layer++)
 		for (size_t i = 0; i < m->patches.len; i++)
@@ -163,9 +163,13 @@ static void hurry(struct cv_merge *m, uint64_t off, size_t len)
 	m->waiting.bytes = 0;
 }
 
-static bool write_now(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err)
+static bool write_bytes(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err)
 {
-	if (!len || is_there(m, off, bytes, len))
+	if (!len)
+		return true;
+	if (!cv_merge_load(m, bytes, len, err))
+		return false;
+	if (is_there(m, off, bytes, len))
 		return true;
 	if (is_posted(m, off, len) && !cv_merge_unpost(m, err))
 		return false;
@@ -175,6 +179,20 @@ static bool write_now(struct cv_merge *m, uint64_t off, const uint8_t *bytes, si
 		return false;
 	hurry(m, off, len);
 	return true;
+}
+
+/* Whole blocks that the image has are shared, where that can be. */
+static bool write_now(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err)
+{
+	struct cv_range shared = { 0, len };
+	size_t behind;
+
+	if (m->share.len && is_posted(m, off, len) && !cv_merge_unpost(m, err))
+		return false;
+	if (!cv_merge_share_take(m, off, bytes, &shared, err))
+		return false;
+	behind = (size_t)(shared.off + shared.len);
+	return write_bytes(m, off, bytes, (size_t)shared.off, err) && write_bytes(m, off + behind, bytes + behind, len - behind, err);
 }
 
 /* A page nobody else has anything in, or all of which is written. */
@@ -261,7 +279,7 @@ bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes
 	uint64_t written = 0;
 	bool ok;
 
-	if (!is_blank(m, off) || !cv_range_inside((struct cv_range){ off, len }, m->file))
+	if (!is_blank(m, off) || m->share.len || !cv_range_inside((struct cv_range){ off, len }, m->file))
 		return cv_merge_write(m, off, bytes, len, err);
 	m->dirty = true;
 	ok = cv_out_write_counted(&m->out, bytes, len, off, &written, err);
@@ -284,6 +302,8 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
 {
 	bool shared = size > m->file && m->file % CV_MERGE_PAGE;
 
+	if (!cv_merge_share_run(m, err))
+		return false;
 	if (shared && !cv_merge_guard(m, m->file, err))
 		return false;
 	m->dirty |= shared || size < m->file;

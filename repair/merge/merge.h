@@ -46,7 +46,21 @@ CV_VEC(cv_patches, struct cv_patch);
 struct cv_merge_piece {
 	struct cv_range at;                  /* guest bytes; whole sectors but at the end of the disk */
 	bool zero;                           /* reads as zeros */
-	const uint8_t *data;                 /* NULL if it is zero, and while it is only counted */
+	const uint8_t *data;                 /* NULL if it is zero, and while it is only counted; see cv_merge_load() */
+	bool placed;                         /* its data lie in the image's file as they are, at host */
+	uint64_t host;
+};
+
+/* Data that both files can have in common. */
+struct cv_merge_share {
+	struct cv_file_out image;            /* its file; borrowed */
+	uint64_t size;                       /* of it, bytes */
+	uint64_t block;                      /* of the file system; 0: nothing is shared */
+	uint8_t *buffer;                     /* the piece that is being put, which lies at host in the image's file */
+	uint64_t host, len;
+	bool loaded;
+	uint64_t from, to, run;              /* found so far, and not done: in the image, in the parent, bytes */
+	uint64_t bytes;                      /* shared, in all */
 };
 
 /* A parent that is merged into. */
@@ -77,6 +91,7 @@ struct cv_merge {
 	struct cv_posted { uint64_t *at; size_t len, cap; } posted;  /* pages on the board */
 	bool dirty;                          /* something was written since the last barrier */
 	uint64_t written;                    /* bytes, so far */
+	struct cv_merge_share share;
 	struct { uint64_t from, end, bytes; } waiting;  /* of them, those that have not begun to go to disk */
 };
 
@@ -130,6 +145,8 @@ bool cv_merge_zero(struct cv_merge *m, uint64_t off, uint64_t len, bool punch, s
 bool cv_merge_zero_fresh(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
 /* Data there; those that are zeros in the same way. */
 bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len, struct cv_err *err);
+/* Before bytes of a piece are looked at: what is only to be written may be shared, and is not read. */
+bool cv_merge_load(struct cv_merge *m, const uint8_t *bytes, size_t len, struct cv_err *err);
 /* A structure that is in use; layer 1 to CV_MERGE_LAYERS. */
 bool cv_merge_set(struct cv_merge *m, unsigned layer, uint64_t off, const void *bytes, size_t len, struct cv_err *err);
 /* The file as it will be when this batch is on disk. */
@@ -142,6 +159,15 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err);
 bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
 /* What is read through the parent where it has nothing of its own; zeros behind the end of what it stands on. */
 bool cv_merge_below(struct cv_merge *m, void *buf, struct cv_range range, struct cv_err *err);
+
+/* --- between the files of this folder: share.c ----------------------------------------------------------- */
+
+/* From now on buffer stands for the piece; false: it has to be read. */
+bool cv_merge_share_offer(struct cv_merge *m, const struct cv_merge_piece *piece, uint8_t *buffer);
+/* What of the part->len bytes that are to be at off will be shared, in *part, from there on; len 0: nothing. */
+bool cv_merge_share_take(struct cv_merge *m, uint64_t off, const uint8_t *bytes, struct cv_range *part, struct cv_err *err);
+/* What was taken and not done yet. */
+bool cv_merge_share_run(struct cv_merge *m, struct cv_err *err);
 
 /* --- for the operation ---------------------------------------------------------------------------------- */
 

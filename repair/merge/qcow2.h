@@ -37,6 +37,7 @@ struct cv_merge_cluster {
 	uint64_t zeros;                      /* that many bytes from its beginning are to be zeros */
 	uint64_t filled;                     /* bytes of buffer, from its beginning */
 	uint8_t *buffer;                     /* of those that are written as a whole */
+	const uint8_t *whole;                /* instead, of a piece that is all of it: until it is put down, which is at once */
 };
 
 struct cv_merge_qcow2 {

@@ -182,7 +182,12 @@ static bool put_bytes(struct cv_merge *m, uint64_t off, const uint8_t *data, uin
 
 	if (fate_of_data(c->entry) == CV_MERGE_IN_PLACE)
 		return data ? cv_merge_write(m, host, data, (size_t)len, err) : cv_merge_zero(m, host, len, false, err);
-	if (!fill_up(m, off, err))
+	if (data && len == q->cluster) {
+		c->whole = data;
+		c->filled = len;
+		return true;
+	}
+	if (!fill_up(m, off, err) || (data && !cv_merge_load(m, data, (size_t)len, err)))
 		return false;
 	if (data)
 		memcpy(c->buffer + off, data, (size_t)len);
@@ -213,7 +218,7 @@ static bool put_down(struct cv_merge *m, bool is_new, struct cv_err *err)
 	if (!begin(m, err) || !fill_up(m, q->cluster, err))
 		return false;
 	place = is_new ? cv_merge_qcow2_take(q, 1) : c->entry & QCOW2_ENTRY_OFFSET;
-	return cv_merge_qcow2_write_new(m, place, c->buffer, (size_t)q->cluster, err) &&
+	return cv_merge_qcow2_write_new(m, place, c->whole ? c->whole : c->buffer, (size_t)q->cluster, err) &&
 	       cv_merge_qcow2_set_entry(m, c->number, place | QCOW2_ENTRY_COPIED, err) &&
 	       (!is_new || cv_merge_qcow2_let_go(m, c->entry, err));
 }

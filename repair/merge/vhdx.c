@@ -211,7 +211,7 @@ static bool write_new(struct cv_merge *m, uint64_t off, const uint8_t *bytes, si
 	pages = malloc(whole);
 	if (!pages)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	if (!cv_merge_read(m, pages, whole, off - lead, err))
+	if (!cv_merge_load(m, bytes, len, err) || !cv_merge_read(m, pages, whole, off - lead, err))
 		return false;
 	memcpy(pages + lead, bytes, len);
 	return cv_merge_write(m, off - lead, pages, whole, err);

@@ -139,6 +139,19 @@ static bool open_child(struct cv_merging *g, struct cv_err *err)
 	return g->child != NULL;
 }
 
+/* What a file system cannot share is found out when it is tried. */
+static void may_share(struct cv_merging *g)
+{
+	struct cv_work *work = g->work;
+	struct cv_merge_share *s = &g->m.share;
+	struct cv_err none = { .code = CV_OK };
+	struct statvfs vfs;
+
+	s->image = (struct cv_file_out){ work->w->io, work->claims[0], work->items[0].path };
+	if (cv_out_size(&s->image, &s->size, &none) && work->w->io->fstatvfs(work->w->io, s->image.fd, &vfs) == 0)
+		s->block = vfs.f_bsize > CV_MERGE_PAGE ? vfs.f_bsize : CV_MERGE_PAGE;
+}
+
 static bool batch(void *ctx, const char *what, uint64_t done, uint64_t total, uint64_t *next, struct cv_err *err)
 {
 	struct cv_work *work = ctx;
@@ -165,6 +178,8 @@ bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv
 		return false;
 	g->copy.child = g->child;
 	g->m.child_size = g->child ? g->child->size : 0;
+	if (g->child && !how.alone)
+		may_share(g);
 	return open_parent(g, how.again, err);
 }
 
@@ -212,6 +227,7 @@ bool cv_merging_do(struct cv_merging *g, struct cv_err *err)
 		return false;
 	if (g->work->result) {
 		g->work->result->written = g->m.written;
+		g->work->result->shared = g->m.share.bytes;
 		g->work->result->copy_ms = (uint32_t)((copied - began) / 1000000u);
 		g->work->result->verify_ms = (uint32_t)((host->now_ns(host) - copied) / 1000000u);
 	}

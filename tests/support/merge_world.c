@@ -711,6 +711,7 @@ static struct sim *begin_as(struct ctx *c, const struct merge_tree *t, bool undo
 	prepare(c, s);
 	sim_store_make(s, &c->host);
 	c->host.give_up = t->give_up;
+	s->reflink = t->shared;
 	trial = sim_copy(s);
 	if (!run(trial, c, &err))
 		fail_msg("%s: %s", t->name, err.text);

@@ -43,7 +43,10 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_text_escape(out, cv_bytes_of(done->items[0].path));
 	cv_text_add(out, " is merged into ");
 	cv_text_escape(out, cv_bytes_of(done->items[1].path));
-	cv_text_addf(out, " (%s written in ", cv_size_short(result->written).s);
+	cv_text_addf(out, " (%s written", cv_size_short(result->written).s);
+	if (result->shared)
+		cv_text_addf(out, " and %s shared", cv_size_short(result->shared).s);
+	cv_text_add(out, " in ");
 	cv_write_add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
 	cv_write_add_seconds(out, result->verify_ms);
