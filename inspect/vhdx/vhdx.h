@@ -32,6 +32,8 @@ void cv_vhdx_find(struct cv_vhdx *v, enum cv_problem_id id, enum cv_severity sev
 
 bool cv_vhdx_read_headers(struct cv_vhdx *v, struct cv_err *err);
 bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err);
+/* Both region tables, 2 * CV_VHDX_TABLE_SIZE bytes. fault: why each cannot be used; NULL if it can. */
+bool cv_vhdx_read_tables(struct cv_source *source, uint8_t *tables, const char *fault[2], struct cv_err *err);
 bool cv_vhdx_read_metadata(struct cv_vhdx *v, struct cv_err *err);
 /* The parent locator item, already in memory; at is its place in the file. */
 void cv_vhdx_read_locator(struct cv_vhdx *v, const uint8_t *item, uint32_t length, uint64_t at);

@@ -227,6 +227,15 @@ static void take_table(struct cv_vhdx *v, const uint8_t *table, uint64_t at)
 	check_regions(v, (struct cv_range){ at, CV_VHDX_TABLE_SIZE });
 }
 
+bool cv_vhdx_read_tables(struct cv_source *source, uint8_t *tables, const char *fault[2], struct cv_err *err)
+{
+	if (!cv_source_read(source, tables, 2 * (size_t)CV_VHDX_TABLE_SIZE, CV_VHDX_REGION_OFFSET(0), err))
+		return cv_wrap(err, "while reading the region tables");
+	for (size_t i = 0; i < 2; i++)
+		fault[i] = table_fault(tables + i * CV_VHDX_TABLE_SIZE);
+	return true;
+}
+
 bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *tables = malloc(2 * (size_t)CV_VHDX_TABLE_SIZE);
@@ -235,10 +244,8 @@ bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err)
 
 	if (!tables)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	if (!cv_source_read(v->source, tables, 2 * (size_t)CV_VHDX_TABLE_SIZE, CV_VHDX_REGION_OFFSET(0), err))
-		return cv_wrap(err, "while reading the region tables");
-	for (int i = 0; i < 2; i++)
-		fault[i] = table_fault(tables + (size_t)i * CV_VHDX_TABLE_SIZE);
+	if (!cv_vhdx_read_tables(v->source, tables, fault, err))
+		return false;
 	used = !fault[0] ? 0 : !fault[1] ? 1 : -1;
 	for (int i = 0; i < 2; i++)
 		if (fault[i])

@@ -3,6 +3,7 @@
 #include "repair/fix/qcow2.h"
 #include "repair/fix/links.h"
 #include "repair/fix/vhd.h"
+#include "repair/fix/vhdx.h"
 
 const struct cv_fixer cv_fixers[] = {
 	{ CV_VHD_FOOTER_KILLED, CV_FORMAT_VHD, cv_fix_footer_killed },
@@ -19,6 +20,8 @@ const struct cv_fixer cv_fixers[] = {
 	{ CV_QCW_REFCOUNT_TOO_LOW, CV_FORMAT_QCOW2, cv_fix_qcow2_low },
 	{ CV_SPC_LEAKED_CLUSTERS, CV_FORMAT_QCOW2, cv_fix_qcow2_leaks },
 	{ CV_QCW_COPIED_FLAG_WRONG, CV_FORMAT_QCOW2, cv_fix_qcow2_flags },
+	{ CV_VHX_VHDX_HEADER_INVALID, CV_FORMAT_VHDX, cv_fix_vhdx_header },
+	{ CV_VHX_VHDX_REGION_TABLE_INVALID, CV_FORMAT_VHDX, cv_fix_vhdx_regions },
 	{ CV_GEN_IMAGE_TRUNCATED, CV_FORMAT_NONE, cv_fix_truncated },
 	{ CV_VHD_BLOCK_PAST_END, CV_FORMAT_VHD, cv_fix_truncated },
 	{ CV_CHN_PARENT_CYCLE, CV_FORMAT_NONE, cv_fix_relink },

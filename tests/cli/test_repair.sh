@@ -97,6 +97,10 @@ mends vhd-batmap-invalid-unallocated vhd-batmap-invalid safe
 mends vhd-reserved-nonzero-tables vhd-reserved-nonzero asks
 mends vhd-reserved-nonzero-bitmap vhd-reserved-nonzero asks
 mends vhd-identity-null vhd-identity-null asks
+mends vhdx-header-invalid vhdx-header-invalid safe
+mends vhdx-region-table-invalid vhdx-region-table-invalid safe
+refuses vhdx-header-invalid-both vhdx-header-invalid "neither of its headers"
+refuses vhdx-header-invalid-torn vhdx-header-invalid "its log is not empty"
 mends base-not-hidden base-not-hidden asks
 mends leaked-clusters leaked-clusters safe
 mends leaked-clusters-counted leaked-clusters safe

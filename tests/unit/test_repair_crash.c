@@ -55,6 +55,10 @@ static const struct kind kinds[] = {
 	{ "qcow2", "qcow2-dirty", "qcow2 a.qcow2 size=1M lazy-refcounts dirty blocks=0-2\npoke a.qcow2 refcount+0x10008 00 00 00 00\n"
 	  "poke a.qcow2 l2 00 00 00 00 00 03 00 00\n",
 	  { "a.qcow2" }, CV_QCW_DIRTY, false },
+	{ "vhdx", "vhdx-header-invalid", "vhdx a.vhdx size=64M\npoke a.vhdx header1+4 deadbeef\n",
+	  { "a.vhdx" }, CV_VHX_VHDX_HEADER_INVALID, false },
+	{ "vhdx", "vhdx-region-table-invalid", "vhdx a.vhdx size=64M\npoke a.vhdx regions1+4 deadbeef\n",
+	  { "a.vhdx" }, CV_VHX_VHDX_REGION_TABLE_INVALID, false },
 	{ "vhd", "base-not-hidden", "vhd a.vhd dynamic size=1M block=64K blocks=0\n",
 	  { "a.vhd" }, CV_CHN_BASE_NOT_HIDDEN, false },
 	{ "vhd", "parent-path-stale", "vhd b.vhd dynamic size=1M block=64K blocks=0\nvhd a.vhd parent=b.vhd block=64K blocks=1\n",
