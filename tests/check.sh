@@ -25,6 +25,8 @@ step "what was proved about crashes" tests/cells.sh "$cells"
 step "tests of the program" "$make" -s BUILD="$build" cli
 # names, readonly, space, states
 step "the read-only program" "$make" -s BUILD="$build" T='test_[rsn][eapt][am]*' readonly-cli
+# A few allocations of each command, others each time; check-nightly takes many.
+step "memory that runs short" env BUILD="$build" CHAINVIEW="$(realpath "$build")/chainview" CHAINVIEW_TRIES=4 tests/run.sh tests/nightly/test_memory.sh
 step "audits" "$make" -s $jobs BUILD="$build" audit
 step "build with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" all "$build/san/libtui.a"
 step "unit tests with sanitizers" "$make" -s $jobs SAN=$san BUILD="$build/san" unit

@@ -17,8 +17,14 @@ import sys
 chainview, library, work, tries = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
 chance = random.Random(seed)
+needed = ("top.qcow2", "tip.qcow2", "leaf.vhd")
+LAST = "the last operation"
 repo, kept, count = work + "/repo", work + "/kept", work + "/count"
 bad = 0
+
+
+def last_operation():
+    return re.findall(r'"operation_id":"([^"]*)"', run(["journal", "--json", repo]).stdout.decode())[-1]
 
 
 def run(args, fail=None):
@@ -27,6 +33,7 @@ def run(args, fail=None):
     env = dict(os.environ, CHAINVIEW_STATE_DIR=work + "/state", CHAINVIEW_CACHE_DIR=work + "/cache", CHAINVIEW_CONFIG="/dev/null")
     if fail is not None:
         env.update(LD_PRELOAD=library, FAIL_MALLOC=fail, FAIL_MALLOC_COUNT=count)
+    args = [last_operation() if a == LAST else a for a in args]
     return subprocess.run([chainview] + args, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=120, check=False)
 
@@ -50,7 +57,7 @@ def fresh():
 def guests():
     """What guests read of each image that is needed."""
     found = [re.search(rb'"sha256": *"([0-9a-f]+)"', run(["verify", "--reader=own", "--json", f"{repo}/{name}"]).stdout)
-             for name in ("top.qcow2", "leaf.vhd")]
+             for name in needed]
     return [f.group(1) if f else None for f in found]
 
 
@@ -118,15 +125,17 @@ def qemu(*args):
 os.makedirs(kept)
 os.chmod(kept, 0o755)
 subprocess.run([chainview, "sample", "--recipe", "orphaned-base-copy-two", kept], stdout=subprocess.DEVNULL, check=True)
-for name in ("base", "same"):
-    qemu("qemu-img", "create", "-q", "-f", "qcow2", f"{kept}/{name}.qcow2", "1M")
-    qemu("qemu-io", "-c", "write -P 7 0 256k", f"{kept}/{name}.qcow2")
 os.chdir(kept)
-qemu("qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "top.qcow2")
-qemu("qemu-io", "-c", "write -P 9 128k 256k", "top.qcow2")
+for name, pattern in (("base", 7), ("same", 7), ("root", 5)):
+    qemu("qemu-img", "create", "-q", "-f", "qcow2", name + ".qcow2", "1M")
+    qemu("qemu-io", "-c", f"write -P {pattern} 0 256k", name + ".qcow2")
+for name, parent in (("top", "base"), ("middle", "root"), ("tip", "middle")):
+    qemu("qemu-img", "create", "-q", "-f", "qcow2", "-b", parent + ".qcow2", "-F", "qcow2", name + ".qcow2")
+    qemu("qemu-io", "-c", "write -P 9 128k 256k", name + ".qcow2")
+subprocess.run([chainview, "sample", "--recipe", "vhd-footer-copy-missing", kept + "/hurt"], stdout=subprocess.DEVNULL, check=True)
 os.chdir(work)
-with open(work + "/list", "w", encoding="utf-8") as needed:
-    needed.write(f"{repo}/leaf.vhd\n{repo}/top.qcow2\n{repo}/same.qcow2\n")
+with open(work + "/list", "w", encoding="utf-8") as listed:
+    listed.write("".join(f"{repo}/{name}\n" for name in needed + ("same.qcow2",)))
 fresh()
 refs = f"--refs=list:{work}/list"
 
@@ -144,6 +153,16 @@ trashed = lambda: [n for _, _, names in os.walk(repo + "/.chainview/trash") for 
 writes([gc], ["trash", "purge", "--now", "--yes", refs, repo], lambda: not trashed())
 writes([], ["convert", "--yes", "--repo", repo, repo + "/top.qcow2", repo + "/new.raw", "--to", "raw"], lambda: os.path.exists(repo + "/new.raw"))
 writes([], ["convert", "--yes", "--repo", repo, repo + "/top.qcow2", repo + "/new.qcow2", "--to", "qcow2", "-c"], lambda: os.path.exists(repo + "/new.qcow2"))
-rebase = ["rebase", "--yes", refs, "--repo", repo, repo + "/top.qcow2", "--onto", repo + "/same.qcow2"]
-writes([], rebase, lambda: b"same.qcow2" in open(repo + "/top.qcow2", "rb").read(65536))
+rebase = ["rebase", "--yes", refs, "--repo", repo, repo + "/top.qcow2"]
+names = lambda parent: parent in open(repo + "/top.qcow2", "rb").read(65536)
+writes([], rebase + ["--onto", repo + "/same.qcow2"], lambda: names(b"same.qcow2"))
+writes([], rebase + ["--onto", repo + "/root.qcow2"], lambda: names(b"root.qcow2"))
+writes([], rebase + ["--flatten"], lambda: open(repo + "/top.qcow2", "rb").read(16)[8:] == bytes(8))
+merge = ["coalesce", "--yes", refs, "--repo", repo]
+there = lambda name: os.path.exists(f"{repo}/{name}")
+writes([], merge + [repo + "/middle.qcow2"], lambda: not there("middle.qcow2"))
+writes([merge + [repo + "/middle.qcow2"]], ["undo", "--yes", refs, repo, LAST], lambda: there("middle.qcow2"))
+writes([], merge + ["--leaf", repo + "/top.qcow2"], lambda: not there("base.qcow2"))
+writes([], ["convert", "--tree", "--yes", refs, repo + "/middle.qcow2", repo + "/new", "--to", "vhdx"], lambda: there("new/tip.vhdx"))
+writes([], ["repair", "-p", refs, repo], lambda: open(repo + "/hurt/disk.vhd", "rb").read(8) == b"conectix")
 sys.exit(bad)
