@@ -239,22 +239,23 @@ their_compare()
 {
 	"$work/measure" qemu-img compare -q "$where/source.qcow2" "$where/theirs.qcow2"
 }
-# The middle one of the numbers on standard input.
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# The middle one of the numbers in a file; and with the least and the greatest.
+median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+spread() { sort -n "$1" | awk '{ v[NR] = $1 } END { printf "%.2f s (%.2f to %.2f)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 
-# folder, MiB of data: five times in turns
+# folder, MiB of data: seven times in turns
 convert_in()
 {
 	local i
 	where=$1
 	: >"$work/ours" && : >"$work/theirs" && : >"$work/back" && : >"$work/compare"
-	for i in 1 2 3 4 5; do
+	for i in 1 2 3 4 5 6 7; do
 		their_copy | cut -d' ' -f1 >>"$work/theirs"
 		our_copy | tee -a "$work/both" | cut -d' ' -f1 >>"$work/ours"
 		tail -1 "$work/both" | cut -d' ' -f2 >>"$work/back"
 		their_compare | cut -d' ' -f1 >>"$work/compare"
 	done
-	ours=$(median <"$work/ours") theirs=$(median <"$work/theirs")
+	ours=$(median "$work/ours") theirs=$(median "$work/theirs")
 }
 
 make_source()
@@ -272,26 +273,27 @@ mounted()
 	truncate -s 6G "$work/$1.img"
 	"mkfs.$1" -q "$work/$1.img" >/dev/null 2>&1 && mount -o loop "$work/$1.img" "$work/$1" 2>/dev/null
 }
-written_to() { sync; awk '{ print $7 * 512 }' "/sys/block/$(basename "$(findmnt -no SOURCE "$1")")/stat"; }
+# In sectors: awk's numbers of bytes lose their last digits.
+written_to() { sync; awk '{ print $7 }' "/sys/block/$(basename "$(findmnt -no SOURCE "$1")")/stat"; }
 
 bench_convert()
 {
-	local fs before ours_bytes theirs_bytes
+	local fs before ours_sectors theirs_sectors
 	echo "preparing 1.5 GiB of data"
 	make_source "$work" 1536
 	convert_in "$work"
-	echo "convert, copy phase:                $ours s, qemu-img convert -W -m 16 and sync $theirs s (medians of 5)"
+	echo "convert, copy phase:                $(spread "$work/ours"), qemu-img convert -W -m 16 and sync $(spread "$work/theirs")"
 	awk -v o="$ours" -v t="$theirs" 'BEGIN { printf "ratio:                              %.2f of its time\n", o / t }'
-	echo "read back and compared:             $(median <"$work/back") s from the disk; qemu-img compare $(median <"$work/compare") s"
+	echo "read back and compared:             $(median "$work/back") s from the disk; qemu-img compare $(median "$work/compare") s"
 	rm -f "$work"/*.qcow2
 	for fs in xfs btrfs; do
 		if ! mounted "$fs"; then echo "convert on $fs:                     cannot be mounted here"; continue; fi
 		make_source "$work/$fs" 1024
 		convert_in "$work/$fs"
-		before=$(written_to "$work/$fs") && our_copy >/dev/null && ours_bytes=$(($(written_to "$work/$fs") - before))
-		before=$(written_to "$work/$fs") && their_copy >/dev/null && theirs_bytes=$(($(written_to "$work/$fs") - before))
-		echo "convert on $fs, copy phase:         $ours s, qemu-img $theirs s (medians of 5)"
-		awk -v o="$ours" -v t="$theirs" -v b="$ours_bytes" -v q="$theirs_bytes" \
+		before=$(written_to "$work/$fs") && our_copy >/dev/null && ours_sectors=$(($(written_to "$work/$fs") - before))
+		before=$(written_to "$work/$fs") && their_copy >/dev/null && theirs_sectors=$(($(written_to "$work/$fs") - before))
+		echo "convert on $fs, copy phase:         $(spread "$work/ours"), qemu-img $(spread "$work/theirs")"
+		awk -v o="$ours" -v t="$theirs" -v b="$ours_sectors" -v q="$theirs_sectors" \
 			'BEGIN { printf "ratio:                              %.1f times faster, %.1f %% of the bytes written\n", t / (o > 0 ? o : 0.05), 100 * b / q }'
 		umount "$work/$fs" && rm -f "$work/$fs.img"
 	done

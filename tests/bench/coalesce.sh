@@ -54,8 +54,6 @@ merge_copy()
 	"$work/measure" sh -c 'cd "$0" && cp --sparse=always "middle.$1" copy && sync copy' "$work/merge" "$kind"
 }
 
-# The middle one of the numbers in a file, and the least and the greatest.
-spread() { sort -n "$1" | awk '{ v[NR] = $1 } END { printf "%.2f s (%.2f to %.2f)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 # NAME: runs it, and keeps its time; it must have worked.
 timed()
 {
