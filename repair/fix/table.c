@@ -31,5 +31,6 @@ const struct cv_fixer cv_fixers[] = {
 	{ CV_CHN_PARENT_OUTSIDE_REPOSITORY, CV_FORMAT_NONE, cv_fix_relink },
 	{ CV_CHN_PARENT_LOCATORS_DISAGREE, CV_FORMAT_NONE, cv_fix_relink },
 	{ CV_CHN_PARENT_PATH_STALE, CV_FORMAT_NONE, cv_fix_relink },
+	{ CV_CHN_PARENT_FORMAT_UNRECORDED, CV_FORMAT_NONE, cv_fix_qcow2_format },
 };
 const size_t cv_fixer_count = CV_COUNT(cv_fixers);

@@ -16,6 +16,7 @@ struct making {
 	struct cv_range format;      /* the extension with the format of the parent, its head included; len 0: none */
 	struct cv_range name;        /* the name now */
 	struct cv_range mark;        /* what XCP-ng's extension holds; len 0: there is none */
+	struct cv_range features;    /* the table of feature names, as format */
 };
 
 static bool read_header(struct making *k, struct cv_err *err)
@@ -56,6 +57,8 @@ static bool walk_extensions(struct making *k, struct cv_err *err)
 		}
 		if (cv_be32_get(d.type) == QCOW2_EXTENSION_FORMAT)
 			k->format = (struct cv_range){ at, len };
+		if (cv_be32_get(d.type) == QCOW2_EXTENSION_FEATURES)
+			k->features = (struct cv_range){ at, len };
 		if (cv_be32_get(d.type) == QCOW2_EXTENSION_MARK)
 			k->mark = (struct cv_range){ at + sizeof d, cv_be32_get(d.length) };
 		at += len;
@@ -134,18 +137,22 @@ static bool set_format(struct making *k, struct cv_err *err)
 	return cv_relink_set(k->r, k->format.off + 4, &d, sizeof d, HEADER_LAYER, err);
 }
 
-static bool set_name(struct making *k, const struct cv_text *name, struct cv_err *err)
+static bool put_name(struct making *k, struct cv_bytes name, uint64_t at, unsigned layer, struct cv_err *err)
 {
-	struct { cv_be64 off; cv_be32 len; } place = { .len = cv_be32_of((uint32_t)name->len) };
-	uint64_t at = find_place(k, name->len, CV_RELINK_PAGE);
+	struct { cv_be64 off; cv_be32 len; } place = { cv_be64_of(at), cv_be32_of((uint32_t)name.len) };
 
-	at = at ? at : find_place(k, name->len, CV_RELINK_SECTOR);
-	if (!at)
-		return cv_fail(err, CV_EREFUSED, "its first cluster of %" PRIu64 " bytes has no room for another name of %zu bytes",
-			       k->cluster_size, name->len);
-	place.off = cv_be64_of(at);
-	return cv_relink_set(k->r, at, name->at, name->len, NAME_LAYER, err) &&
-	       cv_relink_set(k->r, offsetof(struct cv_qcow2_header_disk, backing_off), &place, sizeof place, HEADER_LAYER, err);
+	return cv_relink_set(k->r, at, name.at, name.len, layer, err) &&
+	       cv_relink_set(k->r, offsetof(struct cv_qcow2_header_disk, backing_off), &place, 12, HEADER_LAYER, err);
+}
+
+static bool set_name(struct making *k, struct cv_bytes name, struct cv_err *err)
+{
+	uint64_t at = find_place(k, name.len, CV_RELINK_PAGE);
+
+	at = at ? at : find_place(k, name.len, CV_RELINK_SECTOR);
+	return at ? put_name(k, name, at, NAME_LAYER, err)
+		  : cv_fail(err, CV_EREFUSED, "its first cluster of %" PRIu64 " bytes has no room for another name of %zu bytes",
+			    k->cluster_size, name.len);
 }
 
 static bool make_qcow2(struct cv_relink *r, struct cv_err *err)
@@ -164,7 +171,87 @@ static bool make_qcow2(struct cv_relink *r, struct cv_err *err)
 	if (name.len > NAME_MOST)
 		return cv_fail(err, CV_EREFUSED, "the name of the new parent has %zu bytes; QCOW2 can record %d", name.len,
 			       NAME_MOST);
-	return (!strcmp(cv_text_str(&name), cv_text_str(&now)) || set_name(&k, &name, err)) && set_format(&k, err);
+	return (!strcmp(cv_text_str(&name), cv_text_str(&now)) || set_name(&k, (struct cv_bytes){ name.at, name.len }, err)) &&
+	       set_format(&k, err);
+}
+
+/* --- the format alone ------------------------------------------------------------------------------------- */
+
+/* As it lies in the file: every word fits. */
+struct format_extension {
+	struct cv_qcow2_extension_disk head;
+	char word[8];
+};
+
+/* The name leaves the bytes before k->end: within the sector that points to it, if it can. */
+static bool move_name(struct making *k, struct cv_err *err)
+{
+	uint8_t bytes[NAME_MOST];
+	struct cv_bytes name = { (const char *)bytes, k->name.len };
+
+	if (name.len > sizeof bytes)
+		return cv_fail(err, CV_EREFUSED, "the name of its parent is longer than %d bytes", NAME_MOST);
+	if (!cv_source_read(k->r->source, bytes, name.len, k->name.off, err))
+		return false;
+	return k->end + name.len <= CV_RELINK_SECTOR ? put_name(k, name, k->end, HEADER_LAYER, err) : set_name(k, name, err);
+}
+
+/* These bytes come with those at `with`, or, in another sector, before them. */
+static bool set_before(struct making *k, uint64_t off, const void *bytes, size_t len, uint64_t with, struct cv_err *err)
+{
+	bool same = off / CV_RELINK_SECTOR == with / CV_RELINK_SECTOR;
+
+	return cv_relink_set(k->r, off, bytes, len, same ? HEADER_LAYER : NAME_LAYER, err);
+}
+
+/* In place of the one that ends them, which moves behind it: what the reader sees begins with its type, all at once. */
+static bool add_behind(struct making *k, const struct format_extension *extension, struct cv_err *err)
+{
+	const struct cv_qcow2_extension_disk end = { .type = cv_be32_of(QCOW2_EXTENSION_END) };
+	uint64_t beyond = k->end, at = beyond - sizeof end;
+
+	k->end += sizeof *extension;
+	return (k->name.off >= k->end || move_name(k, err)) &&
+	       set_before(k, beyond, extension->word, sizeof extension->word, at, err) &&
+	       set_before(k, beyond + sizeof extension->word, &end, sizeof end, at, err) &&
+	       cv_relink_set(k->r, at, &extension->head, sizeof extension->head, HEADER_LAYER, err);
+}
+
+/* The last of the names of features makes room: they only tell people what unknown features are called, and QEMU writes
+ * them anew with its next change. */
+static bool add_within(struct making *k, const struct format_extension *extension, struct cv_err *err)
+{
+	enum { RECORD = sizeof(struct cv_qcow2_feature_disk) };
+	struct { uint8_t none[RECORD - sizeof *extension]; struct format_extension extension; } last = { .extension = *extension };
+	uint64_t end = k->features.off + k->features.len, length_at = k->features.off + 4;
+	cv_be32 length = cv_be32_of((uint32_t)(k->features.len - sizeof(struct cv_qcow2_extension_disk) - sizeof *extension));
+
+	if (k->features.len < sizeof(struct cv_qcow2_extension_disk) + RECORD)
+		return cv_fail(err, CV_EREFUSED, "its first cluster has no room to record the format of its parent in one step: "
+			       "qemu-img rebase -u -F records it");
+	for (uint64_t at = 0; at < RECORD; at += 8)
+		if (!set_before(k, end - RECORD + at, (const uint8_t *)&last + at, 8, length_at, err))
+			return false;
+	return cv_relink_set(k->r, length_at, &length, sizeof length, HEADER_LAYER, err);
+}
+
+/* Where the sectors that an extension behind the others would take hold the name, it cannot leave them in one step. */
+static bool format_qcow2(struct cv_relink *r, enum cv_format_id format, struct cv_err *err)
+{
+	struct making k = { .r = r };
+	const char *word = format_word(format);
+	struct format_extension extension = { .head = { .type = cv_be32_of(QCOW2_EXTENSION_FORMAT) } };
+	bool fits;
+
+	if (!word)
+		return cv_fail(err, CV_EREFUSED, "QEMU has no word for the format of its parent");
+	if (!read_header(&k, err) || !walk_extensions(&k, err))
+		return false;
+	extension.head.length = cv_be32_of((uint32_t)strlen(word));
+	memcpy(extension.word, word, strlen(word));
+	fits = k.end + sizeof extension <= k.cluster_size &&
+	       (k.name.off >= k.end + sizeof extension || k.end + sizeof extension <= CV_RELINK_SECTOR);
+	return fits ? add_behind(&k, &extension, err) : add_within(&k, &extension, err);
 }
 
 /* It has no identity of its own. The mark is one byte. */
@@ -182,7 +269,6 @@ static bool own_qcow2(struct cv_relink *r, const struct cv_relink_own *own, stru
 		return cv_fail(err, CV_EREFUSED, "its hidden mark is not where it should be");
 	return cv_relink_set(r, k.mark.off, &visible, sizeof visible, HEADER_LAYER, err);
 }
-
 
 /*
  * The first sector tells both, all at once: where the name is, and of which format. What is behind that extension stays where
@@ -203,4 +289,4 @@ static bool part_qcow2(struct cv_relink *r, struct cv_err *err)
 	return cv_relink_set(r, offsetof(struct cv_qcow2_header_disk, backing_off), &none, 12, HEADER_LAYER, err);
 }
 
-const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2, own_qcow2, part_qcow2 };
+const struct cv_relink_format cv_relink_qcow2 = { CV_FORMAT_QCOW2, make_qcow2, own_qcow2, part_qcow2, format_qcow2 };

@@ -368,6 +368,50 @@ bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct c
 	return ok;
 }
 
+static bool same_names(const struct cv_facts *a, const struct cv_facts *b)
+{
+	bool same = a->name_count == b->name_count;
+
+	for (uint32_t i = 0; same && i < a->name_count; i++)
+		same = a->names[i].source == b->names[i].source && cv_bytes_equal(a->names[i].text, b->names[i].text);
+	return same;
+}
+
+/* It says the same of its parent as before, and the format. */
+static bool says_format(const struct cv_relink *r, enum cv_format_id format, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_facts) struct cv_facts *f = NULL;
+	struct cv_outcome after;
+	bool ok;
+
+	cv_relink_outcome(r, &after);
+	f = facts_of(&after.base, err);
+	if (!f)
+		return false;
+	ok = f->format == r->facts->format && f->flags & CV_FACT_PARENT && f->parent_format == format &&
+	     !(f->flags & (CV_FACT_NEEDS_PROBE | CV_FACT_PARENT_UNREADABLE)) && f->virtual_size == r->facts->virtual_size &&
+	     f->finding_count <= r->facts->finding_count && same_names(f, r->facts);
+	return ok || cv_fail(err, CV_EREFUSED, "it would not say what it should: its structures are unusual");
+}
+
+bool cv_relink_record_format(struct cv_relink *r, struct cv_source *source, enum cv_format_id format, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = facts_of(source, err);
+	const struct cv_relink_format *row = facts ? cv_relink_format(facts->format) : NULL;
+	bool ok;
+
+	if (!facts)
+		return false;
+	if (!row || !row->format_of_parent)
+		return cv_fail(err, CV_EREFUSED, "images of its format have no place for it: made anew as QCOW2 it could record it");
+	r->source = source;
+	r->facts = facts;
+	ok = !(facts->flags & CV_FACT_NEEDS_PROBE) ||
+	     (row->format_of_parent(r, format, err) && says_format(r, format, err) && cv_relink_foresee(r, err));
+	r->facts = NULL;
+	return ok;
+}
+
 /* One page: what the earlier change made of it becomes what it was. */
 static bool take_back_page(struct cv_relink *r, const struct cv_page *p, struct cv_err *err)
 {

@@ -59,6 +59,9 @@ struct cv_relink_format {
 	/* The same for no parent any more (a link without a path): the image has all that it reads, and stands alone. Until the last
 	 * layer is on disk it may be read either way. NULL: not for this format. */
 	bool (*part)(struct cv_relink *r, struct cv_err *err);
+	/* The same for the format of the parent that it has, where none is recorded. NULL: images of this format have no place for it,
+	 * or never lack it. */
+	bool (*format_of_parent)(struct cv_relink *r, enum cv_format_id format, struct cv_err *err);
 };
 extern const struct cv_relink_format cv_relink_vhd, cv_relink_vhdx, cv_relink_qcow2;
 /* NULL: images of this format cannot be given another parent. */
@@ -69,6 +72,8 @@ const struct cv_relink_format *cv_relink_format(enum cv_format_id format);
 bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct cv_plan_link *link, struct cv_err *err);
 /* The change from what the image is to that. No pages if it is so already. */
 bool cv_relink_own(struct cv_relink *r, struct cv_source *source, const struct cv_relink_own *own, struct cv_err *err);
+/* The change that records of which format the parent is, where the image does not say. */
+bool cv_relink_record_format(struct cv_relink *r, struct cv_source *source, enum cv_format_id format, struct cv_err *err);
 /* The other way round: from the pages that an earlier change (taken) left to what was before it. Bytes that it did not
  * change may have changed since, and stay. Refused if others have. r->say is set by the caller. */
 bool cv_relink_take_back(struct cv_relink *r, struct cv_source *source, const struct cv_relink *taken, struct cv_err *err);

@@ -295,4 +295,4 @@ static bool part_vhd(struct cv_relink *r, struct cv_err *err)
 	return ok;
 }
 
-const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd, own_vhd, part_vhd };
+const struct cv_relink_format cv_relink_vhd = { CV_FORMAT_VHD, make_vhd, own_vhd, part_vhd, NULL };

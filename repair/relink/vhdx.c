@@ -257,4 +257,4 @@ static bool make_vhdx(struct cv_relink *r, struct cv_err *err)
 	return ok;
 }
 
-const struct cv_relink_format cv_relink_vhdx = { CV_FORMAT_VHDX, make_vhdx, NULL, NULL };
+const struct cv_relink_format cv_relink_vhdx = { CV_FORMAT_VHDX, make_vhdx, NULL, NULL, NULL };

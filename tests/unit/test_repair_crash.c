@@ -65,6 +65,14 @@ static const struct kind kinds[] = {
 	  { "a.vhd", NULL, "b.vhd", "/r/deep/c.vhd" }, CV_CHN_PARENT_PATH_STALE, false },
 	{ "qcow2", "parent-missing", "qcow2 b.qcow2 size=64K\nqcow2 a.qcow2 parent=b.qcow2 parent-format=qcow2 cluster=4K blocks=1\n",
 	  { "a.qcow2", NULL, "b.qcow2", "/r/deep/c.qcow2" }, CV_CHN_PARENT_MISSING, false },
+	{ "qcow2", "parent-format-unrecorded, behind", "qcow2 b.qcow2 size=64K\nqcow2 a.qcow2 parent=b.qcow2 cluster=8K blocks=1\n"
+	  "poke a.qcow2 0x400 622e71636f7732\npoke a.qcow2 8 0000000000000400\n",
+	  { "a.qcow2", NULL, "b.qcow2", "/r/b.qcow2" }, CV_CHN_PARENT_FORMAT_UNRECORDED, false },
+	{ "qcow2", "parent-format-unrecorded, within", "qcow2 b.qcow2 size=64K\nqcow2 a.qcow2 parent=b.qcow2 cluster=4K "
+	  "no-feature-names blocks=1\npoke a.qcow2 0x70 11111111 00000150\nfill a.qcow2 0x78 0x150 22\n"
+	  "poke a.qcow2 0x1c8 6803f857 00000060\nfill a.qcow2 0x1d0 0x60 00\npoke a.qcow2 0x200 0101 6c617a79\n"
+	  "fill a.qcow2 0x230 8 00\npoke a.qcow2 0x238 622e71636f7732\npoke a.qcow2 8 0000000000000238\n",
+	  { "a.qcow2", NULL, "b.qcow2", "/r/b.qcow2" }, CV_CHN_PARENT_FORMAT_UNRECORDED, false },
 	{ "vhdx", "parent-path-stale", "vhdx b.vhdx size=64M\nvhdx a.vhdx parent=b.vhdx block=1M blocks=1\n",
 	  { "a.vhdx", NULL, "b.vhdx", "/r/deep/c.vhdx" }, CV_CHN_PARENT_PATH_STALE, false },
 };
@@ -249,6 +257,11 @@ static void link_make(struct link *l, struct sim *s, const struct kind *k, const
 			l->nodes[i].format = l->facts[i]->format;
 	}
 	l->g = (struct cv_graph){ .images = l->nodes, .image_count = 2 };
+	if (k->problem == CV_CHN_PARENT_FORMAT_UNRECORDED) {
+		l->nodes[0].status = CV_PARENT_FOUND;
+		l->nodes[0].parent = 1;
+		l->nodes[1].id = "b.qcow2";
+	}
 	l->found = (struct cv_candidate){ .graph = &l->g, .image = 1, .identity = true };
 	l->lost = (struct cv_lost){ .problem = k->problem, .verdict = CV_LOST_SAFE, .reason = "found", .chosen = &l->found,
 				    .candidates = &l->found, .count = 1 };

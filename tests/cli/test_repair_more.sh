@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# repair of what links images and what they say of themselves: found, mended or refused with the reason, not found any more, and
+# QEMU agrees.
+set -u
+. "$(dirname "$0")/../support/lib.sh"
+. "$(dirname "$0")/../support/repairs.sh"
+
+# --- the format of the parent ---------------------------------------------------------------------------------------
+mends parent-format-unrecorded parent-format-unrecorded safe
+mends parent-format-unrecorded-raw parent-format-unrecorded asks
+refuses parent-format-unrecorded-qcow parent-format-unrecorded "made anew as QCOW2"
+
+# Takes the format of the parent out of an image of QEMU's, with its layout otherwise kept: header, extensions, name.
+# forget IMAGE [GAP [plain]]: so many bytes before the name; without the names of features
+forget()
+{
+	python3 - "$@" <<'PY'
+import struct, sys
+path, gap, plain = sys.argv[1], int((sys.argv[2:] or ["0"])[0]), "plain" in sys.argv
+d = bytearray(open(path, "rb").read())
+version, off, size, bits = struct.unpack(">4xIQII", d[:24])
+at = 72 if version == 2 else struct.unpack(">I", d[100:104])[0]
+head = bytes(d[:at])
+while True:
+    kind, length = struct.unpack(">II", d[at:at + 8])
+    end = at + 8 + (length + 7) // 8 * 8
+    if kind == 0:
+        break
+    if kind != 0xE2792ACA and not (plain and kind == 0x6803F857):
+        head += bytes(d[at:end])
+    at = end
+head += bytes(8 + gap)
+d[:1 << bits] = (head + bytes(d[off:off + size])).ljust(1 << bits, b"\0")
+d[8:16] = struct.pack(">Q", len(head))
+open(path, "wb").write(d)
+PY
+}
+
+: >"$work/broken"
+tried=0
+for layout in 1.1:65536:0 1.1:65536:600 1.1:65536:600:plain 1.1:4096:0 1.1:512:0 0.10:65536:0 0.10:4096:700; do
+	IFS=: read -r version cluster gap plain <<<"$layout"
+	repo=$work/layout
+	mkdir "$repo"
+	qemu-img create -q -f qcow2 "$repo/base.qcow2" 4M
+	qemu-io -f qcow2 -c "write -q -P 7 0 1M" "$repo/base.qcow2"
+	qemu-img create -q -f qcow2 -o compat="$version",cluster_size="$cluster" -b base.qcow2 -F qcow2 "$repo/leaf.qcow2"
+	forget "$repo/leaf.qcow2" "$gap" ${plain:+plain}
+	qemu-img info "$repo/leaf.qcow2" >"$work/info" 2>&1
+	{ grep -q 'backing file: base.qcow2' "$work/info" && ! grep -q 'backing file format' "$work/info"; } || echo "$layout: not forgotten" >>"$work/broken"
+	sums "$repo" >"$work/before"
+	"$CHAINVIEW" repair -p --refs=none "$repo" >"$work/out" 2>&1 || true
+	qemu-img info "$repo/leaf.qcow2" >"$work/info" 2>&1
+	{ grep -q 'backing file: base.qcow2' "$work/info" && grep -q 'backing file format: qcow2' "$work/info"; } ||
+		{ echo "$layout: not recorded"; cat "$work/out"; } >>"$work/broken"
+	{ qemu-img check -q "$repo/leaf.qcow2" && qemu-img compare -q "$repo/base.qcow2" "$repo/leaf.qcow2"; } >>"$work/broken" 2>&1 ||
+		echo "$layout: QEMU does not agree" >>"$work/broken"
+	[ -z "$(found "$repo")" ] || echo "$layout: something is found" >>"$work/broken"
+	{ "$CHAINVIEW" undo --yes --refs=none "$repo" "$(last "$repo")" >"$work/out" 2>&1 && sums "$repo" | cmp -s - "$work/before"; } ||
+		{ echo "$layout: not given back"; cat "$work/out"; } >>"$work/broken"
+	tried=$((tried + 1))
+	rm -rf "$repo"
+done
+sed 's/^/# /' "$work/broken"
+verdict "the format is recorded in $tried layouts of QEMU's images, and given back" "$([ ! -s "$work/broken" ]; echo $?)"
+
+# What only looks like QCOW2 may be a guest's: nothing is recorded without asking.
+repo=$work/guess
+mkdir "$repo"
+qemu-img create -q -f qcow2 "$repo/base.img" 4M
+qemu-img create -q -f qcow2 -b base.img -F qcow2 "$repo/leaf.qcow2"
+forget "$repo/leaf.qcow2"
+"$CHAINVIEW" repair -n --refs=none "$repo" 2>/dev/null | tr -s ' \n' ' ' >"$work/line"
+has "a parent that only looks like QCOW2 asks" "nothing else says so.*\(asks\)" "$work/line"
+# One that its name and its size tell is safe in bulk; another child that records it says it, too.
+qemu-img create -q -f qcow2 -b base.img -F qcow2 "$repo/other.qcow2"
+for i in 1 2 3; do cp "$repo/leaf.qcow2" "$repo/leaf$i.qcow2"; done
+ends "where another image says it, too, it is safe, for all of them" 1 "$CHAINVIEW" repair -p --refs=none "$repo"
+verdict "all four are recorded" "$([ "$(for i in "" 1 2 3; do qemu-img info "$repo/leaf$i.qcow2"; done | grep -c 'backing file format: qcow2')" -eq 4 ]; echo $?)"
+# Declared raw by one, unrecorded by another, and with a header of a guest's in it.
+repo=$work/hostile
+mkdir "$repo"
+truncate -s 4M "$repo/disk.raw"
+qemu-img create -q -f qcow2 -b disk.raw -F raw "$repo/one.qcow2"
+cp "$repo/one.qcow2" "$repo/two.qcow2"
+forget "$repo/two.qcow2"
+qemu-img create -q -f qcow2 -u -b /etc/shadow -F raw "$work/header.qcow2" 4M
+dd if="$work/header.qcow2" of="$repo/disk.raw" conv=notrunc status=none
+sums "$repo" >"$work/before"
+"$CHAINVIEW" repair -p --refs=none "$repo" >"$work/out" 2>&1
+verdict "what a guest wrote into a raw disk is not recorded" "$(sums "$repo" | cmp -s - "$work/before"; echo $?)"
+tr -s ' \n' ' ' <"$work/out" >"$work/line"
+has "but asked about" "two.qcow2.*(make sure|asks)" "$work/line"
+rm "$repo/disk.raw"
+"$CHAINVIEW" repair -y --refs=none "$repo" >"$work/out" 2>&1
+tr -s ' \n' ' ' <"$work/out" >"$work/line"
+has "without the parent nothing tells the format" "parent-format-unrecorded: its parent was not found" "$work/line"
+
+finish
