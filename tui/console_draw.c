@@ -231,6 +231,20 @@ static void draw_consent(const struct cv_console *c, struct cv_cells *out)
 	cv_paper_fini(&p);
 }
 
+static void draw_question(const struct cv_console *c, struct cv_cells *out)
+{
+	struct cv_area a = { 2, 0, out->w - 4, 0 };
+	struct cv_paper p = { 0 };
+
+	cv_paper_begin(&p, a.w - 2, out->ascii);
+	cv_views[cv_top(c)]->question(c, &p);
+	a.h = (int)cv_smaller(p.lines.len + 2, (size_t)out->h - 4);
+	a.y = (out->h - a.h) / 2;
+	cv_cells_box(out, a, "question");
+	cv_paper_draw(&p, out, (struct cv_area){ a.x + 1, a.y + 1, a.w - 2, a.h - 2 }, 0);
+	cv_paper_fini(&p);
+}
+
 static void draw_small(struct cv_cells *out)
 {
 	char text[64];
@@ -255,4 +269,6 @@ void cv_console_draw(const struct cv_console *c, struct cv_cells *out)
 		draw_menu(c, out);
 	if (c->mode == CV_MODE_CONFIRM)
 		draw_consent(c, out);
+	if (c->mode == CV_MODE_ANSWER && cv_views[cv_top(c)]->question)
+		draw_question(c, out);
 }

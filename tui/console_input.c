@@ -246,6 +246,10 @@ unsigned cv_input_key(struct cv_console *c, int key)
 		return menu_key(c, key);
 	if (c->mode == CV_MODE_ASK)
 		return answer(c, key);
+	if (c->mode == CV_MODE_ANSWER) {
+		cv_views[cv_top(c)]->answered(c, key);
+		return FX_REDRAW;
+	}
 	if (key == CV_KEY_ENTER)
 		finish(c);
 	else if (key == CV_KEY_ESC)

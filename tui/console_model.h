@@ -110,9 +110,10 @@ struct cv_pane {
 	struct cv_area area;     /* where it was laid out; h 0 when there is none */
 };
 
-/* CONFIRM: the name of what a plan changes is typed. ASK: yes or no. FIELD: a value of a form. */
+/* CONFIRM: the name of what a plan changes is typed. ASK: yes or no. FIELD: a value of a form.
+ * ANSWER: something that the view on top asks. */
 enum cv_mode {
-	CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT, CV_MODE_CONFIRM, CV_MODE_ASK, CV_MODE_FIELD
+	CV_MODE_NORMAL, CV_MODE_SEARCH, CV_MODE_FILTER, CV_MODE_SORT, CV_MODE_CONFIRM, CV_MODE_ASK, CV_MODE_FIELD, CV_MODE_ANSWER
 };
 
 struct cv_input {

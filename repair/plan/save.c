@@ -3,7 +3,7 @@
 #include "repair/operation/work.h"
 #include "repair/plan/make.h"
 
-enum { LAYOUT = 1, MOST = 1000000 };
+enum { LAYOUT = 2, MOST = 1000000 };
 
 static void save_text(struct cv_pack *p, const char *text)
 {
@@ -52,6 +52,23 @@ static void save_lists(struct cv_pack *p, const struct cv_plan *plan)
 	}
 }
 
+static void save_fixes(struct cv_pack *p, const struct cv_plan *plan)
+{
+	cv_pack_number(p, plan->fix_count);
+	for (size_t i = 0; i < plan->fix_count; i++) {
+		const struct cv_plan_fix *f = &plan->fixes[i];
+
+		cv_pack_number(p, f->problem);
+		save_text(p, f->image);
+		save_text(p, f->kind);
+		cv_pack_number(p, f->verdict);
+		cv_pack_number(p, f->chosen);
+		save_text(p, f->why);
+		cv_pack_number(p, f->off);
+		cv_pack_number(p, f->bytes);
+	}
+}
+
 bool cv_plan_save(const struct cv_plan *plan, struct cv_text *out)
 {
 	struct cv_pack p = { 0 };
@@ -65,6 +82,7 @@ bool cv_plan_save(const struct cv_plan *plan, struct cv_text *out)
 	save_space(&p, &plan->space);
 	save_items(&p, plan);
 	save_lists(&p, plan);
+	save_fixes(&p, plan);
 	out->failed |= p.failed;
 	if (!p.failed)
 		cv_text_add_bytes(out, (const char *)p.at, p.len);
@@ -147,6 +165,39 @@ static void load_lists(struct cv_unpack *u, struct cv_plan_maker *m)
 	}
 }
 
+static struct cv_plan_fix load_fix(struct cv_unpack *u, struct cv_plan_maker *m)
+{
+	struct cv_plan_fix f = { .problem = (enum cv_problem_id)cv_unpack_number(u) };
+	uint64_t verdict;
+
+	f.image = load_word(u, m);
+	f.kind = load_text(u, m);
+	verdict = cv_unpack_number(u);
+	f.chosen = cv_unpack_number(u);
+	f.why = load_word(u, m);
+	f.off = cv_unpack_number(u);
+	f.bytes = cv_unpack_number(u);
+	u->failed |= verdict > CV_FIX_REFUSED || !cv_problem_by_id(f.problem);
+	f.verdict = u->failed ? CV_FIX_REFUSED : (enum cv_fix_verdict)verdict;
+	return f;
+}
+
+static void load_fixes(struct cv_unpack *u, struct cv_plan_maker *m)
+{
+	uint64_t count = load_count(u);
+	struct cv_plan_fix *fixes = NULL;
+
+	/* no fix takes less than a byte a field */
+	u->failed |= count > u->left;
+	if (!u->failed)
+		fixes = cv_arena_alloc(m->plan->arena, (count + 1) * sizeof *fixes);
+	m->failed |= !u->failed && !fixes;
+	for (uint64_t i = 0; fixes && i < count && !u->failed; i++)
+		fixes[i] = load_fix(u, m);
+	m->plan->fixes = fixes;
+	m->plan->fix_count = fixes && !u->failed ? count : 0;
+}
+
 static void load_head(struct cv_unpack *u, struct cv_plan_maker *m)
 {
 	m->plan->repository = load_word(u, m);
@@ -171,6 +222,7 @@ struct cv_plan *cv_plan_load(struct cv_bytes saved, struct cv_err *err)
 	load_head(&u, &m);
 	load_items(&u, &m);
 	load_lists(&u, &m);
+	load_fixes(&u, &m);
 	if (!u.failed && !u.left && !m.failed)
 		return cv_plan_taken(&m);
 	cv_plan_drop(&m);

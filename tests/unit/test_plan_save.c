@@ -8,6 +8,11 @@
 
 #include "repair/plan/make.h"
 
+static const struct cv_plan_fix fixes[] = {
+	{ CV_VHD_FOOTER_MISSING, "sub/a\xff.vhd", "restore-footer", CV_FIX_SAFE, true, "written again", 4096, 512 },
+	{ CV_CHN_PARENT_MISSING, "b.vhd", NULL, CV_FIX_REFUSED, false, "nothing is like it", 0, 0 },
+};
+
 static struct cv_plan *make(void)
 {
 	struct cv_err err = { .code = CV_OK };
@@ -22,6 +27,8 @@ static struct cv_plan *make(void)
 	cv_plan_check(&m, "sizes", false, "its size is not known");
 	cv_plan_searched(&m, "/srv/images");
 	cv_plan_searched(&m, "/srv/others");
+	m.plan->fixes = fixes;
+	m.plan->fix_count = CV_COUNT(fixes);
 	m.plan->space = (struct cv_plan_space){ .free_now = 1 << 30, .reserve = 5, .peak = 100, .net = -200 };
 	return cv_plan_end(&m, &err);
 }
@@ -53,6 +60,17 @@ static void assert_same(const struct cv_plan *a, const struct cv_plan *b)
 		assert_string_equal(a->checks[i].name, b->checks[i].name);
 		assert_int_equal(a->checks[i].ok, b->checks[i].ok);
 		assert_string_equal(a->checks[i].text, b->checks[i].text);
+	}
+	assert_int_equal(a->fix_count, b->fix_count);
+	for (size_t i = 0; i < a->fix_count; i++) {
+		assert_int_equal(a->fixes[i].problem, b->fixes[i].problem);
+		assert_string_equal(a->fixes[i].image, b->fixes[i].image);
+		assert_int_equal(!a->fixes[i].kind, !b->fixes[i].kind);
+		assert_int_equal(a->fixes[i].verdict, b->fixes[i].verdict);
+		assert_int_equal(a->fixes[i].chosen, b->fixes[i].chosen);
+		assert_string_equal(a->fixes[i].why, b->fixes[i].why);
+		assert_int_equal(a->fixes[i].off, b->fixes[i].off);
+		assert_int_equal(a->fixes[i].bytes, b->fixes[i].bytes);
 	}
 	assert_int_equal(a->searched_count, b->searched_count);
 	for (size_t i = 0; i < a->searched_count; i++)

@@ -7,22 +7,32 @@
 #include "tui/console_model.h"
 #include "tui/view/scroll.h"
 
-static void write_step(struct cv_paper *p, const struct cv_plan_step *s, size_t number)
+/* Kinds of repairs are longer than others. */
+static int kind_width(const struct cv_plan *plan)
+{
+	size_t width = 8;
+
+	for (size_t i = 0; i < plan->step_count; i++)
+		width = strlen(plan->steps[i].kind) > width ? strlen(plan->steps[i].kind) : width;
+	return (int)cv_smaller(width, 20);
+}
+
+static void write_step(struct cv_paper *p, const struct cv_plan_step *s, size_t number, int width)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	char label[48];
+	char label[64];
 
-	snprintf(label, sizeof label, "%2zu %-8.8s%6s", number, s->kind, cv_size_short(s->bytes).s);
+	snprintf(label, sizeof label, "%2zu %-*.*s%6s", number, width, width, s->kind, cv_size_short(s->bytes).s);
 	cv_text_escape(&t, cv_bytes_of(s->target));
 	cv_text_addf(&t, "  %s", s->why);
-	cv_paper_field(p, 19, label, CV_INK_TEXT, cv_text_str(&t));
+	cv_paper_field(p, width + 11, label, CV_INK_TEXT, cv_text_str(&t));
 }
 
 void cv_plan_view_write_steps(const struct cv_plan *plan, struct cv_paper *p)
 {
 	cv_paper_open(p, "steps");
 	for (size_t i = 0; i < plan->step_count; i++)
-		write_step(p, &plan->steps[i], i + 1);
+		write_step(p, &plan->steps[i], i + 1, kind_width(plan));
 	if (!plan->step_count)
 		cv_paper_text(p, CV_INK_TEXT, "none");
 	cv_paper_close(p);
@@ -48,6 +58,8 @@ static void write_space(struct cv_paper *p, const struct cv_plan *plan)
 /* What is not as it must be comes first: that is what one looks for. */
 static void write_checks(struct cv_paper *p, const struct cv_plan *plan)
 {
+	if (!plan->check_count)
+		return;
 	cv_paper_open(p, "checks");
 	for (int ok = 0; ok < 2; ok++)
 		for (size_t i = 0; i < plan->check_count; i++)
@@ -71,8 +83,9 @@ static void write_searched(struct cv_paper *p, const struct cv_plan *plan)
 	cv_paper_close(p);
 }
 
-static void write_plan(struct cv_paper *p, const struct cv_plan *plan)
+static void write_plan(struct cv_paper *p, const struct cv_plan_view *v)
 {
+	const struct cv_plan *plan = v->plan;
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
 
 	if (plan->refused) {
@@ -80,8 +93,12 @@ static void write_plan(struct cv_paper *p, const struct cv_plan *plan)
 		cv_plan_refusal(plan, &why);
 		cv_paper_text(p, CV_INK_ERROR, cv_text_str(&why));
 	}
-	cv_plan_view_write_steps(plan, p);
-	write_space(p, plan);
+	if (plan->fix_count)
+		cv_repair_write_fixes(v, p);
+	else
+		cv_plan_view_write_steps(plan, p);
+	if (plan->item_count || plan->refused)
+		write_space(p, plan);
 	write_checks(p, plan);
 	write_searched(p, plan);
 }
@@ -140,7 +157,7 @@ static bool rebuild(struct cv_console *c)
 	else if (v->state == CV_JOB_FAILED)
 		cv_paper_text(p, CV_INK_TEXT, v->why);
 	if (v->plan && v->state != CV_JOB_FAILED)
-		write_plan(p, v->plan);
+		write_plan(p, v);
 	if (v->unfinished && v->state != CV_JOB_FAILED)
 		write_unfinished(p, v->unfinished);
 	c->view[CV_VIEW_PLAN].list.count = p->lines.len;
@@ -159,7 +176,7 @@ static const char *hindrance(const struct cv_console *c)
 	if (c->plan.plan && c->plan.plan->refused)
 		return "the plan is refused: nothing can be done of it";
 	if (!cv_plan_view_confirm(&c->plan))
-		return "there is nothing to do";
+		return cv_repair_open_questions(&c->plan) ? "nothing can be done without an answer (a)" : "there is nothing to do";
 	return c->writing ? NULL : "this console is read-only: W allows writing";
 }
 
@@ -184,6 +201,10 @@ static bool act(struct cv_console *c, enum cv_action action, unsigned *fx)
 		return cancel(c, action);
 	if (action == CV_ACT_PLANNED_MAP) {
 		cv_merge_show_map(c);
+		return true;
+	}
+	if (action == CV_ACT_ANSWER || action == CV_ACT_REPAIR_MORE) {
+		(action == CV_ACT_ANSWER ? cv_repair_ask : cv_repair_want_more)(c);
 		return true;
 	}
 	if (action != CV_ACT_RUN_PLAN)
@@ -225,5 +246,7 @@ const struct cv_view cv_view_plan = {
 	.work = cv_plan_view_tick,
 	.forget = cv_plan_view_touch,
 	.end = cv_plan_view_end,
+	.question = cv_repair_write_question,
+	.answered = cv_repair_answered,
 	.confirmed = cv_run_start,
 };

@@ -29,6 +29,7 @@ void cv_wish_free(struct cv_wish *wish)
 		free(wish->words[i]);
 	free(wish->convert.repository);
 	free(wish->convert.path);
+	cv_repairs_fini(&wish->repairs);
 	free(wish->only);
 	free(wish->picks);
 	free(wish->repository);
@@ -146,8 +147,8 @@ void cv_plan_view_want(struct cv_console *c)
 	uint32_t repository = cv_repository_by_ident(c, cv_repository_at_hand(c));
 	bool all = cv_top(c) == CV_VIEW_REPOSITORIES, any;
 
-	if (c->doing == CV_ACT_COALESCE) {
-		cv_merge_want(c);
+	if (c->doing != CV_ACT_MAKE_PLAN) {
+		(c->doing == CV_ACT_COALESCE ? cv_merge_want : cv_repair_want)(c);
 		return;
 	}
 	any = all || choose(c, &chosen);
@@ -199,7 +200,7 @@ static void start(struct cv_console *c)
 	struct cv_session s = session_of(c);
 	struct cv_err err = { .code = CV_OK };
 
-	if (!cv_plan_child_start(&v->maker, &s, &v->wish->call, v->wish->place, &err)) {
+	if (!cv_plan_child_start(&v->maker, &s, &v->wish->call, v->wish->place, v->wish->tables, &err)) {
 		fail(v, err.text);
 		return;
 	}
@@ -222,7 +223,7 @@ static void take(struct cv_plan_view *v)
 	v->plan = plan;
 	v->state = CV_JOB_DONE;
 	put_heading(v, cv_plan_kind_name(plan->kind), plan->item_count, "image");
-	if (!plan->item_count && !plan->refused)
+	if (!plan->item_count && !plan->refused && !plan->fix_count)
 		fail(v, v->wish->call.nothing);
 }
 

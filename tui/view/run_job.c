@@ -43,13 +43,15 @@ static void carry_out(struct cv_board *board, struct cv_session *s, struct cv_ru
 
 	monitor.rate = s->settings.write.rate;
 	monitor.exclusive = s->settings.write.exclusive;
+	s->tables |= run->wish->tables;
 	cv_text_addf(&line, "chainview console: %s", run->heading);
 	flow.command = cv_text_str(&line);
 	if (run->wish->place && !cv_session_add(s, run->wish->place, true, &board->err)) {
 		board->result.state = cv_flow_state_of(&board->err);
 		return;
 	}
-	if (!cv_flow_carry_out(&flow, &run->plan, &board->result, &board->err))
+	if (!(run->wish->carry_out ? run->wish->carry_out(flow.call->ctx, &flow, &run->plan, &board->result, &board->err)
+				   : cv_flow_carry_out(&flow, &run->plan, &board->result, &board->err)))
 		return;
 	run->wish->call.tell(run->plan, &board->result, &told);
 	cv_copy_text(board->told, sizeof board->told, cv_text_str(&told));

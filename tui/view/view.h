@@ -84,6 +84,9 @@ struct cv_view {
 	void (*end)(struct cv_console *c);
 	/* A value was typed (CV_MODE_FIELD); it is in the input. */
 	void (*typed)(struct cv_console *c);
+	/* CV_MODE_ANSWER: writes what is asked; a key is the answer. */
+	void (*question)(const struct cv_console *c, struct cv_paper *p);
+	void (*answered)(struct cv_console *c, int key);
 	/* What was typed to consent is what was asked for. */
 	void (*confirmed)(struct cv_console *c);
 	/* Searching: places in order, the text of each, where the cursor is among them, and going there. */

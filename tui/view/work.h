@@ -14,6 +14,7 @@
 #include "tui/command/undo.h"
 #include "tui/view/map.h"
 #include "tui/write/plan_child.h"
+#include "tui/write/repairs.h"
 
 #define CV_NAME_MAX 1100          /* a name of 255 bytes, escaped */
 #define CV_RATE_SAMPLES 50
@@ -33,7 +34,13 @@ struct cv_wish {
 	struct cv_coalesce_call coalesce;
 	struct cv_convert_call convert;
 	struct cv_convert_settings convert_settings;
+	struct cv_repairs repairs;
+	struct cv_image_word repaired;   /* the only one of them */
 	char *words[2];                  /* names and options that these have */
+	bool tables;                     /* those of all images are to be checked for it */
+	/* What goes around cv_flow_carry_out(), with the context of the call; NULL: nothing does. */
+	bool (*carry_out)(void *ctx, const struct cv_flow *flow, struct cv_plan **plan, struct cv_operation_result *result,
+			  struct cv_err *err);
 	const char *place;               /* another repository that has to be looked at, too; NULL: none */
 	char title[400];                 /* "convert a.vhd to b.qcow2", escaped; empty: made of the plan */
 	struct cv_ident_set *marks;      /* that it was made of, to be cleared when it is done; borrowed, may be NULL */
@@ -49,6 +56,8 @@ struct cv_plan_view {
 	char heading[600];               /* "trash 2 images in /srv/images", escaped */
 	char confirm[CV_NAME_MAX];        /* of a recovery */
 	char why[512];                   /* there is none: one line */
+	size_t asking;                   /* CV_MODE_ANSWER: the fix that is asked about */
+	bool answered;                   /* and something was, so that the plan is another one */
 };
 
 struct cv_run_view {
@@ -73,7 +82,7 @@ static inline const char *cv_plan_view_confirm(const struct cv_plan_view *v)
 {
 	if (v->state != CV_JOB_DONE)
 		return NULL;
-	return v->plan ? (v->plan->refused ? NULL : v->plan->confirm) : v->confirm[0] ? v->confirm : NULL;
+	return v->plan ? (v->plan->refused || !v->plan->item_count ? NULL : v->plan->confirm) : v->confirm[0] ? v->confirm : NULL;
 }
 
 /* A wish for a repository; NULL when memory is short. Frees it with all that it owns. */
@@ -83,6 +92,17 @@ void cv_wish_free(struct cv_wish *wish);
 void cv_merge_want(struct cv_console *c);
 /* The merge that is planned, in the depth map of an image that stands on it. */
 void cv_merge_show_map(struct cv_console *c);
+/* A plan to repair what is at hand: a finding, an image, a repository; and from such a plan to one that repairs more. */
+void cv_repair_want(struct cv_console *c);
+void cv_repair_want_more(struct cv_console *c);
+/* Asks about what in the plan somebody has to say yes to. */
+void cv_repair_ask(struct cv_console *c);
+/* A key is the answer. */
+void cv_repair_answered(struct cv_console *c, int key);
+/* Writes what is asked; how many are not answered yet; the box of what becomes of each finding. */
+void cv_repair_write_question(const struct cv_console *c, struct cv_paper *p);
+size_t cv_repair_open_questions(const struct cv_plan_view *v);
+void cv_repair_write_fixes(const struct cv_plan_view *v, struct cv_paper *p);
 /* Opens the plan view for it, which owns it from then on; NULL: memory was short. */
 void cv_plan_view_show(struct cv_console *c, struct cv_wish *wish);
 /* For the images that are marked or selected in the view on top. */

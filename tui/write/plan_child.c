@@ -12,24 +12,31 @@ struct start {
 	const struct cv_session *session;
 	const struct cv_write_call *call;
 	const char *place;
+	bool tables;
 	int out;
 };
 
-static bool look_at(struct cv_session *s, const char *place, struct cv_board *board, struct cv_err *err)
+/* What is shown belongs to the console, here as there. */
+static bool scan_anew(struct cv_session *s, struct cv_board *board, struct cv_err *err)
 {
-	size_t known = s->places.len;
-
-	if (!cv_session_add(s, place, true, err))
-		return false;
-	if (s->places.len == known)
-		return true;
 	cv_board_say(board, "scan");
-	/* what is shown belongs to the console, here as there */
 	s->scan = NULL;
 	s->checks = NULL;
 	s->refs = NULL;
 	s->graph = NULL;
 	return cv_session_run(s, err);
+}
+
+/* What was scanned does for most plans. */
+static bool see_enough(struct cv_session *s, const struct start *start, struct cv_board *board, struct cv_err *err)
+{
+	size_t known = s->places.len;
+	bool more = start->tables && !s->tables;
+
+	if (start->place && !cv_session_add(s, start->place, true, err))
+		return false;
+	s->tables |= start->tables;
+	return (s->places.len == known && !more) || scan_anew(s, board, err);
 }
 
 static bool hand_over(const struct cv_sink *sink, void *ctx)
@@ -48,7 +55,7 @@ static void work(struct cv_board *board, void *ctx)
 	struct cv_plan *plan = NULL;
 
 	cv_board_watch(board, &s);
-	if (!start->place || look_at(&s, start->place, board, &board->err))
+	if (see_enough(&s, start, board, &board->err))
 		plan = start->call->plan(&s, start->call->ctx, &board->err);
 	if (plan && !cv_plan_save(plan, &saved))
 		cv_fail(&board->err, CV_ENOMEM, "out of memory");
@@ -58,9 +65,9 @@ static void work(struct cv_board *board, void *ctx)
 }
 
 bool cv_plan_child_start(struct cv_plan_child *p, const struct cv_session *session, const struct cv_write_call *call,
-			 const char *place, struct cv_err *err)
+			 const char *place, bool tables, struct cv_err *err)
 {
-	struct start start = { session, call, place, memfd_create("plan", MFD_CLOEXEC) };
+	struct start start = { session, call, place, tables, memfd_create("plan", MFD_CLOEXEC) };
 
 	cv_plan_child_end(p);
 	if (start.out < 0)

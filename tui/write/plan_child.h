@@ -15,9 +15,9 @@ struct cv_plan_child {
 };
 
 /* session: with what was scanned; place: another repository that has to be looked at for it, then all is scanned anew, or
- * NULL. */
+ * NULL; tables: those of all images have to be checked for it, which takes a scan, too. */
 bool cv_plan_child_start(struct cv_plan_child *p, const struct cv_session *session, const struct cv_write_call *call,
-			 const char *place, struct cv_err *err);
+			 const char *place, bool tables, struct cv_err *err);
 /* Once its process does not run any more: the plan, or why there is none. */
 struct cv_plan *cv_plan_child_take(struct cv_plan_child *p, struct cv_err *err);
 /* Ends it, whatever it does. */

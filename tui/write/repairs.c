@@ -6,7 +6,7 @@
 
 /* --- what is wanted --------------------------------------------------------------------------------------- */
 
-static const struct cv_repairs_answer *answer_of(const struct cv_repairs *r, const struct cv_plan_fix *fix)
+const struct cv_repairs_answer *cv_repairs_answered(const struct cv_repairs *r, const struct cv_plan_fix *fix)
 {
 	for (size_t i = 0; i < r->answers.len; i++) {
 		const struct cv_repairs_answer *a = &r->answers.at[i];
@@ -17,27 +17,36 @@ static const struct cv_repairs_answer *answer_of(const struct cv_repairs *r, con
 	return NULL;
 }
 
+bool cv_repairs_answer(struct cv_repairs *r, const struct cv_plan_fix *fix, bool wanted, bool all)
+{
+	struct cv_repairs_answer a = { .image = all ? NULL : strdup(fix->image), .problem = fix->problem, .off = fix->off, .wanted = wanted };
+
+	if ((all || a.image) && cv_repairs_answers_push(&r->answers, a))
+		return true;
+	free(a.image);
+	return false;
+}
+
 /* What cannot be kept is answered with no: it would be asked for again. */
 static bool ask(struct cv_repairs *r, const struct cv_plan_fix *fix)
 {
-	const struct cv_repairs_answer *known = answer_of(r, fix);
-	struct cv_repairs_answer a = { .problem = fix->problem, .off = fix->off };
-	bool all = false;
+	const struct cv_repairs_answer *known = cv_repairs_answered(r, fix);
+	bool all = false, wanted;
 
 	if (known)
 		return known->wanted;
-	a.wanted = r->ask(r->ctx, fix, &all);
-	a.image = all ? NULL : strdup(fix->image);
-	if ((all || a.image) && cv_repairs_answers_push(&r->answers, a))
-		return a.wanted;
-	free(a.image);
-	return false;
+	if (!r->ask)
+		return fix->verdict == CV_FIX_SAFE;
+	wanted = r->ask(r->ctx, fix, &all);
+	return cv_repairs_answer(r, fix, wanted, all) && wanted;
 }
 
 static bool wants(void *ctx, const struct cv_plan_fix *fix)
 {
 	struct cv_repairs *r = ctx;
 
+	if (r->problem && fix->problem != r->problem)
+		return false;
 	switch (r->how) {
 	case CV_REPAIRS_SAFE:
 		return fix->verdict == CV_FIX_SAFE;
@@ -66,6 +75,7 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	struct cv_lost_parents lost = { 0 };
 	struct cv_plan *made = NULL;
 
+	r->session = s;
 	if (!list) {
 		cv_fail(err, CV_ENOMEM, "out of memory");
 	} else if (repository == UINT32_MAX) {
@@ -90,10 +100,16 @@ struct cv_write_call cv_repairs_call(struct cv_repairs *r)
 	return (struct cv_write_call){ plan, r, true, "nothing here can be repaired", tell };
 }
 
-void cv_repairs_fini(struct cv_repairs *r)
+void cv_repairs_forget(struct cv_repairs *r)
 {
 	for (size_t i = 0; i < r->answers.len; i++)
 		free(r->answers.at[i].image);
+	r->answers.len = 0;
+}
+
+void cv_repairs_fini(struct cv_repairs *r)
+{
+	cv_repairs_forget(r);
 	free(r->answers.at);
 	free(r->repository);
 }
@@ -219,12 +235,20 @@ static bool take_back(struct cv_repairs *r, const struct cv_flow *flow, struct c
 	return cv_wrap(err, "it did not do what it should, and could not be taken back (%s)", second.text);
 }
 
-bool cv_repairs_carry_out(struct cv_repairs *r, const struct cv_flow *flow, struct cv_plan **plan_,
+static bool look_again(struct cv_repairs *r, const struct cv_flow *flow, struct cv_err *err)
+{
+	if (flow->stage)
+		flow->stage(flow->stage_ctx, "check again");
+	return cv_session_again(r->session, err);
+}
+
+bool cv_repairs_carry_out(void *ctx, const struct cv_flow *flow, struct cv_plan **plan_,
 			  struct cv_operation_result *result, struct cv_err *err)
 {
+	struct cv_repairs *r = ctx;
 	struct seen_vec before = { 0 }, after = { 0 };
 	struct cv_err why = { .code = CV_OK };
-	bool ok = cv_flow_carry_out(flow, plan_, result, err) && see(r, &before, err) && cv_session_again(r->session, err);
+	bool ok = cv_flow_carry_out(flow, plan_, result, err) && see(r, &before, err) && look_again(r, flow, err);
 
 	if (ok && r->session->cancelled)
 		ok = cv_fail(err, CV_ECANCELLED, "it is done; whether all is well now was not looked at to the end: chainview check does");
