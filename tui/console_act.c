@@ -284,6 +284,7 @@ static unsigned (*const common[CV_ACT_COUNT])(struct cv_console *) = {
 	[CV_ACT_MAKE_PLAN] = act_plan,
 	[CV_ACT_COALESCE] = act_plan,
 	[CV_ACT_CONVERT] = act_form,
+	[CV_ACT_CONVERT_TREE] = act_form,
 	[CV_ACT_REBASE] = act_rebase,
 	[CV_ACT_REPAIR] = act_plan,
 	[CV_ACT_REPAIR_FINDING] = act_plan,

@@ -78,6 +78,7 @@ bool cv_plan_save(const struct cv_plan *plan, struct cv_text *out)
 	save_text(&p, plan->repository);
 	save_text(&p, plan->confirm);
 	cv_pack_number(&p, plan->refused);
+	cv_pack_number(&p, plan->makes_folder);
 	cv_pack_bytes(&p, plan->digest, sizeof plan->digest);
 	save_space(&p, &plan->space);
 	save_items(&p, plan);
@@ -203,6 +204,7 @@ static void load_head(struct cv_unpack *u, struct cv_plan_maker *m)
 	m->plan->repository = load_word(u, m);
 	m->plan->confirm = load_word(u, m);
 	m->plan->refused = cv_unpack_number(u);
+	m->plan->makes_folder = cv_unpack_number(u);
 	cv_unpack_into(u, m->plan->digest, sizeof m->plan->digest);
 	load_space(u, &m->plan->space);
 }

@@ -27,6 +27,7 @@ static struct cv_plan *make(void)
 	cv_plan_check(&m, "sizes", false, "its size is not known");
 	cv_plan_searched(&m, "/srv/images");
 	cv_plan_searched(&m, "/srv/others");
+	m.plan->makes_folder = true;
 	m.plan->fixes = fixes;
 	m.plan->fix_count = CV_COUNT(fixes);
 	m.plan->space = (struct cv_plan_space){ .free_now = 1 << 30, .reserve = 5, .peak = 100, .net = -200 };
@@ -39,6 +40,7 @@ static void assert_same(const struct cv_plan *a, const struct cv_plan *b)
 	assert_string_equal(a->repository, b->repository);
 	assert_string_equal(a->confirm, b->confirm);
 	assert_int_equal(a->refused, b->refused);
+	assert_int_equal(a->makes_folder, b->makes_folder);
 	assert_memory_equal(a->digest, b->digest, sizeof a->digest);
 	assert_memory_equal(&a->space, &b->space, offsetof(struct cv_plan_space, fits) + 1);
 	assert_int_equal(a->item_count, b->item_count);

@@ -9,26 +9,16 @@
 #include "tui/command/write.h"
 #include "tui/write/planning.h"
 
-struct tree_call {
-	struct cv_image_word image;  /* unless all of a repository is meant */
-	char *source;                /* then: absolute */
-	char *dest;                  /* the folder: absolute */
-	char *repository;            /* that it is in */
-	const char *folder;          /* its path there; "": it is the repository */
-	bool made;                   /* it is there already */
-};
-
-static struct cv_convert_options options_of(const struct cv_session *s, struct cv_planning *planning)
+static struct cv_convert_options options_of(const struct cv_session *s, const struct cv_convert_settings *set,
+					    struct cv_planning *planning)
 {
-	const struct cv_convert_settings *set = &s->settings.convert;
-
 	return (struct cv_convert_options){ .to = set->to, .options = set->options, .compress = set->compress,
 					    .keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
 					    .full_verify = set->full_verify, .reserve = cv_session_reserve(s),
 					    .tick = cv_planning_tick, .ctx = planning };
 }
 
-static bool find_source(const struct cv_session *s, const struct tree_call *c, struct cv_convert_tree_place *place,
+static bool find_source(const struct cv_session *s, const struct cv_convert_tree_call *c, struct cv_convert_tree_place *place,
 			struct cv_err *err)
 {
 	place->image = CV_NO_IMAGE;
@@ -44,20 +34,14 @@ static bool find_source(const struct cv_session *s, const struct tree_call *c, s
 
 static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 {
-	const struct tree_call *c = ctx;
+	const struct cv_convert_tree_call *c = ctx;
 	struct cv_convert_tree_place place = { .repository = c->repository, .folder = c->folder };
 	struct cv_planning planning = cv_planning_begin(s, "map");
-	struct cv_convert_options o = options_of(s, &planning);
+	struct cv_convert_options o = options_of(s, c->settings, &planning);
 	struct cv_plan *made = find_source(s, c, &place, err) ? cv_plan_convert_tree(s->graph, &place, &o, err) : NULL;
 
 	cv_planning_end(&planning);
 	return made;
-}
-
-/* "4.2 s": tenths are enough. */
-static void add_seconds(struct cv_text *out, uint32_t ms)
-{
-	cv_text_addf(out, "%" PRIu32 ".%" PRIu32 " s", ms / 1000, ms / 100 % 10);
 }
 
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
@@ -68,9 +52,9 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	if (result->shared)
 		cv_text_addf(out, " and %s shared", cv_size_short(result->shared).s);
 	cv_text_add(out, " in ");
-	add_seconds(out, result->copy_ms);
+	cv_write_add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
-	add_seconds(out, result->verify_ms);
+	cv_write_add_seconds(out, result->verify_ms);
 	cv_text_addf(out, ", each equal to its source: operation %s\n", cv_uuid_str(result->id).s);
 }
 
@@ -97,7 +81,7 @@ static char *real_folder(const char *word, bool *made)
 	return path.failed ? NULL : strdup(cv_text_str(&path));
 }
 
-static bool place_dest(struct tree_call *c, const struct cv_session *s, const char *word, struct cv_err *err)
+bool cv_convert_tree_place(struct cv_convert_tree_call *c, const struct cv_session *s, const char *word, struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
 	const struct cv_config_repository *configured;
@@ -118,6 +102,19 @@ static bool place_dest(struct tree_call *c, const struct cv_session *s, const ch
 	return true;
 }
 
+void cv_convert_tree_fini(struct cv_convert_tree_call *c)
+{
+	free(c->source);
+	free(c->dest);
+	free(c->repository);
+	c->source = c->dest = c->repository = NULL;
+}
+
+struct cv_write_call cv_convert_tree_call_of(struct cv_convert_tree_call *c)
+{
+	return (struct cv_write_call){ plan, c, true, "there is no image to convert", tell };
+}
+
 static bool is_repository(const struct cv_session *s, const char *word)
 {
 	struct stat st;
@@ -125,7 +122,7 @@ static bool is_repository(const struct cv_session *s, const char *word)
 	return cv_config_named(&s->config, word) || (stat(word, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-static bool add_source(struct tree_call *c, struct cv_session *s, char *word, struct cv_err *err)
+static bool add_source(struct cv_convert_tree_call *c, struct cv_session *s, char *word, struct cv_err *err)
 {
 	if (is_repository(s, word))
 		return cv_write_repository(s, word, &c->source, err);
@@ -134,18 +131,16 @@ static bool add_source(struct tree_call *c, struct cv_session *s, char *word, st
 
 int cv_convert_tree_run(struct cv_session *s, char *source, const char *dest)
 {
-	struct tree_call c = { .source = NULL };
-	struct cv_write_call call = { plan, &c, true, "there is no image to convert", tell };
+	struct cv_convert_tree_call c = { .settings = &s->settings.convert };
+	struct cv_write_call call = cv_convert_tree_call_of(&c);
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
-	if (add_source(&c, s, source, &err) && place_dest(&c, s, dest, &err) &&
-	    ((!c.made && !*c.folder) || cv_session_add(s, c.repository, true, &err)))
+	if (add_source(&c, s, source, &err) && cv_convert_tree_place(&c, s, dest, &err) &&
+	    (!cv_convert_tree_looks(&c) || cv_session_add(s, c.repository, true, &err)))
 		status = cv_write_run(s, &call);
 	else
 		status = cv_command_fail(s, &err);
-	free(c.source);
-	free(c.dest);
-	free(c.repository);
+	cv_convert_tree_fini(&c);
 	return status;
 }

@@ -6,7 +6,7 @@
 #define HEAD 2
 #define VALUE_X 20
 
-static const struct cv_form *const forms[] = { &cv_form_convert };
+static const struct cv_form *const forms[] = { &cv_form_convert, &cv_form_convert_tree };
 
 const char *cv_form_get(const struct cv_form_view *v, const char *key)
 {

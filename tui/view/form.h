@@ -44,7 +44,7 @@ struct cv_form {
 	struct cv_wish *(*wish)(struct cv_console *c, const struct cv_image *image, struct cv_err *err);
 };
 
-extern const struct cv_form cv_form_convert;
+extern const struct cv_form cv_form_convert, cv_form_convert_tree;
 
 /* The value of a field; "" if it has none. */
 const char *cv_form_get(const struct cv_form_view *v, const char *key);

@@ -27,8 +27,8 @@ void cv_wish_free(struct cv_wish *wish)
 		free(wish->only[i]);
 	for (size_t i = 0; i < CV_COUNT(wish->words); i++)
 		free(wish->words[i]);
-	free(wish->convert.repository);
-	free(wish->convert.path);
+	cv_convert_call_fini(&wish->convert);
+	cv_convert_tree_fini(&wish->tree);
 	cv_repairs_fini(&wish->repairs);
 	free(wish->only);
 	free(wish->picks);

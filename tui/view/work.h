@@ -9,6 +9,7 @@
 #include "tui/command/clock.h"
 #include "tui/command/coalesce.h"
 #include "tui/command/convert.h"
+#include "tui/command/convert_tree.h"
 #include "tui/command/gc.h"
 #include "tui/command/rebase.h"
 #include "tui/command/undo.h"
@@ -33,6 +34,7 @@ struct cv_wish {
 	struct cv_rebase_call rebase;
 	struct cv_coalesce_call coalesce;
 	struct cv_convert_call convert;
+	struct cv_convert_tree_call tree;
 	struct cv_convert_settings convert_settings;
 	struct cv_repairs repairs;
 	struct cv_image_word repaired;   /* the only one of them */
