@@ -18,4 +18,5 @@ echo
 echo "check ended with $status (4 = errors, 64 = warnings: the sample is damaged on purpose)"
 [ "$status" -eq 68 ]
 echo
-"$build/chainview" convert --dry-run --refs=none --to vhdx "$build/demo/libvirt/images/mirror-snap2.qcow2" "$build/demo/converted.vhdx"
+# A base copy that XenServer left hidden in the middle of a chain.
+"$build/chainview" coalesce --dry-run --refs=none "$build/demo/sr-ssd/69168fc1-fff7-413d-96fc-df860b1ab892.vhd"
