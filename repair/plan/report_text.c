@@ -21,6 +21,8 @@ static void heading(struct cv_page *o, const struct cv_plan *plan)
 
 	if (plan->kind == CV_PLAN_COALESCE || plan->kind == CV_PLAN_LEAF)
 		merged(o, plan);
+	else if (plan->kind == CV_PLAN_REPAIR && !plan->item_count)
+		cv_page_str(o, CV_PAINT_BOLD, "plan: repair nothing");
 	else
 		cv_page_addf(o, CV_PAINT_BOLD, "plan: %s %zu image%s", cv_plan_kind_name(plan->kind), plan->item_count,
 			     plan->item_count == 1 ? "" : "s");

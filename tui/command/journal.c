@@ -6,12 +6,42 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tui/command/journal.h"
 #include "tui/command/write.h"
 
-static void add_entry(struct cv_text *t, const struct cv_operation_entry *e)
+/* Their journals do not differ: the line that began it tells. */
+static bool was_flatten(const struct cv_operation_entry *e)
 {
-	cv_text_addf(t, "%.8s   %s  %-8s %-8s %5zu  ", cv_uuid_str(e->id).s, cv_time_utc((int64_t)(e->created_ns / 1000000000)).s,
-		     cv_plan_kind_name(e->kind), e->running ? "running" : cv_operation_state_name(e->state), e->item_count);
+	static const char option[] = " --flatten", console[] = "chainview console: flatten ";
+	const char *at = e->command ? strstr(e->command, option) : NULL;
+
+	if (e->kind != CV_PLAN_REBASE && e->kind != CV_PLAN_REBASE_COPY)
+		return false;
+	return (at && (at[sizeof option - 1] == ' ' || !at[sizeof option - 1])) ||
+	       (e->command && !strncmp(e->command, console, sizeof console - 1));
+}
+
+const char *cv_journal_what(const struct cv_operation_entry *e)
+{
+	return was_flatten(e) ? "flatten" : cv_plan_kind_name(e->kind);
+}
+
+size_t cv_journal_what_width(const struct cv_operation_list *list)
+{
+	size_t width = 8;
+
+	for (size_t i = 0; i < list->count; i++) {
+		size_t len = strlen(cv_journal_what(&list->entries[i]));
+
+		width = len > width ? len : width;
+	}
+	return width;
+}
+
+static void add_entry(struct cv_text *t, const struct cv_operation_entry *e, int width)
+{
+	cv_text_addf(t, "%.8s   %s  %-*s %-8s %5zu  ", cv_uuid_str(e->id).s, cv_time_utc((int64_t)(e->created_ns / 1000000000)).s,
+		     width, cv_journal_what(e), e->running ? "running" : cv_operation_state_name(e->state), e->item_count);
 	cv_text_add(t, e->trouble ? e->trouble : e->command);
 	if (!e->own && !e->trouble)
 		cv_text_add(t, " (by another host)");
@@ -21,12 +51,13 @@ static void add_entry(struct cv_text *t, const struct cv_operation_entry *e)
 static bool write_list(const struct cv_sink *sink, void *ctx)
 {
 	const struct cv_operation_list *list = ctx;
+	int width = (int)cv_journal_what_width(list);
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
 	if (list->count)
-		cv_text_add(&t, "OPERATION  WHEN                  WHAT     STATE   IMAGES  COMMAND\n");
+		cv_text_addf(&t, "OPERATION  WHEN                  %-*s STATE   IMAGES  COMMAND\n", width, "WHAT");
 	for (size_t i = 0; i < list->count; i++)
-		add_entry(&t, &list->entries[i]);
+		add_entry(&t, &list->entries[i], width);
 	return !t.failed && sink->put(sink->ctx, cv_text_str(&t), t.len);
 }
 

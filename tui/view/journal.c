@@ -3,6 +3,7 @@
  * The journal of a repository: what was done, newest first, and what is unfinished. From here operations are undone and
  * recovered, by way of a plan.
  */
+#include "tui/command/journal.h"
 #include "tui/command/recover.h"
 #include "tui/console_model.h"
 #include "tui/view/list.h"
@@ -15,13 +16,17 @@ struct columns {
 	int when, when_from; /* with the year, or without */
 };
 
-static struct columns columns_of(int w)
+/* What was done is as wide as its longest word. */
+static struct columns columns_of(const struct cv_console *c, int w)
 {
+	const struct cv_trash *trash = c->records.trash;
+	int more = trash ? (int)cv_journal_what_width(trash->operations) - 8 : 0;
+
 	if (w < 76)
-		return (struct columns){ .when = 13, .when_from = 5, .what = 25, .state = 34, .images = 43 };
+		return (struct columns){ .when = 13, .when_from = 5, .what = 25, .state = 34 + more, .images = 43 + more };
 	if (w < CV_WIDE_W)
-		return (struct columns){ .when = 13, .what = 30, .state = 39, .count = 48, .images = 56 };
-	return (struct columns){ .when = 13, .what = 30, .state = 39, .count = 48, .who = 56, .images = 84 };
+		return (struct columns){ .when = 13, .what = 30, .state = 39 + more, .count = 48 + more, .images = 56 + more };
+	return (struct columns){ .when = 13, .what = 30, .state = 39 + more, .count = 48 + more, .who = 56 + more, .images = 84 + more };
 }
 
 static bool rebuild(struct cv_console *c)
@@ -98,6 +103,16 @@ static struct cv_wish *wish_here(const struct cv_console *c)
 	return repository == UINT32_MAX ? NULL : cv_wish_new(c->snap.repositories[repository]->path);
 }
 
+static void put_title(struct cv_wish *wish, const struct cv_operation_entry *e)
+{
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+
+	cv_text_addf(&t, "undo %.8s (%s of ", cv_uuid_str(e->id).s, cv_journal_what(e));
+	cv_entry_images(&t, e);
+	cv_text_add(&t, ")");
+	cv_copy_text(wish->title, sizeof wish->title, cv_text_str(&t));
+}
+
 static void undo(struct cv_console *c)
 {
 	const struct cv_operation_entry *e = selected(c);
@@ -110,6 +125,8 @@ static void undo(struct cv_console *c)
 		cv_console_say(c, "%s", cv_recover_concerns(e) ? "it is unfinished: v settles it" : err.text);
 		cv_wish_free(wish);
 	} else {
+		if (wish)
+			put_title(wish, e);
 		cv_plan_view_show(c, wish);
 	}
 }
@@ -152,7 +169,7 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 {
 	const struct cv_operation_entry *e = cv_records_operation(c, row);
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
-	struct columns x = columns_of(out->w);
+	struct columns x = columns_of(c, out->w);
 	char mark = cv_entry_mark(e);
 
 	cv_cells_put(out, 2, y, 1,
@@ -162,7 +179,7 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 		     (char[]){ mark, '\0' });
 	cv_cells_putf(out, 4, y, 8, CV_INK_TEXT, "%.8s", cv_uuid_str(e->id).s);
 	cv_cells_put(out, x.when, y, 16, CV_INK_TEXT, cv_minute((int64_t)(e->created_ns / 1000000000)).s + x.when_from);
-	cv_cells_put(out, x.what, y, 8, CV_INK_TEXT, cv_plan_kind_name(e->kind));
+	cv_cells_put(out, x.what, y, x.state - x.what - 1, CV_INK_TEXT, cv_journal_what(e));
 	cv_cells_put(out, x.state, y, 8, mark == ' ' ? CV_INK_TEXT : CV_INK_WARNING, cv_entry_state(e));
 	if (x.count)
 		cv_cells_putf(out, x.count, y, 6, CV_INK_TEXT, "%6zu", e->item_count);
@@ -178,7 +195,7 @@ static void draw_row(const struct cv_console *c, struct cv_cells *out, size_t ro
 static void draw_heading(const struct cv_console *c, struct cv_cells *out, struct cv_area a)
 {
 	size_t unfinished = 0, count = c->view[CV_VIEW_JOURNAL].list.count;
-	struct columns x = columns_of(a.w);
+	struct columns x = columns_of(c, a.w);
 
 	for (size_t row = 0; row < count; row++)
 		unfinished += cv_recover_concerns(cv_records_operation(c, row));
@@ -186,7 +203,8 @@ static void draw_heading(const struct cv_console *c, struct cv_cells *out, struc
 		      "%zu operation%s, %zu unfinished%s", count, cv_plural(count), unfinished,
 		      unfinished ? ": v settles what can be settled" : "");
 	cv_cells_put(out, 4, a.y + 1, a.w, CV_INK_COLUMNS, "ID       WHEN (UTC)");
-	cv_cells_put(out, x.what, a.y + 1, a.w, CV_INK_COLUMNS, "WHAT     STATE");
+	cv_cells_put(out, x.what, a.y + 1, a.w, CV_INK_COLUMNS, "WHAT");
+	cv_cells_put(out, x.state, a.y + 1, a.w, CV_INK_COLUMNS, "STATE");
 	if (x.count)
 		cv_cells_put(out, x.count, a.y + 1, a.w, CV_INK_COLUMNS, "IMAGES");
 	if (x.who)
@@ -219,7 +237,7 @@ static void place_text(const struct cv_console *c, size_t place, struct cv_text 
 {
 	const struct cv_operation_entry *e = cv_records_operation(c, place);
 
-	cv_text_addf(out, "%s %s %s ", cv_uuid_str(e->id).s, cv_plan_kind_name(e->kind), cv_entry_state(e));
+	cv_text_addf(out, "%s %s %s ", cv_uuid_str(e->id).s, cv_journal_what(e), cv_entry_state(e));
 	for (size_t i = 0; i < e->item_count; i++) {
 		cv_text_escape(out, cv_bytes_of(e->items[i].path));
 		cv_text_add(out, " ");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* One operation of the journal: who did what, and every image that it was about, as it was then. */
+#include "tui/command/journal.h"
 #include "tui/console_model.h"
 #include "tui/view/scroll.h"
 
@@ -9,7 +10,7 @@ static void write_operation(const struct cv_operation_entry *e, struct cv_paper 
 
 	cv_paper_open(p, "operation");
 	cv_paper_field(p, 9, "ID", CV_INK_TEXT, cv_uuid_str(e->id).s);
-	cv_paper_field(p, 9, "What", CV_INK_TEXT, cv_plan_kind_name(e->kind));
+	cv_paper_field(p, 9, "What", CV_INK_TEXT, cv_journal_what(e));
 	cv_paper_field(p, 9, "State", cv_entry_mark(e) == ' ' ? CV_INK_TEXT : CV_INK_WARNING, cv_entry_state(e));
 	cv_paper_field(p, 9, "Begun", CV_INK_TEXT, cv_time_utc((int64_t)(e->created_ns / 1000000000)).s);
 	cv_entry_who(&t, e);

@@ -3,6 +3,7 @@
  * A plan: what would be done, what it needs, what was looked at to allow it, and where. It says what the dry run of the
  * command line says. Whatever kind of plan it is.
  */
+#include "tui/command/journal.h"
 #include "tui/command/recover.h"
 #include "tui/console_model.h"
 #include "tui/view/scroll.h"
@@ -118,7 +119,7 @@ static void write_unfinished(struct cv_paper *p, const struct cv_operation_list 
 		else
 			cv_entry_images(&t, e);
 		cv_paper_fieldf(p, 28, cv_minute((int64_t)(e->created_ns / 1000000000)).s, CV_INK_TEXT, "%-8s %s",
-				cv_plan_kind_name(e->kind), cv_text_str(&t));
+				cv_journal_what(e), cv_text_str(&t));
 	}
 	cv_paper_close(p);
 	cv_paper_text(p, CV_INK_TEXT,
