@@ -46,6 +46,7 @@ shows "the plan is shown" 'coalesce middle.vhd into base.vhd in'
 shows "with the merge" ' 1 merge'
 shows "the children" 'relink'
 shows "and the arithmetic of space" 'lowest during the run'
+shows "and how deep the leaf reads, now and then" 'leaf.vhd: mean depth of its reads '
 keys w
 shows "the depth map as it would be" 'merging middle.vhd into base.vhd'
 keys w

@@ -84,8 +84,9 @@ static void write_searched(struct cv_paper *p, const struct cv_plan *plan)
 	cv_paper_close(p);
 }
 
-static void write_plan(struct cv_paper *p, const struct cv_plan_view *v)
+static void write_plan(const struct cv_console *c, struct cv_paper *p)
 {
+	const struct cv_plan_view *v = &c->plan;
 	const struct cv_plan *plan = v->plan;
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
 
@@ -100,6 +101,7 @@ static void write_plan(struct cv_paper *p, const struct cv_plan_view *v)
 		cv_plan_view_write_steps(plan, p);
 	if (plan->item_count || plan->refused)
 		write_space(p, plan);
+	cv_plan_depths_write(c, p);
 	write_checks(p, plan);
 	write_searched(p, plan);
 }
@@ -158,7 +160,7 @@ static bool rebuild(struct cv_console *c)
 	else if (v->state == CV_JOB_FAILED)
 		cv_paper_text(p, CV_INK_TEXT, v->why);
 	if (v->plan && v->state != CV_JOB_FAILED)
-		write_plan(p, v);
+		write_plan(c, p);
 	if (v->unfinished && v->state != CV_JOB_FAILED)
 		write_unfinished(p, v->unfinished);
 	c->view[CV_VIEW_PLAN].list.count = p->lines.len;

@@ -38,6 +38,7 @@ void cv_wish_free(struct cv_wish *wish)
 
 static void drop(struct cv_plan_view *v)
 {
+	cv_plan_depths_end(v);
 	cv_plan_child_end(&v->maker);
 	cv_wish_free(v->wish);
 	cv_plan_free(v->plan);
@@ -53,6 +54,7 @@ void cv_plan_view_end(struct cv_console *c)
 
 void cv_plan_view_touch(struct cv_console *c)
 {
+	cv_plan_depths_end(&c->plan);
 	cv_plan_child_end(&c->plan.maker);
 	if (c->plan.state != CV_JOB_NONE)
 		c->plan.state = CV_JOB_WANTED;
@@ -292,7 +294,6 @@ bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 {
 	struct cv_plan_view *v = &c->plan;
 
-	(void)budget_ms;
 	if (v->state == CV_JOB_NONE)
 		return false;
 	if (!cv_on_stack(c, CV_VIEW_PLAN)) {
@@ -300,7 +301,7 @@ bool cv_plan_view_tick(struct cv_console *c, int budget_ms, unsigned *fx)
 		return false;
 	}
 	if (v->state == CV_JOB_RUNNING ? !watch(v) : !begin(c))
-		return false;
+		return cv_plan_depths_tick(c, budget_ms, fx);
 	cv_touch(c, 1u << CV_VIEW_PLAN);
 	cv_settle(c);
 	*fx |= FX_REDRAW;

@@ -87,6 +87,7 @@ void cv_run_end(struct cv_console *c)
 /* Maps and sums have images open, and an image that is open is not given to an operation. */
 static void close_images(struct cv_console *c)
 {
+	cv_plan_depths_end(&c->plan);
 	for (int i = 0; i < CV_VIEW_COUNT; i++)
 		if (i != CV_VIEW_PLAN && cv_views[i]->forget)
 			cv_views[i]->forget(c);

@@ -48,6 +48,23 @@ struct cv_wish {
 	struct cv_ident_set *marks;      /* that it was made of, to be cleared when it is done; borrowed, may be NULL */
 };
 
+/* A merge, seen by the disks that stand on it: from how deep they read, and from how deep afterwards. */
+#define CV_PLAN_READERS 4
+struct cv_plan_reader {
+	uint32_t image;
+	enum cv_job_state state;         /* DONE: both models are complete; FAILED: it cannot be looked at */
+	struct cv_map_model now, after;  /* of one cell */
+	uint64_t done, size;             /* guest bytes looked at, and all of them */
+	bool incomplete;                 /* a parent further down is not there */
+};
+struct cv_plan_depths {
+	struct cv_plan_reader reader[CV_PLAN_READERS];
+	size_t count, others;            /* readers that are looked at, and further ones */
+	struct cv_map *map;              /* of the one that is RUNNING */
+	uint64_t next_ms;
+	bool begun;
+};
+
 struct cv_plan_view {
 	enum cv_job_state state;         /* WANTED: to be made, again or for the first time */
 	struct cv_plan_child maker;      /* while RUNNING */
@@ -60,6 +77,7 @@ struct cv_plan_view {
 	char why[512];                   /* there is none: one line */
 	size_t asking;                   /* CV_MODE_ANSWER: the fix that is asked about */
 	bool answered;                   /* and something was, so that the plan is another one */
+	struct cv_plan_depths depths;
 };
 
 struct cv_run_view {
@@ -97,6 +115,12 @@ void cv_merge_show_map(struct cv_console *c);
 /* A plan to repair what is at hand: a finding, an image, a repository; and from such a plan to one that repairs more. */
 void cv_repair_want(struct cv_console *c);
 void cv_repair_want_more(struct cv_console *c);
+/* Looks at the disks above the planned merge for about budget_ms; true while there is more to do. */
+bool cv_plan_depths_tick(struct cv_console *c, int budget_ms, unsigned *fx);
+/* Nothing is open or kept of it any more. */
+void cv_plan_depths_end(struct cv_plan_view *v);
+/* Writes its box, if there is something to say. */
+void cv_plan_depths_write(const struct cv_console *c, struct cv_paper *p);
 /* Asks about what in the plan somebody has to say yes to. */
 void cv_repair_ask(struct cv_console *c);
 /* A key is the answer. */
