@@ -239,6 +239,7 @@ LONGER = SEEDS=$$(($(MINUTES) * 4)) CHAINVIEW_CHAINS=$$((20 + $(MINUTES) * 4)) T
 check-nightly: check
 	@$(LONGER) $(MAKE) --no-print-directory T=test_trees unit
 	@$(LONGER) $(MAKE) --no-print-directory T='test_reader2_*' unit
+	@$(LONGER) SEQUENCES=$$((20000 + $(MINUTES) * 10000)) $(MAKE) --no-print-directory T=test_sequences unit
 	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview) CHAINVIEW_TRIES=$$((15 + $(MINUTES))) TEST_SECONDS=$$((900 + $(MINUTES) * 120)) tests/run.sh $(sort $(wildcard tests/nightly/*.sh))
 	@$(MAKE) --no-print-directory fuzz MINUTES=$(MINUTES)
 

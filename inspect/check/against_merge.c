@@ -163,6 +163,26 @@ static bool has_errors(struct cv_question *q)
 	return q->why.len;
 }
 
+/* Behind the end of an image that is smaller than its parent nobody reads what the parent has there. */
+static bool smaller(struct cv_question *q)
+{
+	const struct cv_image *image = q->image;
+
+	if (!image->size_known || !q->parent->size_known || image->virtual_size >= q->parent->virtual_size)
+		return false;
+	if (!image->child_count)
+		cv_text_addf(&q->why, "it is smaller than its parent %s, as large as which the disk of its name would become",
+			     cv_label(q, image->parent));
+	for (uint32_t i = 0; i < image->child_count && !q->why.len; i++) {
+		uint32_t child = cv_graph_child(q->b->g, image, i);
+
+		if (q->b->g->images[child].virtual_size > image->virtual_size)
+			cv_text_addf(&q->why, "%s stands on it and is larger: it would read behind its end what its parent %s has there",
+				     cv_label(q, child), cv_label(q, image->parent));
+	}
+	return q->why.len;
+}
+
 static bool visible_base(struct cv_question *q)
 {
 	return q->image->child_count && cv_counts_as_visible(q) &&
@@ -203,7 +223,7 @@ bool cv_objects_to_merge(struct cv_question *q)
 	static cv_objection *const against_merge[] = {
 		cv_not_finished, no_parent, cv_operation_pending, cv_not_understood, cv_in_use, cv_foreign, siblings, parent_needed, facts_forbid,
 		read_only_format, disputed, has_errors, referred_base, cv_named, visible_base, orphaned, cv_unread, cv_reference_lost,
-		elsewhere, visible_parent, leaf,
+		elsewhere, visible_parent, smaller, leaf,
 	};
 
 	return cv_objects(q, against_merge, CV_COUNT(against_merge));

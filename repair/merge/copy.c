@@ -102,16 +102,19 @@ static uint64_t sure_upto(const struct cv_merge_copy *c, const struct copying *k
 }
 
 /* What is done is on disk, and it may be left here. */
-static bool rest(struct cv_merge_copy *c, struct copying *k, bool last, struct cv_err *err)
+static bool rest(struct cv_merge_copy *c, struct copying *k, struct cv_err *err)
 {
-	return end_batch(c, err) && reread(c, k, last ? UINT64_MAX : sure_upto(c, k), err) && begin_batch(c, k, err);
+	return end_batch(c, err) && reread(c, k, sure_upto(c, k), err) && begin_batch(c, k, err);
 }
 
+/* What an image lacks is told by what it has, which is more by now: what it lacked is still there below it. */
 static bool read_child(const struct cv_merge_copy *c, struct cv_range at, uint8_t *buffer, struct cv_err *err)
 {
 	struct cv_layer *layers[] = { c->child };
 	const struct cv_chain alone = { layers, 1, false };
 
+	if (c->reread)
+		return cv_source_read(c->child->source, buffer, (size_t)at.len, at.off, err);
 	return cv_chain_read(&alone, buffer, at, err);
 }
 
@@ -136,7 +139,7 @@ static bool copy_piece(struct cv_merge_copy *c, const struct cv_merge_piece *pie
 	struct cv_merge_piece full = *piece;
 	bool ok;
 
-	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, false, err))
+	if ((cv_merge_is_full(c->m) || c->done >= k->next) && !rest(c, k, err))
 		return false;
 	if (!piece->zero) {
 		full.data = k->buffer;
@@ -164,6 +167,13 @@ static bool grow(struct cv_merge_copy *c, struct cv_err *err)
 	return true;
 }
 
+/* What was held of the last unit goes to where it belongs, too. */
+static bool finish(struct cv_merge *m, struct cv_err *err)
+{
+	return (!m->format->finish || m->format->finish(m, err)) && cv_merge_flush(m, err) &&
+	       (!m->format->trim || m->format->trim(m, err)) && cv_merge_flush(m, err);
+}
+
 static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) uint8_t *buffer = malloc((size_t)CV_MERGE_PIECE);
@@ -173,15 +183,10 @@ static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
 	c->done = 0;
 	if (!buffer)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	ok = begin_batch(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, true, err);
+	ok = begin_batch(c, &k, err) && walk(c, copy_piece, &k, err) && rest(c, &k, err) && finish(c->m, err) &&
+	     reread(c, &k, UINT64_MAX, err);
 	free(k.written.at);
 	return ok;
-}
-
-static bool finish(struct cv_merge *m, struct cv_err *err)
-{
-	return (!m->format->finish || m->format->finish(m, err)) && cv_merge_flush(m, err) &&
-	       (!m->format->trim || m->format->trim(m, err)) && cv_merge_flush(m, err);
 }
 
 bool cv_merge_copy(struct cv_merge_copy *c, struct cv_err *err)
@@ -190,7 +195,7 @@ bool cv_merge_copy(struct cv_merge_copy *c, struct cv_err *err)
 
 	c->owned = 0;
 	/* What is reserved is on disk with the first data, before anything points there. */
-	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) && grow(c, err) && copy_all(c, err) && finish(m, err);
+	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) && grow(c, err) && copy_all(c, err);
 }
 
 /* --- reading back ---------------------------------------------------------------------------------------- */

@@ -207,7 +207,7 @@ struct cv_merge_copy {
 	struct cv_merge *m;
 	struct cv_layer *child;              /* the image */
 	uint64_t owned, done;                /* bytes */
-	bool reread;                         /* what was written is read back behind each batch */
+	bool reread;                         /* what was written is read back behind each batch; the child is what the image lacks */
 	/* Between batches: done of owned bytes are on disk. How many to do until the next. */
 	bool (*batch)(void *ctx, const char *what, uint64_t done, uint64_t total, uint64_t *next, struct cv_err *err);
 	void *ctx;

@@ -112,6 +112,7 @@ bool cv_merge_share_take(struct cv_merge *m, uint64_t off, const uint8_t *bytes,
 	}
 	lead = (s->block - off % s->block) % s->block;
 	whole = part->len > lead ? (part->len - lead) / s->block * s->block : 0;
-	*part = (struct cv_range){ lead, whole };
+	/* What ends before the next block begins has nothing before it either. */
+	*part = whole ? (struct cv_range){ lead, whole } : (struct cv_range){ 0, 0 };
 	return !whole || add(m, from + lead, off + lead, whole, err);
 }
