@@ -240,6 +240,7 @@ check-nightly: check
 	@$(LONGER) $(MAKE) --no-print-directory T=test_trees unit
 	@$(LONGER) $(MAKE) --no-print-directory T='test_reader2_*' unit
 	@$(LONGER) SEQUENCES=$$((20000 + $(MINUTES) * 10000)) $(MAKE) --no-print-directory T=test_sequences unit
+	@$(LONGER) DAMAGES=$$((2000 + $(MINUTES) * 2000)) $(MAKE) --no-print-directory T=test_damage unit
 	@BUILD=$(abspath $(BUILD)) CHAINVIEW=$(abspath $(BUILD)/chainview) CHAINVIEW_TRIES=$$((15 + $(MINUTES))) TEST_SECONDS=$$((900 + $(MINUTES) * 120)) tests/run.sh $(sort $(wildcard tests/nightly/*.sh))
 	@$(MAKE) --no-print-directory fuzz MINUTES=$(MINUTES)
 
