@@ -54,6 +54,7 @@ struct cv_merges {
 struct cv_merges_options {
 	uint32_t repository;         /* of the scan */
 	bool purge;
+	bool full;                   /* what the parents were is kept */
 	enum cv_merges_way way;
 	size_t purged_first;         /* how many images are removed from the trash before, */
 	uint64_t purged_first_bytes; /* and what that frees */

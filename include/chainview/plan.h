@@ -62,6 +62,7 @@ struct cv_plan_merge {
 	size_t link_count;
 	const enum cv_format_id *below;    /* of the sources, which the parent stands on, if these have to be read */
 	size_t below_count;
+	bool keeps;                        /* what the parent was is kept, or comes back */
 };
 
 /* REBASE_COPY: what an image reads through its present chain, where the new one reads otherwise, it gets of its own. A link
@@ -143,7 +144,7 @@ struct cv_plan {
 	const struct cv_plan_source *sources;
 	size_t source_count;
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
-	const struct cv_plan_merge *merge; /* COALESCE, LEAF */
+	const struct cv_plan_merge *merge; /* COALESCE, LEAF; COALESCE_UNDO if the parent gets back what it was: formats, and that */
 	const struct cv_plan_copy *copy;   /* REBASE_COPY */
 	const struct cv_plan_mend *mends;  /* REPAIR: for each item; NULL when it takes a repair back */
 	const struct cv_plan_fix *fixes;   /* REPAIR: of all findings of the images */
@@ -210,11 +211,12 @@ struct cv_coalesce_options {
 	uint64_t reserve;
 	const struct cv_space *space;        /* of the graph: how much the parent will grow by */
 	bool leaf;                   /* it is one: the parent gets its name, and the identity that goes with it */
+	bool full;                   /* what the parent was is kept, so that undo gives it back */
 };
 CV_API struct cv_plan *cv_plan_coalesce(const struct cv_graph *g, const struct cv_coalesce_options *options, struct cv_err *err);
 
 /* A merged image comes back from the trash, and those that stood on it stand on it again. done: the entry of the merge. The
- * parent keeps what was merged into it, where nobody sees it. */
+ * parent gets back what it was if that was kept; else it keeps what was merged into it, where nobody sees it. */
 CV_API struct cv_plan *cv_plan_coalesce_undo(const struct cv_graph *g, uint32_t repository, const struct cv_operation_entry *done,
 					     uint64_t reserve, struct cv_err *err);
 

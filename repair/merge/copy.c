@@ -189,13 +189,29 @@ static bool copy_all(struct cv_merge_copy *c, struct cv_err *err)
 	return ok;
 }
 
+/* All at once, so that there is one barrier for all; what is found out to be written later is kept then. */
+static bool keep_wanted(struct cv_merge_copy *c, struct cv_err *err)
+{
+	struct cv_keep *k = c->m->keep;
+	uint64_t before = k ? k->bytes : 0, next = CV_MERGE_BATCH;
+	bool more = k && k->pages;
+
+	while (more) {
+		if (!c->batch(c->ctx, "keeping", k->bytes - before, k->pages * CV_MERGE_PAGE, &next, err) ||
+		    !cv_keep_wanted(k, &c->m->out, next, &more, err))
+			return false;
+	}
+	return !k || cv_keep_sync(k, err);
+}
+
 bool cv_merge_copy(struct cv_merge_copy *c, struct cv_err *err)
 {
 	struct cv_merge *m = c->m;
 
 	c->owned = 0;
 	/* What is reserved is on disk with the first data, before anything points there. */
-	return walk(c, count_piece, NULL, err) && m->format->reserve(m, err) && grow(c, err) && copy_all(c, err);
+	return walk(c, count_piece, NULL, err) && keep_wanted(c, err) && m->format->reserve(m, err) && grow(c, err) &&
+	       copy_all(c, err);
 }
 
 /* --- reading back ---------------------------------------------------------------------------------------- */

@@ -148,13 +148,23 @@ static bool must_wait(const struct cv_merge *m, const struct pages *pages)
 	return wait;
 }
 
+/* All of them with one barrier. */
+static bool keep_pages(struct cv_merge *m, const struct pages *pages, struct cv_err *err)
+{
+	for (size_t i = 0; m->keep && i < pages->len; i++)
+		if (!cv_keep_add(m->keep, &m->out, pages->at[i].off, pages->at[i].len, err))
+			return false;
+	return !m->keep || cv_keep_sync(m->keep, err);
+}
+
 static bool post(struct cv_merge *m, const struct pages *pages, struct cv_err *err)
 {
 	struct cv_pack p = { 0 };
 	size_t before = m->posted.len;
 	bool ok;
 
-	if ((must_wait(m, pages) && !barrier(m, err)) || !note_posted(m, pages, err))
+	if (!keep_pages(m, pages, err) || (must_wait(m, pages) && !barrier(m, err)) ||
+	    !note_posted(m, pages, err))
 		return false;
 	cv_pack_number(&p, LAYOUT);
 	cv_pack_bytes(&p, m->boot, 16);

@@ -125,6 +125,11 @@ bool cv_merge_read(struct cv_merge *m, void *buf, size_t len, uint64_t off, stru
 
 /* --- data ------------------------------------------------------------------------------------------------ */
 
+bool cv_merge_keep(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)
+{
+	return !m->keep || cv_keep_before(m->keep, &m->out, off, len, err);
+}
+
 /* Whether these bytes are there already. */
 static bool is_there(struct cv_merge *m, uint64_t off, const uint8_t *bytes, size_t len)
 {
@@ -171,7 +176,7 @@ static bool write_bytes(struct cv_merge *m, uint64_t off, const uint8_t *bytes, 
 		return false;
 	if (is_there(m, off, bytes, len))
 		return true;
-	if (is_posted(m, off, len) && !cv_merge_unpost(m, err))
+	if ((is_posted(m, off, len) && !cv_merge_unpost(m, err)) || !cv_merge_keep(m, off, len, err))
 		return false;
 	m->dirty = true;
 	m->written += len;
@@ -238,7 +243,7 @@ static bool punched(struct cv_merge *m, uint64_t off, uint64_t len)
 {
 	struct cv_err none = { .code = CV_OK };
 
-	if (is_posted(m, off, len) && !cv_merge_unpost(m, &none))
+	if ((is_posted(m, off, len) && !cv_merge_unpost(m, &none)) || !cv_merge_keep(m, off, len, &none))
 		return false;
 	m->dirty = true;
 	return m->out.io->fallocate(m->out.io, m->out.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len) == 0;
@@ -281,6 +286,8 @@ bool cv_merge_write_fresh(struct cv_merge *m, uint64_t off, const uint8_t *bytes
 
 	if (!is_blank(m, off) || m->share.len || !cv_range_inside((struct cv_range){ off, len }, m->file))
 		return cv_merge_write(m, off, bytes, len, err);
+	if (!cv_merge_keep(m, off, len, err))
+		return false;
 	m->dirty = true;
 	ok = cv_out_write_counted(&m->out, bytes, len, off, &written, err);
 	m->written += written;
@@ -302,7 +309,7 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
 {
 	bool shared = size > m->file && m->file % CV_MERGE_PAGE;
 
-	if (!cv_merge_share_run(m, err))
+	if (!cv_merge_share_run(m, err) || (size < m->file && !cv_merge_keep(m, size, m->file - size, err)))
 		return false;
 	if (shared && !cv_merge_guard(m, m->file, err))
 		return false;
@@ -313,12 +320,19 @@ bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err)
 	return true;
 }
 
+void cv_merge_will_change(struct cv_merge *m, uint64_t off, uint64_t len)
+{
+	if (m->keep)
+		cv_keep_want(m->keep, off, len);
+}
+
 bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err)
 {
 	const struct cv_io *io = m->out.io;
 	uint64_t page = off / CV_MERGE_PAGE * CV_MERGE_PAGE, end = off + len < m->file ? off + len : m->file;
 	int64_t hole = page < end ? io->seek(io, m->out.fd, page, SEEK_HOLE) : -1;
 
+	cv_merge_will_change(m, off, len);
 	if (hole < 0 || (uint64_t)hole >= end)
 		return true;
 	m->dirty = true;

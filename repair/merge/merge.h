@@ -26,6 +26,7 @@
 
 #include "repair/io/io.h"
 #include "repair/journal/journal.h"
+#include "repair/merge/keep.h"
 #include <chainview/extent.h>
 #include <chainview/vec.h>
 
@@ -77,6 +78,7 @@ struct cv_merge {
 	/* It was read back after a power cut: what is there already is on disk, and need not be written again. */
 	bool trusting;
 	bool again;                          /* after a crash or an error */
+	struct cv_keep *keep;                /* what is there before it is written goes there; NULL: nowhere. Borrowed */
 
 	/* Set by the format when it is opened; kept up by it. */
 	uint64_t size;                       /* of the parent's disk, bytes */
@@ -157,10 +159,17 @@ bool cv_merge_read_layer(struct cv_merge *m, unsigned upto, void *buf, size_t le
 bool cv_merge_resize(struct cv_merge *m, uint64_t size, struct cv_err *err);
 /* While counting: this part of the file will be written. Holes in it are set aside. */
 bool cv_merge_expect(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
+/* The same, where it becomes a hole. */
+void cv_merge_will_change(struct cv_merge *m, uint64_t off, uint64_t len);
 /* What is read through the parent where it has nothing of its own; zeros behind the end of what it stands on. */
 bool cv_merge_below(struct cv_merge *m, void *buf, struct cv_range range, struct cv_err *err);
 
-/* --- between the files of this folder: share.c ----------------------------------------------------------- */
+/* --- between the files of this folder -------------------------------------------------------------------- */
+
+/* These bytes of the parent's file are about to change: what is there is kept, if that is asked for. */
+bool cv_merge_keep(struct cv_merge *m, uint64_t off, uint64_t len, struct cv_err *err);
+
+/* --- share.c ----------------------------------------------------------- */
 
 /* From now on buffer stands for the piece; false: it has to be read. */
 bool cv_merge_share_offer(struct cv_merge *m, const struct cv_merge_piece *piece, uint8_t *buffer);

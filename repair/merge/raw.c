@@ -16,7 +16,10 @@ static bool open_raw(struct cv_merge *m, struct cv_err *err)
 /* Its holes are filled; zeros become holes. */
 static bool count_raw(struct cv_merge *m, const struct cv_merge_piece *piece, struct cv_err *err)
 {
-	return piece->zero || cv_merge_expect(m, piece->at.off, piece->at.len, err);
+	if (!piece->zero)
+		return cv_merge_expect(m, piece->at.off, piece->at.len, err);
+	cv_merge_will_change(m, piece->at.off, piece->at.len);
+	return true;
 }
 
 static bool reserve_raw(struct cv_merge *m, struct cv_err *err)

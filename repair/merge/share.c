@@ -74,6 +74,8 @@ bool cv_merge_share_run(struct cv_merge *m, struct cv_err *err)
 
 	if (!s->run)
 		return true;
+	if (!cv_merge_keep(m, s->to, s->run, err))
+		return false;
 	m->dirty = true;
 	if (io->clone_range(io, s->image.fd, s->from, m->out.fd, s->to, s->run) == 0) {
 		s->bytes += s->run;

@@ -211,8 +211,10 @@ static bool count_block(struct cv_merge *m, struct cv_err *err)
 	if (!b->held || (b->kind != CV_MERGE_VHDX_EMPTY && !absent) || (!b->changed && !partial))
 		return true;
 	/* It is made a hole, and written to before the entry says anything else. */
-	if (b->stale)
+	if (b->stale) {
+		cv_merge_will_change(m, b->stale, m->unit);
 		return !v->map.fixed || cv_merge_expect(m, b->stale, m->unit, err);
+	}
 	v->fresh++;
 	if (!partial || v->chunk == chunk + 1)
 		return true;

@@ -8,10 +8,11 @@
  * are gone through again and read back, and only then it goes on with those that do not name the parent yet.
  */
 #include "repair/operation/coalesce.h"
+#include "repair/operation/former.h"
 #include "repair/io/source.h"
 #include <chainview/format.h>
 
-enum { LAYOUT = 1, IMAGE = CV_COALESCE_IMAGE, PARENT = CV_COALESCE_PARENT, FIRST_CHILD = CV_COALESCE_FIRST_CHILD, MOST_LINKS = 65536 };
+enum { LAYOUT = 1, LAYOUT_KEEPS = 2, IMAGE = CV_COALESCE_IMAGE, PARENT = CV_COALESCE_PARENT, FIRST_CHILD = CV_COALESCE_FIRST_CHILD, MOST_LINKS = 65536 };
 enum { SLOTS_BESIDES = CV_COALESCE_SLOTS_BESIDES };
 
 /* --- the plan in the journal ----------------------------------------------------------------------------- */
@@ -20,7 +21,7 @@ bool cv_coalesce_prepare(const struct cv_writing *w, const struct cv_plan *plan,
 {
 	const struct cv_plan_merge *merge = plan->merge;
 
-	cv_pack_number(p, LAYOUT);
+	cv_pack_number(p, merge->keeps ? LAYOUT_KEEPS : LAYOUT);
 	cv_pack_bytes(p, w->host.boot, sizeof w->host.boot);
 	cv_pack_number(p, merge->format);
 	cv_pack_number(p, merge->parent_format);
@@ -78,7 +79,8 @@ static bool unpack(struct cv_coalesce *c, struct cv_err *err)
 	merge->format = (enum cv_format_id)cv_unpack_number(&u);
 	merge->parent_format = (enum cv_format_id)cv_unpack_number(&u);
 	count = cv_unpack_number(&u);
-	ok = !u.failed && layout == LAYOUT && count <= MOST_LINKS && work->item_count == FIRST_CHILD + count;
+	merge->keeps = layout == LAYOUT_KEEPS;
+	ok = !u.failed && (layout == LAYOUT || merge->keeps) && count <= MOST_LINKS && work->item_count == FIRST_CHILD + count;
 	links = ok ? cv_arena_alloc(work->arena, (size_t)(count + 1) * sizeof *links) : NULL;
 	for (uint64_t i = 0; links && i < count && ok; i++)
 		ok = cv_link_unpack(work->arena, &u, &links[i]);
@@ -154,9 +156,13 @@ static bool note_verified(struct cv_work *work, struct cv_err *err)
 
 bool cv_coalesce_merge(struct cv_coalesce *c, struct cv_merging_how how, struct cv_err *err)
 {
+	CV_AUTO(cv_keep_close) struct cv_keep keep = { .out.fd = -1 };
 	CV_AUTO(cv_merging_fini) struct cv_merging g = { 0 };
 	struct cv_work *work = c->work;
 
+	if (c->plan.keeps && !cv_former_begin(work, PARENT, c->recovered ? &c->log : NULL, &keep, err))
+		return false;
+	how.keep = keep.out.fd >= 0 ? &keep : NULL;
 	if (cv_merging_open(&g, work, &c->plan, how, err) && cv_merging_do(&g, err))
 		return note_verified(work, err);
 	if (err->code == CV_ECANCELLED && (c->recovered || g.m.written)) {
@@ -344,7 +350,7 @@ static bool settle(struct cv_coalesce *c, enum cv_record_type *end, struct cv_er
 	if (any || !(c->own_error || work->w->give_up) || cv_journal_last(&c->log, CV_RECORD_VERIFIED))
 		return go_on(c, how, err);
 	*end = CV_RECORD_ABORTED;
-	return cv_coalesce_give_up(c, err);
+	return cv_coalesce_give_up(c, err) && (!c->plan.keeps || cv_place_tidy(work->w, work->journal.op, err));
 }
 
 static bool coalesce_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)

@@ -4,13 +4,19 @@
  * what was merged into it. As it is what it was when all of that was read back from it, and as the image is what it was, those
  * that change read the same through either of them: every moment in between is a good one.
  *
+ * If the merge has kept what the parent was, that comes back last, when all of them stand on the image: what of the parent is
+ * not what it was lies under it. Until that is done the parent is not an image that can be read, and after a crash recovery comes
+ * first.
+ *
  * After a crash it goes on, unless nothing of it is seen yet; then it is put back.
  */
+#include "repair/operation/former.h"
+#include "repair/operation/merging.h"
 #include "repair/operation/relinking.h"
 
 enum { IMAGE = 0, PARENT = 1, FIRST_CLAIMED = PARENT, FIRST_CHILD = 2, MOST_CHILDREN = 65536 };
 /* Slots of the journal besides those of the children. */
-enum { SLOTS_BESIDES = 8 };
+enum { SLOTS_BESIDES = 8, LAYOUT = 1 };
 
 struct back {
 	struct cv_work *work;
@@ -18,6 +24,8 @@ struct back {
 	struct cv_journal_log log;           /* its own, when it is recovered */
 	bool recovered, own_error;
 	bool *is_new;                        /* for each child: it names the image already */
+	bool full;                           /* the parent gets back what it was */
+	enum cv_format_id parent_format;     /* then */
 };
 
 static uint32_t slots(size_t items)
@@ -30,6 +38,29 @@ static uint32_t slots(size_t items)
 static struct cv_journal_size room(const struct cv_plan *plan)
 {
 	return (struct cv_journal_size){ slots(plan->item_count), 0 };
+}
+
+/* Nothing if the parent keeps what was merged into it. */
+static bool prepare(const struct cv_writing *w, const struct cv_plan *plan, struct cv_pack *p)
+{
+	(void)w;
+	if (plan->merge && plan->merge->keeps) {
+		cv_pack_number(p, LAYOUT);
+		cv_pack_number(p, plan->merge->parent_format);
+	}
+	return !p->failed;
+}
+
+static bool unpack(struct back *b, struct cv_err *err)
+{
+	struct cv_bytes more = b->work->more;
+	struct cv_unpack u = { .at = (const uint8_t *)more.at, .left = more.len };
+
+	if (!more.len)
+		return true;
+	b->full = cv_unpack_number(&u) == LAYOUT;
+	b->parent_format = (enum cv_format_id)cv_unpack_number(&u);
+	return (b->full && !u.failed) || cv_fail(err, CV_EFORMAT, "its PREPARE record is not one of a merge that is taken back");
 }
 
 static void back_fini(struct back *b)
@@ -45,7 +76,13 @@ static bool back_init(struct back *b, struct cv_work *work, struct cv_err *err)
 	if (work->item_count < FIRST_CHILD || work->item_count > FIRST_CHILD + (size_t)MOST_CHILDREN)
 		return cv_fail(err, CV_EFORMAT, "it is about %zu images", work->item_count);
 	b->is_new = calloc(work->item_count, sizeof *b->is_new);
-	return b->is_new || cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!b->is_new)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!work->plan)
+		return unpack(b, err);
+	b->full = work->plan->merge && work->plan->merge->keeps;
+	b->parent_format = b->full ? work->plan->merge->parent_format : CV_FORMAT_NONE;
+	return true;
 }
 
 /* --- the image ------------------------------------------------------------------------------------------- */
@@ -126,6 +163,85 @@ static bool relink(struct back *b, size_t item, struct cv_err *err)
 		cv_relinking_apply(&r, err)) || cv_wrap(err, "%s", work->items[item].path);
 }
 
+/* --- what the parent was --------------------------------------------------------------------------------- */
+
+/* A parent that was written to since does not have what the image has, nor what it would get back. */
+static bool parent_is_the_same(const struct back *b)
+{
+	const struct cv_work *work = b->work;
+	const struct cv_plan_item *parent = &work->items[PARENT];
+	struct stat st;
+
+	return work->w->io->fstat(work->w->io, work->claims[PARENT], &st) == 0 && (uint64_t)st.st_size == parent->size &&
+	       cv_stat_mtime(&st) == parent->mtime_ns;
+}
+
+static bool note(struct cv_work *work, enum cv_record_type type, const void *payload, size_t len, struct cv_err *err)
+{
+	return cv_journal_add(&work->journal, type, payload, len, err) && cv_journal_barrier(&work->journal, err);
+}
+
+/* It may stop here, and goes on from the beginning. */
+static bool tick(void *ctx, uint64_t done, uint64_t total, struct cv_err *err)
+{
+	struct cv_work *work = ctx;
+
+	if (cv_work_batch(work, "giving back", done, total, err))
+		return true;
+	work->stays = err->code == CV_ECANCELLED;
+	return false;
+}
+
+static bool note_given(struct cv_work *work, struct cv_err *err)
+{
+	struct cv_pack p = { 0 };
+	struct stat st;
+	bool ok = work->w->io->fstat(work->w->io, work->claims[PARENT], &st) == 0 || cv_io_fail(err, "look at", work->items[PARENT].path);
+
+	cv_pack_number(&p, ok ? (uint64_t)st.st_size : 0);
+	cv_pack_number(&p, ok ? (uint64_t)cv_stat_mtime(&st) : 0);
+	ok = ok && (!p.failed || cv_fail(err, CV_ENOMEM, "out of memory")) && note(work, CV_RECORD_VERIFIED, p.at, p.len, err);
+	cv_pack_fini(&p);
+	return ok;
+}
+
+/* Written, read back from the disk as far as the system can be made to ask it, and found to be an image without errors. */
+static bool give_all(struct back *b, struct cv_keep *k, struct cv_err *err)
+{
+	struct cv_work *work = b->work;
+	const struct cv_io *io = work->w->io;
+	const struct cv_file_out parent = { io, work->claims[PARENT], work->items[PARENT].path };
+	const struct cv_keep_tick each = { tick, work };
+	bool same;
+
+	if (!cv_keep_restore(k, &parent, &each, err))
+		return false;
+	io->forget(io, parent.fd, 0, 0);
+	if (!cv_keep_compare(k, &parent, &each, &same, err))
+		return false;
+	if (!same || !cv_merging_is_sound(work, PARENT, b->parent_format))
+		return cv_fail(err, CV_EIO, "%s: what it was could not be given back: reading it back, it is something else", parent.name);
+	return note_given(work, err);
+}
+
+/* Who stood on the image stands on it again. */
+static bool give_back(struct back *b, struct cv_err *err)
+{
+	CV_AUTO(cv_keep_close) struct cv_keep k = { .out.fd = -1 };
+	struct cv_work *work = b->work;
+
+	/* Then it may have been dropped. */
+	if (b->recovered && cv_journal_last(&b->log, CV_RECORD_VERIFIED))
+		return true;
+	if (!(b->recovered && cv_journal_last(&b->log, CV_RECORD_RELINKED))) {
+		if (!parent_is_the_same(b))
+			return cv_fail(err, CV_EREFUSED, "the parent was written to meanwhile: what it was is not put over that");
+		if (!note(work, CV_RECORD_RELINKED, NULL, 0, err))
+			return false;
+	}
+	return cv_former_open(work->w, work->items[IMAGE].from, &k, err) && give_all(b, &k, err);
+}
+
 /* Somebody who opens one of them meanwhile is let in: it goes on later. */
 static bool relink_all(struct back *b, struct cv_err *err)
 {
@@ -141,7 +257,7 @@ static bool relink_all(struct back *b, struct cv_err *err)
 		if (!relink(b, i, err))
 			return false;
 	}
-	return cv_place_tidy(work->w, work->items[IMAGE].from, err);
+	return (!b->full || give_back(b, err)) && cv_place_tidy(work->w, work->items[IMAGE].from, err);
 }
 
 static bool undo_run(struct cv_work *work, struct cv_err *err)
@@ -154,17 +270,6 @@ static bool undo_run(struct cv_work *work, struct cv_err *err)
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
-/* A parent that was written to since does not have what the image has. */
-static bool parent_is_the_same(const struct back *b)
-{
-	const struct cv_work *work = b->work;
-	const struct cv_plan_item *parent = &work->items[PARENT];
-	struct stat st;
-
-	return work->w->io->fstat(work->w->io, work->claims[PARENT], &st) == 0 && (uint64_t)st.st_size == parent->size &&
-	       cv_stat_mtime(&st) == parent->mtime_ns;
-}
-
 static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
 {
 	struct cv_work *work = b->work;
@@ -174,6 +279,8 @@ static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
 	if (where == CV_UNKNOWN || !cv_relinking_settle_all(work, &b->log, b->own_error, FIRST_CHILD, b->is_new, &any, &all, err))
 		return false;
 	*end = CV_RECORD_ABORTED;
+	/* The parent may be in between. */
+	any |= cv_journal_last(&b->log, CV_RECORD_RELINKED) != NULL;
 	if (!any && (where != CV_AT_HOME || b->own_error || work->w->give_up || !parent_is_the_same(b)))
 		return put_back(b, where, err);
 	if (where != CV_AT_HOME)
@@ -198,5 +305,5 @@ static bool undo_recover(struct cv_work *work, enum cv_record_type *end, struct 
 }
 
 const struct cv_operation_row cv_operation_coalesce_undo = {
-	CV_PLAN_COALESCE_UNDO, "undo-coalesce", true, undo_run, undo_recover, .room = room, .elsewhere = FIRST_CLAIMED,
+	CV_PLAN_COALESCE_UNDO, "undo-coalesce", true, undo_run, undo_recover, .prepare = prepare, .room = room, .elsewhere = FIRST_CLAIMED,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* What was done in a repository, and what lies in its trash: read from its journals, without changing anything. */
-#include "repair/operation/work.h"
+#include "repair/operation/former.h"
 
 const char *cv_operation_state_name(enum cv_operation_state state)
 {
@@ -153,7 +153,8 @@ static bool in_trash(const struct cv_writing *w, const struct cv_operation_entry
 	return cv_place_find(w, e->id, i, &e->items[i], &taken, &err) == CV_IN_TRASH;
 }
 
-static bool add_trashed(struct cv_trash *trash, size_t *cap, const struct cv_operation_entry *e, uint32_t i)
+/* former: bytes that go with it. */
+static bool add_trashed(struct cv_trash *trash, size_t *cap, const struct cv_operation_entry *e, uint32_t i, uint64_t former)
 {
 	struct cv_trash_entry *list = cv_vec_grow(trash->entries, cap, trash->count + 1, sizeof *list);
 
@@ -161,7 +162,7 @@ static bool add_trashed(struct cv_trash *trash, size_t *cap, const struct cv_ope
 		return false;
 	trash->entries = list;
 	list[trash->count++] = (struct cv_trash_entry){ .index = i, .item = &e->items[i], .since = (int64_t)(e->created_ns / 1000000000),
-							.allocated = e->items[i].allocated };
+							.allocated = e->items[i].allocated + former };
 	memcpy(list[trash->count - 1].operation, e->id, sizeof e->id);
 	return true;
 }
@@ -180,7 +181,7 @@ static bool fill_trash(struct cv_trash *trash, const struct cv_writing *w, struc
 		const struct cv_operation_entry *e = &trash->operations->entries[k];
 
 		for (uint32_t i = 0; i < trashed(e); i++)
-			if (in_trash(w, e, i) && !add_trashed(trash, &cap, e, i))
+			if (in_trash(w, e, i) && !add_trashed(trash, &cap, e, i, cv_former_allocated(w, e->id)))
 				return cv_fail(err, CV_ENOMEM, "out of memory");
 	}
 	return true;

@@ -169,7 +169,7 @@ bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv
 	g->m = (struct cv_merge){
 		.format = cv_merge_format(plan->parent_format), .out = { work->w->io, work->claims[into], work->items[into].path },
 		.journal = &work->journal, .former = work->items[into].size, .boot = work->w->host.boot, .trusting = how.trusting,
-		.below = how.alone, .most = cv_merge_room(cv_journal_board_room(&work->journal)), .dirty = how.again, .again = how.again,
+		.keep = how.keep, .below = how.alone, .most = cv_merge_room(cv_journal_board_room(&work->journal)), .dirty = how.again, .again = how.again,
 	};
 	g->copy = (struct cv_merge_copy){ .m = &g->m, .batch = batch, .ctx = work };
 	if (!g->m.format)

@@ -30,6 +30,7 @@ struct cv_merging_how {
 	/* Item 0 itself is written to, and there is no other: what is merged into it the caller says (cv_merging_from()), and also
 	 * what it stands on. */
 	const struct cv_chain *alone;
+	struct cv_keep *keep;                /* what the parent was goes there; NULL: nowhere. Borrowed */
 };
 bool cv_merging_open(struct cv_merging *g, struct cv_work *work, const struct cv_plan_merge *plan, struct cv_merging_how how,
 		     struct cv_err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Where images are: at home in the repository, or in the trash. Everything goes by open folders and single names, so
  * that no link can lead out. An image is known by its inode: a name alone proves nothing. */
+#include "repair/merge/keep.h"
 #include "repair/operation/work.h"
 #include <stdio.h>
 
@@ -219,10 +220,49 @@ bool cv_place_sync_homes(const struct cv_writing *w, const struct cv_plan_item *
 	return ok;
 }
 
+struct content {
+	bool former, other;
+};
+
+static bool see(void *ctx, const char *name)
+{
+	struct content *c = ctx;
+
+	if (strcmp(name, CV_KEEP_NAME) != 0)
+		c->other = true;
+	else
+		c->former = true;
+	return true;
+}
+
+/* What a parent was is of no use without the image: it is gone for sure when this returns. */
+static bool drop_former(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err)
+{
+	int dir = cv_place_trash(w, op, false, err);
+	struct content c = { 0 };
+	bool ok = dir >= 0 && (w->io->list(w->io, dir, see, &c) == 0 || cv_io_fail(err, "read", "the trash"));
+
+	if (ok && c.former && !c.other)
+		ok = (w->io->unlinkat(w->io, dir, CV_KEEP_NAME, 0) == 0 || cv_io_fail(err, "remove", CV_KEEP_NAME)) &&
+		     cv_store_sync(w->io, dir, "the trash", err);
+	if (dir >= 0)
+		w->io->close(w->io, dir);
+	return ok;
+}
+
+static bool remove_folder(const struct cv_writing *w, const uint8_t op[16], bool *full, struct cv_err *err)
+{
+	bool gone = w->io->unlinkat(w->io, w->store.trash, cv_uuid_str(op).s, AT_REMOVEDIR) == 0;
+
+	*full = !gone && (errno == ENOTEMPTY || errno == EEXIST);
+	return gone || *full || errno == ENOENT || cv_io_fail(err, "remove the folder of", cv_uuid_str(op).s);
+}
+
 bool cv_place_tidy(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err)
 {
-	if (w->io->unlinkat(w->io, w->store.trash, cv_uuid_str(op).s, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY ||
-	    errno == EEXIST || errno == ENOENT)
-		return true;
-	return cv_io_fail(err, "remove the folder of", cv_uuid_str(op).s);
+	bool full;
+
+	if (!remove_folder(w, op, &full, err) || !full)
+		return !full && !err->code;
+	return drop_former(w, op, err) && remove_folder(w, op, &full, err);
 }

@@ -177,7 +177,7 @@ bool cv_place_to_home(const struct cv_writing *w, const uint8_t op[16], uint32_t
  * the items are at home in. */
 bool cv_place_sync_trash(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err);
 bool cv_place_sync_homes(const struct cv_writing *w, const struct cv_plan_item *items, size_t count, struct cv_err *err);
-/* Removes the folder of the operation from the trash if it is empty. */
+/* Removes the folder of the operation from the trash if no image is in it, and with it what is left of a merge (former.h). */
 bool cv_place_tidy(const struct cv_writing *w, const uint8_t op[16], struct cv_err *err);
 
 /* claim/claim.c */

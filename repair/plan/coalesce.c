@@ -199,7 +199,7 @@ static bool add_children(struct planning *p, struct cv_err *err)
 	if (!merge || !links)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	*merge = (struct cv_plan_merge){ .format = p->image->format, .parent_format = p->parent->format, .links = links,
-					 .link_count = p->image->child_count };
+					 .link_count = p->image->child_count, .keeps = p->o->full };
 	for (uint32_t i = 0; i < p->image->child_count; i++) {
 		const struct cv_image *child = child_of(p, i);
 		const char *path = child->file->path, *slash = strrchr(path, '/');
@@ -219,6 +219,7 @@ static bool add_children(struct planning *p, struct cv_err *err)
 	}
 	cv_pack_number(&p->m.carried, merge->format);
 	cv_pack_number(&p->m.carried, merge->parent_format);
+	cv_pack_number(&p->m.carried, merge->keeps);
 	p->m.plan->merge = merge;
 	return true;
 }
@@ -246,6 +247,45 @@ static bool add_below(struct planning *p, struct cv_err *err)
 	return formats || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
+/* --- what the parent was --------------------------------------------------------------------------------- */
+
+/* Tables that change are kept, too: two pages at most for each 2 MiB of the disk, or for each page of data. */
+enum { TABLES_SHARE = 256, TABLES_LEAST = 1 << 20, RECORDS_SHARE = 64 };
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* At most: over: bytes that are written over. A clone costs what is written to other places for it. */
+static uint64_t kept_at_most(struct planning *p, uint64_t over, bool *clone)
+{
+	uint64_t tables = p->parent->virtual_size / TABLES_SHARE, most = p->parent->file->allocated, device, block, kept;
+
+	*clone = cv_plan_can_share(&p->m, p->parent->id, &device, &block);
+	tables = plus(tables < times(over, 2) ? tables : times(over, 2), TABLES_LEAST);
+	kept = plus(over, tables);
+	kept = plus(kept < most ? kept : most, TABLES_LEAST);
+	return plus(kept, kept / RECORDS_SHARE);
+}
+
+/* rewritten: bytes that are counted already, as written to other places: those that a clone makes stay there. */
+static void keep_parent(struct planning *p, uint64_t over, uint64_t rewritten)
+{
+	struct cv_plan_space *space = &p->m.plan->space;
+	bool clone;
+	uint64_t kept = kept_at_most(p, over, &clone), counted = !clone ? 0 : rewritten < kept ? rewritten : kept;
+
+	space->peak = plus(space->peak, kept - counted);
+	space->net -= kept > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)kept;
+	cv_plan_check(&p->m, "former-kept", true, "%s: %s, so that undo gives it back byte for byte; it takes at most %" PRIu64 " bytes (%s), "
+		      "until the trash is purged", cv_text_str(&p->parent_name), clone ? "a clone of what it is now is kept, which shares all "
+		      "that is not written over" : "what is written over is copied before", kept, cv_size_short(kept).s);
+	cv_plan_step(&p->m, "keep", p->parent->id, kept, "what it is now, in the trash beside the image");
+}
+
 /* --- steps and space ------------------------------------------------------------------------------------- */
 
 static void add_steps(struct planning *p)
@@ -271,7 +311,7 @@ static void take_space(struct planning *p)
 {
 	const struct cv_space_image *s = p->o->space ? &p->o->space->images[index_of(p, p->image)] : NULL;
 	struct cv_plan_space *space = &p->m.plan->space;
-	uint64_t own = p->image->file->allocated, rewritten;
+	uint64_t own = p->image->file->allocated, rewritten, over;
 	bool known = s && s->merge.known;
 
 	cv_plan_check(&p->m, "space-known", known, known ? "how much %s grows by was counted block by block"
@@ -279,7 +319,8 @@ static void take_space(struct planning *p)
 	if (!known)
 		return;
 	space->peak = s->merge.peak_bytes;
-	rewritten = own > space->peak ? cv_plan_rewrite(&p->m, p->parent->id, own - space->peak) : 0;
+	over = own > space->peak ? own - space->peak : 0;
+	rewritten = over ? cv_plan_rewrite(&p->m, p->parent->id, over) : 0;
 	if (rewritten)
 		cv_plan_check(&p->m, "written-over", true, "%s: %" PRIu64 " bytes (%s) of it have to be written to other places meanwhile, "
 			      "as this file system does it, or as they are shared", cv_text_str(&p->parent_name), rewritten,
@@ -287,6 +328,8 @@ static void take_space(struct planning *p)
 	space->peak += rewritten;
 	/* The image itself is freed only when the trash is purged. */
 	space->net = s->merge.net_bytes - (int64_t)p->image->file->allocated;
+	if (p->o->full)
+		keep_parent(p, over, rewritten);
 }
 
 static bool plan(struct planning *p, struct cv_err *err)

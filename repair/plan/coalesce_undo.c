@@ -4,8 +4,11 @@
  * image is what it was, the parent is what it was when all of the image's data was read back from it, and nobody else stands on
  * the parent. Later merges into the same parent come first: when they are taken back, too, what they left in it lies under the
  * images that it came from.
+ *
+ * What the parent was comes back only if the merge has kept it, and if nothing of a later one is left in it.
  */
 #include "inspect/repository/reopen.h"
+#include "repair/operation/former.h"
 #include "repair/operation/relinking.h"
 #include "repair/plan/make.h"
 #include "repair/plan/rebase.h"
@@ -21,6 +24,7 @@ struct planning {
 	const struct cv_operation_list *all;
 	struct cv_journal_log log;           /* of what is taken back */
 	uint32_t repository, parent;
+	bool full;                           /* what it was comes back */
 	struct cv_text name, parent_name;    /* escaped */
 };
 
@@ -96,13 +100,44 @@ static const struct cv_operation_entry *last_merge(struct planning *p, struct cv
 	return last;
 }
 
-static bool read_merged(struct planning *p, const struct cv_operation_entry *e, struct cv_merged *merged, struct cv_err *err)
+/* *noted: that is there. */
+static bool read_merged(struct planning *p, const struct cv_operation_entry *e, struct cv_merged *merged, bool *noted, struct cv_err *err)
 {
 	struct cv_journal_log log;
-	bool ok = cv_done_read(&p->w, e->id, &log, err) && cv_merged_read(&log, merged, err);
+	bool ok = cv_done_read(&p->w, e->id, &log, err);
 
+	*noted = ok && cv_journal_last(&log, CV_RECORD_VERIFIED);
+	ok = ok && (!*noted || cv_merged_read(&log, merged, err));
 	cv_journal_log_fini(&log);
 	return ok;
+}
+
+/* Nothing of a later merge is left in the parent: each was taken back, and it got back what it was. */
+static bool is_pure(struct planning *p)
+{
+	struct cv_merged merged;
+	bool pure = true, noted;
+
+	for (size_t i = p->all->count; pure && i-- > 0 && memcmp(p->all->entries[i].id, p->done->id, 16) != 0;) {
+		const struct cv_operation_entry *e = &p->all->entries[i], *by = is_of_parent(p, e) ? cv_operation_taken_back(p->all, e) : NULL;
+		struct cv_err none = { .code = CV_OK };
+
+		if (is_of_parent(p, e))
+			pure = by && by->kind == CV_PLAN_COALESCE_UNDO && read_merged(p, by, &merged, &noted, &none) && noted;
+	}
+	return pure;
+}
+
+/* What the parent was like behind the last merge, or when that was taken back and the parent got back what it was. */
+static bool read_last(struct planning *p, const struct cv_operation_entry *last, struct cv_merged *merged, struct cv_err *err)
+{
+	const struct cv_operation_entry *by = last == p->done ? NULL : cv_operation_taken_back(p->all, last);
+	bool noted = false;
+
+	if (by && by->kind == CV_PLAN_COALESCE_UNDO && !read_merged(p, by, merged, &noted, err))
+		return false;
+	return noted || (read_merged(p, last, merged, &noted, err) &&
+			 (noted || cv_fail(err, CV_EREFUSED, "its journal does not say what the parent was like when it was read back")));
 }
 
 static bool check_parent(struct planning *p, struct cv_err *err)
@@ -119,12 +154,70 @@ static bool check_parent(struct planning *p, struct cv_err *err)
 		cv_plan_check(&p->m, "parent-as-merged", false, "%s is not there any more", cv_text_str(&p->parent_name));
 		return true;
 	}
-	if (!read_merged(p, last, &merged, err))
+	if (!read_last(p, last, &merged, err))
 		return false;
 	file = p->g->images[p->parent].file;
 	same = file->size == merged.size && file->mtime_ns == merged.mtime_ns;
 	cv_plan_check(&p->m, "parent-as-merged", same, "%s %s", cv_text_str(&p->parent_name), same
 		      ? "is as it was when what was merged was read back from it" : "was changed since: what is new in it would show");
+	return true;
+}
+
+/* --- what it was ----------------------------------------------------------------------------------------- */
+
+static bool add_merge(struct planning *p, struct cv_err *err)
+{
+	struct cv_plan_merge *merge = cv_arena_alloc(p->m.plan->arena, sizeof *merge);
+
+	if (!merge)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	*merge = (struct cv_plan_merge){ .parent_format = p->g->images[p->parent].format, .keeps = true };
+	cv_pack_number(&p->m.carried, merge->parent_format);
+	p->m.plan->merge = merge;
+	return true;
+}
+
+/* Holes are filled; and the file system may write to other places, or what is there may be shared. */
+static void add_room(struct planning *p, const struct cv_keep *k)
+{
+	const struct cv_file *file = p->g->images[p->parent].file;
+	uint64_t was = p->done->items[PARENT].allocated, bytes = k->whole ? 0 : k->bytes;
+	uint64_t room = was > file->allocated ? was - file->allocated : 0;
+
+	room += cv_plan_rewrite(&p->m, p->g->images[p->parent].id, bytes);
+	if (__builtin_add_overflow(p->m.plan->space.peak, room, &p->m.plan->space.peak))
+		p->m.plan->space.peak = UINT64_MAX;
+	p->m.plan->space.net += (int64_t)cv_former_allocated(&p->w, p->done->id);
+}
+
+static void say_keeps(struct planning *p, const char *why)
+{
+	cv_plan_check(&p->m, "parent-keeps-it", true, "%s keeps what was merged into it, under %s: its own former content does not come "
+		      "back%s, and all who stand on %s read what they do now", cv_text_str(&p->parent_name), cv_text_str(&p->name), why,
+		      cv_text_str(&p->name));
+}
+
+static bool check_former(struct planning *p, struct cv_err *err)
+{
+	bool kept = cv_journal_last(&p->log, CV_RECORD_KEPT), pure = kept && is_pure(p);
+	CV_AUTO(cv_keep_close) struct cv_keep k = { .out.fd = -1 };
+	struct cv_err why = { .code = CV_OK };
+
+	if (p->m.plan->refused || p->parent == CV_NO_IMAGE)
+		return true;
+	if (!pure) {
+		say_keeps(p, !kept ? "" : " although it was kept, since something of a later merge is left in it");
+		return true;
+	}
+	if (cv_former_open(&p->w, p->done->id, &k, &why)) {
+		p->full = true;
+		add_room(p, &k);
+		cv_plan_check(&p->m, "former-kept", true, "%s becomes byte for byte what it was before", cv_text_str(&p->parent_name));
+		return add_merge(p, err);
+	}
+	if (why.code != CV_EUSAGE && why.code != CV_EFORMAT)
+		return cv_fail(err, why.code, "%s", why.text);
+	say_keeps(p, ", since what was kept of it is not there any more, or is damaged");
 	return true;
 }
 
@@ -197,9 +290,9 @@ static void add_steps(struct planning *p)
 	cv_text_addf(&why, "its parent becomes %s again", cv_text_str(&p->name));
 	for (size_t i = FIRST_CHILD; i < p->done->item_count; i++)
 		cv_plan_step(&p->m, "relink", p->done->items[i].path, 0, cv_text_str(&why));
-	cv_plan_check(&p->m, "parent-keeps-it", true, "%s keeps what was merged into it, under %s: its own former content does not come "
-		      "back, and all who stand on %s read what they do now", cv_text_str(&p->parent_name), cv_text_str(&p->name),
-		      cv_text_str(&p->name));
+	if (p->full)
+		cv_plan_step(&p->m, "restore", p->done->items[PARENT].path, p->done->items[PARENT].size,
+			     "becomes what it was before, byte for byte; what was kept of it is removed");
 	p->m.failed |= why.failed;
 }
 
@@ -216,7 +309,8 @@ static bool plan(struct planning *p, struct cv_err *err)
 	/* What is back, or gone, has nothing to do with the others any more. */
 	if (p->m.plan->refused)
 		return true;
-	if (!cv_done_read(&p->w, p->done->id, &p->log, err) || !check_parent(p, err) || !add_children(p, err))
+	if (!cv_done_read(&p->w, p->done->id, &p->log, err) || !check_parent(p, err) || !add_children(p, err) ||
+	    !check_former(p, err))
 		return false;
 	add_steps(p);
 	return true;

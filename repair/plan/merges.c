@@ -152,7 +152,7 @@ static const char *objection(const struct cv_plan *plan)
 /* Its plan as if it went into the parent that it has now: what speaks against that will still do so then. */
 static bool look_at(struct merging *p, struct candidate *c, struct cv_err *err)
 {
-	struct cv_coalesce_options o = { .image = c->step.image, .reserve = p->o->reserve, .space = p->space };
+	struct cv_coalesce_options o = { .image = c->step.image, .reserve = p->o->reserve, .space = p->space, .full = p->o->full };
 	const struct cv_space_image *s = &p->space->images[c->step.image];
 	struct cv_plan *plan = cv_plan_coalesce(p->g, &o, err);
 	const char *against = plan ? objection(plan) : NULL;
@@ -170,6 +170,9 @@ static bool look_at(struct merging *p, struct candidate *c, struct cv_err *err)
 	} else if (s->merge.known && plan->space.peak > s->merge.peak_bytes) {
 		c->peak += plan->space.peak - s->merge.peak_bytes;
 	}
+	/* what is kept of the parent is there as long as the image is in the trash */
+	if (!against && s->merge.known && p->o->full)
+		c->gain += plan->space.net - (s->merge.net_bytes - (int64_t)p->g->images[c->step.image].file->allocated);
 	if (!against && c->step.into == p->roles[c->step.image].parent)
 		c->step.plan = plan;
 	else

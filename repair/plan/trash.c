@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* Plans for what is in the trash: back to where it was, or gone for good. */
+#include "repair/merge/keep.h"
 #include "repair/operation/work.h"
 #include "repair/plan/make.h"
 
@@ -117,6 +118,10 @@ static void count_net(struct cv_plan_maker *m, const struct cv_trash *trash, con
 			     cv_trash_name(e->index, e->item->path).s);
 		m->failed |= path.failed;
 		kept = cv_plan_shared(m, cv_text_str(&path));
+		cv_text_clear(&path);
+		cv_text_addf(&path, CV_STORE_NAME "/trash/%s/" CV_KEEP_NAME, cv_uuid_str(e->operation).s);
+		m->failed |= path.failed;
+		kept += cv_plan_shared(m, cv_text_str(&path));
 		kept = kept < e->allocated ? kept : e->allocated;
 		shared += kept;
 		frees += e->allocated - kept;

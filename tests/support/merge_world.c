@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "repair/io/source.h"
+#include "repair/merge/keep.h"
 #include "repair/merge/merge.h"
 #include "repair/sample/maker.h"
 #include "inspect/base/crc32c.h"
@@ -39,7 +40,7 @@ struct ctx {
 	uint64_t under_size;
 	struct cv_extent data;               /* of the first child: its first byte is one that a guest writes */
 	bool *owned;                         /* sectors of the disk that the image has */
-	struct shot image;
+	struct shot image, parent;           /* before the merge */
 	uint32_t image_inode, parent_inode;
 	uint8_t uuid[16];                    /* of the image */
 	bool pages;                          /* power cuts take whole pages */
@@ -250,6 +251,7 @@ static void prepare(struct ctx *c, struct sim *s)
 	c->image_inode = sim_lookup(s, c->t->image);
 	c->parent_inode = sim_lookup(s, c->t->parent);
 	c->image = shoot(s, c->image_inode);
+	c->parent = shoot(s, c->parent_inode);
 	memcpy(c->uuid, sim_item_of_image(s, c->t->image).uuid, sizeof c->uuid);
 }
 
@@ -260,6 +262,7 @@ static void ctx_fini(struct ctx *c)
 	free(c->under);
 	free(c->owned);
 	free(c->image.sector);
+	free(c->parent.sector);
 }
 
 struct planned {
@@ -295,7 +298,7 @@ static void plan_it(struct planned *p, struct sim *s, const struct ctx *c)
 {
 	*p = (struct planned){ .items = { sim_item_of_image(s, c->t->image), sim_item_of_image(s, c->t->parent) } };
 	p->merge = (struct cv_plan_merge){ .format = sim_format_of(c->t->image), .parent_format = sim_format_of(c->t->parent),
-					   .links = p->links, .link_count = c->children };
+					   .links = p->links, .link_count = c->children, .keeps = c->t->full };
 	p->plan = (struct cv_plan){ .kind = c->t->leaf ? CV_PLAN_LEAF : CV_PLAN_COALESCE, .items = p->items, .item_count = 2 + c->children, .merge = &p->merge };
 	if (p->merge.parent_format == CV_FORMAT_QCOW2)
 		plan_below(p, s, c);
@@ -320,7 +323,8 @@ static bool merge_first(struct planned *p, struct sim *s, const struct ctx *c, s
 	p->items[1] = sim_item_of_image(s, c->t->parent);
 	for (size_t i = 0; i < c->children; i++)
 		p->items[2 + i] = sim_item_of_image(s, c->t->children[i]);
-	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE_UNDO, .items = p->items, .item_count = 2 + c->children };
+	p->plan = (struct cv_plan){ .kind = CV_PLAN_COALESCE_UNDO, .items = p->items, .item_count = 2 + c->children,
+				    .merge = c->t->full ? &p->merge : NULL };
 	return true;
 }
 
@@ -418,7 +422,8 @@ static bool run(struct sim *s, void *ctx, struct cv_err *err)
 	hushed = sim_hush(s);
 	assert_true(cv_writing_open(&w, &s->io, &host.host, root, err));
 	plan_it(&p, s, c);
-	assert_true(!c->undo || merge_first(&p, s, c, &w, err));
+	if (c->undo && !merge_first(&p, s, c, &w, err))
+		fail_msg("%s: %s", c->t->name, err->text);
 	sim_settle(s);
 	sim_watch(s, &hushed);
 	c->visit = (struct visit){ .before = hushed.before, .before_ctx = s->before_ctx };
@@ -578,8 +583,21 @@ static bool says(struct sim *s, const struct ctx *c, bool done)
 	return right;
 }
 
+/* What the parent was is kept as long as the image is in the trash, and comes back with it. */
+static const char *look_at_former(struct sim *s, const struct ctx *c, bool home)
+{
+	bool kept = false;
+
+	for (size_t i = 0; i < s->now.len; i++)
+		kept |= s->now.at[i].inode && !strcmp(s->now.at[i].name, CV_KEEP_NAME);
+	if (kept != (c->t->full && !home))
+		return kept ? "what the parent was is kept, and nobody needs it" : "what the parent was is not kept";
+	return c->undo && home && c->t->full && !is_like(s, c->parent_inode, &c->parent) ? "the parent is not what it was" : NULL;
+}
+
 static const char *look_settled(struct sim *s, const struct ctx *c, size_t merged, bool home)
 {
+	bool back = c->undo && c->t->full && home;
 	uint64_t leaked;
 	const char *wrong;
 
@@ -591,7 +609,8 @@ static const char *look_settled(struct sim *s, const struct ctx *c, size_t merge
 		return home ? "nobody needs the image, but it is not in the trash" : "the image is in the trash, but needed";
 	if (c->done && home != c->undo)
 		return "what was promised to be done is not";
-	wrong = look_at_parent(s, c, c->undo || !home);
+	wrong = look_at_former(s, c, home);
+	wrong = wrong || back ? wrong : look_at_parent(s, c, c->undo || !home);
 	if (wrong)
 		return wrong;
 	if (c->undo ? (sim_store_journals(s, &c->host, "done").done > 1) != home : !says(s, c, !home))

@@ -26,6 +26,7 @@ struct merge_tree {
 	bool always;                 /* children read right at every moment, as far as they can be opened */
 	bool give_up;                /* recovery puts back what can be put back */
 	bool shared;                 /* the file system shares extents */
+	bool full;                   /* what the parent was is kept, and comes back */
 	bool leaf;                   /* merged with its name: guest writes to it, or to what has its name */
 	bool visited;                /* somebody opens the leaf just before its name changes, and writes to it; then it is resumed */
 	unsigned before;             /* so many barriers are those of another tree, and not looked at: merge_tree_prove() */

@@ -9,6 +9,7 @@
 struct cv_coalesce_call {
 	struct cv_image_word image;
 	bool leaf;                   /* with its name */
+	bool full;                   /* what the parent was is kept */
 };
 
 /* The plan that this is. c is borrowed. */

@@ -38,7 +38,7 @@ struct cv_write_settings {
 	uint64_t rate;               /* --rate, bytes a second; 0: as fast as it goes */
 	bool unreferenced;           /* gc */
 	bool now, all;               /* trash; all also: coalesce */
-	bool purge_merged, leaf;     /* coalesce */
+	bool purge_merged, leaf, undo_full;          /* coalesce */
 	bool adopt, abort;           /* recover */
 	bool has_keep;
 	uint64_t keep;               /* --trash-keep, seconds */

@@ -52,6 +52,7 @@ static struct cv_merges *merges_of(struct cv_session *s, const char *repository,
 {
 	const struct cv_space_options how = { .chains_only = true, .processes = s->settings.workers, .reserve = cv_session_reserve(s) };
 	struct cv_merges_options o = { .repository = cv_flow_repository(s, repository), .purge = s->settings.write.purge_merged,
+				       .full = s->settings.write.undo_full,
 				       .way = way, .reserve = how.reserve };
 	CV_AUTO(cv_auto_free) struct cv_trash_pick *picks = NULL;
 	struct cv_space *space;
