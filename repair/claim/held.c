@@ -48,11 +48,17 @@ bool cv_work_claim_from(struct cv_work *work, size_t first, struct cv_err *err)
 bool cv_work_claim_reader(struct cv_work *work, int fd, size_t index, struct cv_err *err)
 {
 	const struct cv_io *io = work->w->io;
+	struct cv_plan_source source = work->sources[index];
 	int own = io->dup(io, fd);
+	struct stat st;
 
 	if (own < 0)
-		return cv_io_fail(err, "claim", work->sources[index].path);
-	if (!cv_claim_reader(io, own, &work->sources[index], cv_work_is_exclusive(work), err)) {
+		return cv_io_fail(err, "claim", source.path);
+	/* A file system that was mounted anew has another number. What has the path, inode number, length and time of writing that it
+	 * had, to the nanosecond, is the same file all the same. */
+	if (!work->plan && io->fstat(io, own, &st) == 0)
+		source.device = st.st_dev;
+	if (!cv_claim_reader(io, own, &source, cv_work_is_exclusive(work), err)) {
 		io->close(io, own);
 		return false;
 	}

@@ -126,7 +126,9 @@ static bool add(struct cv_keep *k, uint8_t *buffer, uint64_t off, size_t len, st
 	memset(buffer, 0, PAGE);
 	memcpy(buffer, &r, sizeof r);
 	memset(buffer + PAGE + len, 0, all - PAGE - len);
-	if (!cv_out_write(&k->out, buffer, all, k->end, err))
+	/* Nothing lies there: pages of zeros stay holes, but for the last one, which the file ends with. */
+	if (!cv_out_write_sparse(&k->out, buffer, all - PAGE, k->end, err) ||
+	    !cv_out_write(&k->out, buffer + all - PAGE, PAGE, k->end + all - PAGE, err))
 		return false;
 	for (uint64_t page = off / PAGE; page * PAGE < off + len; page++)
 		set(k->kept, page);
@@ -310,6 +312,11 @@ bool cv_keep_open(struct cv_keep *k, const struct cv_io *io, int dir, const uint
 	/* What is there may not be on disk. */
 	k->dirty = true;
 	return k->whole || walk(k, note_kept, k, err);
+}
+
+bool cv_keep_go_on(struct cv_keep *k, struct cv_err *err)
+{
+	return k->whole || cv_out_resize(&k->out, k->end, err);
 }
 
 /* --- giving back ----------------------------------------------------------------------------------------- */

@@ -35,6 +35,8 @@ bool cv_keep_make(struct cv_keep *k, const struct cv_io *io, int dir, const uint
 		  uint64_t former, struct cv_err *err);
 /* Opens what an operation has made. CV_EUSAGE: there is none, or it was never whole; CV_EFORMAT: it is not of this operation. */
 bool cv_keep_open(struct cv_keep *k, const struct cv_io *io, int dir, const uint8_t op[16], struct cv_err *err);
+/* What was opened is about to be added to: what a crash has cut off goes. */
+bool cv_keep_go_on(struct cv_keep *k, struct cv_err *err);
 void cv_keep_close(struct cv_keep *k);
 
 /* These bytes of the file will be written: cv_keep_wanted() keeps them all at once. */

@@ -89,6 +89,19 @@ static bool unpack(struct cv_coalesce *c, struct cv_err *err)
 	return (ok && links && unpack_below(work, &u, merge)) || cv_fail(err, CV_EFORMAT, "its PREPARE record is not one of a merge");
 }
 
+bool cv_coalesce_formats(const struct cv_journal_log *log, enum cv_format_id *image, enum cv_format_id *parent, struct cv_err *err)
+{
+	struct cv_bytes more = log->records.len ? cv_items_more(&log->records.at[0]) : (struct cv_bytes){ NULL, 0 };
+	struct cv_unpack u = { .at = (const uint8_t *)more.at, .left = more.len };
+	uint64_t layout = cv_unpack_number(&u);
+	uint8_t boot[16];
+
+	cv_unpack_into(&u, boot, sizeof boot);
+	*image = (enum cv_format_id)cv_unpack_number(&u);
+	*parent = (enum cv_format_id)cv_unpack_number(&u);
+	return (!u.failed && (layout == LAYOUT || layout == LAYOUT_KEEPS)) || cv_fail(err, CV_EFORMAT, "its PREPARE record is not one of a merge");
+}
+
 /* --- what both ways do ----------------------------------------------------------------------------------- */
 
 void cv_coalesce_fini(struct cv_coalesce *c)

@@ -25,6 +25,8 @@ struct cv_journal_size cv_coalesce_room(const struct cv_plan *plan);
 /* Also reads the journal if it is recovered. cv_coalesce_fini() it in any case. */
 bool cv_coalesce_init(struct cv_coalesce *c, struct cv_work *work, struct cv_err *err);
 void cv_coalesce_fini(struct cv_coalesce *c);
+/* Of a merge by its journal: what the image was, and its parent. */
+bool cv_coalesce_formats(const struct cv_journal_log *log, enum cv_format_id *image, enum cv_format_id *parent, struct cv_err *err);
 /* Data into the parent, read back, and noted so. */
 bool cv_coalesce_merge(struct cv_coalesce *c, struct cv_merging_how how, struct cv_err *err);
 /* Images that are opened by somebody meanwhile are left to them: it goes on later. */

@@ -2,7 +2,8 @@
 /*
  * Taking a merge back: the image comes from the trash to its name, and those that stood on it name it again. The parent keeps
  * what was merged into it. As it is what it was when all of that was read back from it, and as the image is what it was, those
- * that change read the same through either of them: every moment in between is a good one.
+ * that change read the same through either of them: every moment in between is a good one. That this is so is read back before the
+ * first of them changes, from all that they read of both.
  *
  * If the merge has kept what the parent was, that comes back last, when all of them stand on the image: what of the parent is
  * not what it was lies under it. Until that is done the parent is not an image that can be read, and after a crash recovery comes
@@ -10,9 +11,11 @@
  *
  * After a crash it goes on, unless nothing of it is seen yet; then it is put back.
  */
+#include "repair/operation/coalesce.h"
 #include "repair/operation/former.h"
 #include "repair/operation/merging.h"
 #include "repair/operation/relinking.h"
+#include "repair/operation/rereading.h"
 
 enum { IMAGE = 0, PARENT = 1, FIRST_CLAIMED = PARENT, FIRST_CHILD = 2, MOST_CHILDREN = 65536 };
 /* Slots of the journal besides those of the children. */
@@ -260,20 +263,39 @@ static bool relink_all(struct back *b, struct cv_err *err)
 	return (!b->full || give_back(b, err)) && cv_place_tidy(work->w, work->items[IMAGE].from, err);
 }
 
+/* Before anybody names the image. */
+static bool reads_the_same(struct back *b, struct cv_err *err)
+{
+	enum cv_format_id image, parent;
+
+	return cv_coalesce_formats(&b->merge, &image, &parent, err) && cv_reread_children(b->work, image, parent, err);
+}
+
 static bool undo_run(struct cv_work *work, struct cv_err *err)
 {
 	CV_AUTO(back_fini) struct back b = { .work = work };
 
 	return back_init(&b, work, err) && cv_done_read(work->w, work->items[IMAGE].from, &b.merge, err) && bring_home(&b, err) &&
-	       relink_all(&b, err);
+	       reads_the_same(&b, err) && relink_all(&b, err);
 }
 
 /* --- recovery -------------------------------------------------------------------------------------------- */
 
+/* False only if that cannot be found out. */
+static bool still_reads_the_same(struct back *b, bool *same, struct cv_err *err)
+{
+	struct cv_err why = { .code = CV_OK };
+
+	if (!claim_image(b, err))
+		return false;
+	*same = reads_the_same(b, &why);
+	return *same || why.code == CV_EREFUSED || cv_fail(err, why.code, "%s", why.text);
+}
+
 static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
 {
 	struct cv_work *work = b->work;
-	bool any, all, taken;
+	bool any, all, taken, same = true;
 	enum cv_whereabouts where = find(b, &taken, err);
 
 	if (where == CV_UNKNOWN || !cv_relinking_settle_all(work, &b->log, b->own_error, FIRST_CHILD, b->is_new, &any, &all, err))
@@ -285,9 +307,14 @@ static bool settle(struct back *b, enum cv_record_type *end, struct cv_err *err)
 		return put_back(b, where, err);
 	if (where != CV_AT_HOME)
 		return cv_fail(err, CV_EREFUSED, "the image is not where it was: nothing more is touched");
+	if (!sync_again(b, err) || !cv_done_read(work->w, work->items[IMAGE].from, &b->merge, err))
+		return false;
+	if (!any && !still_reads_the_same(b, &same, err))
+		return false;
+	if (!same)
+		return put_back(b, where, err);
 	*end = CV_RECORD_DONE;
-	return sync_again(b, err) && cv_done_read(work->w, work->items[IMAGE].from, &b->merge, err) &&
-	       relink_all(b, err);
+	return relink_all(b, err);
 }
 
 static bool undo_recover(struct cv_work *work, enum cv_record_type *end, struct cv_err *err)

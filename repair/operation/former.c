@@ -37,7 +37,7 @@ bool cv_former_begin(struct cv_work *work, size_t item, const struct cv_journal_
 		return make(work, item, k, err) && cv_journal_add(&work->journal, CV_RECORD_KEPT, NULL, 0, err) &&
 		       cv_journal_barrier(&work->journal, err);
 	if (cv_former_open(work->w, work->journal.op, k, &why))
-		return true;
+		return cv_keep_go_on(k, err);
 	cv_keep_close(k);
 	return why.code == CV_EUSAGE || why.code == CV_EFORMAT || cv_fail(err, why.code, "%s", why.text);
 }

@@ -250,7 +250,7 @@ static bool add_below(struct planning *p, struct cv_err *err)
 /* --- what the parent was --------------------------------------------------------------------------------- */
 
 /* Tables that change are kept, too: two pages at most for each 2 MiB of the disk, or for each page of data. */
-enum { TABLES_SHARE = 256, TABLES_LEAST = 1 << 20, RECORDS_SHARE = 64 };
+enum { KEPT_PAGE = 4096, TABLES_SHARE = 256, TABLES_LEAST = 1 << 20, RECORDS_SHARE = 64, EXTENTS_AT_ONCE = 4096 };
 
 static uint64_t plus(uint64_t a, uint64_t b)
 {
@@ -259,31 +259,47 @@ static uint64_t plus(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* At most: over: bytes that are written over. A clone costs what is written to other places for it. */
-static uint64_t kept_at_most(struct planning *p, uint64_t over, bool *clone)
+/* Whole pages of all that the image has of its own, wherever they begin; what is in holes of its file counts, too. */
+static bool count_owned(const struct planning *p, uint64_t *bytes, struct cv_err *err)
 {
-	uint64_t tables = p->parent->virtual_size / TABLES_SHARE, most = p->parent->file->allocated, device, block, kept;
+	struct cv_extents list = { .max = EXTENTS_AT_ONCE };
+	struct cv_range part;
+	int fd = cv_scan_reopen(p->g->scan, p->image->file, &part, err);
+	CV_AUTO(cv_auto_source) struct cv_source *source = fd < 0 ? NULL : cv_source_fd_adopt(fd, p->image->file->size, err);
+	struct cv_layer *layer = source ? cv_layer_open(&source, NULL, p->image->format, err) : NULL;
+	bool ok = layer != NULL;
 
-	*clone = cv_plan_can_share(&p->m, p->parent->id, &device, &block);
-	tables = plus(tables < times(over, 2) ? tables : times(over, 2), TABLES_LEAST);
-	kept = plus(over, tables);
-	kept = plus(kept < most ? kept : most, TABLES_LEAST);
-	return plus(kept, kept / RECORDS_SHARE);
+	*bytes = 0;
+	for (uint64_t pos = 0; ok && pos < layer->size; pos = cv_extents_end(&list)) {
+		ok = cv_layer_extents(layer, (struct cv_range){ pos, layer->size - pos }, &list, err);
+		for (size_t i = 0; ok && i < list.len; i++)
+			if (list.at[i].kind != CV_EXTENT_PARENT)
+				*bytes = plus(*bytes, (list.at[i].at.len / KEPT_PAGE + 2) * KEPT_PAGE);
+	}
+	cv_extents_fini(&list);
+	cv_layer_close(layer);
+	return ok;
 }
 
 /* rewritten: bytes that are counted already, as written to other places: those that a clone makes stay there. */
-static void keep_parent(struct planning *p, uint64_t over, uint64_t rewritten)
+static bool keep_parent(struct planning *p, uint64_t rewritten, struct cv_err *err)
 {
+	uint64_t own, tables = p->parent->virtual_size / TABLES_SHARE, most = p->parent->file->allocated, kept, device, block;
+	bool clone = cv_plan_can_share(&p->m, p->parent->id, &device, &block);
 	struct cv_plan_space *space = &p->m.plan->space;
-	bool clone;
-	uint64_t kept = kept_at_most(p, over, &clone), counted = !clone ? 0 : rewritten < kept ? rewritten : kept;
 
-	space->peak = plus(space->peak, kept - counted);
+	if (!count_owned(p, &own, err))
+		return false;
+	kept = plus(own, tables < times(own, 2) ? tables : times(own, 2));
+	kept = plus(kept < most ? kept : most, TABLES_LEAST);
+	kept = plus(kept, kept / RECORDS_SHARE);
+	space->peak = plus(space->peak, kept - (!clone ? 0 : rewritten < kept ? rewritten : kept));
 	space->net -= kept > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)kept;
 	cv_plan_check(&p->m, "former-kept", true, "%s: %s, so that undo gives it back byte for byte; it takes at most %" PRIu64 " bytes (%s), "
 		      "until the trash is purged", cv_text_str(&p->parent_name), clone ? "a clone of what it is now is kept, which shares all "
 		      "that is not written over" : "what is written over is copied before", kept, cv_size_short(kept).s);
 	cv_plan_step(&p->m, "keep", p->parent->id, kept, "what it is now, in the trash beside the image");
+	return true;
 }
 
 /* --- steps and space ------------------------------------------------------------------------------------- */
@@ -307,20 +323,19 @@ static void add_steps(struct planning *p)
 	p->m.failed |= why.failed;
 }
 
-static void take_space(struct planning *p)
+static bool take_space(struct planning *p, struct cv_err *err)
 {
 	const struct cv_space_image *s = p->o->space ? &p->o->space->images[index_of(p, p->image)] : NULL;
 	struct cv_plan_space *space = &p->m.plan->space;
-	uint64_t own = p->image->file->allocated, rewritten, over;
+	uint64_t own = p->image->file->allocated, rewritten;
 	bool known = s && s->merge.known;
 
 	cv_plan_check(&p->m, "space-known", known, known ? "how much %s grows by was counted block by block"
 		      : "how much %s grows by is not known: its blocks could not be counted", cv_text_str(&p->parent_name));
 	if (!known)
-		return;
+		return true;
 	space->peak = s->merge.peak_bytes;
-	over = own > space->peak ? own - space->peak : 0;
-	rewritten = over ? cv_plan_rewrite(&p->m, p->parent->id, over) : 0;
+	rewritten = own > space->peak ? cv_plan_rewrite(&p->m, p->parent->id, own - space->peak) : 0;
 	if (rewritten)
 		cv_plan_check(&p->m, "written-over", true, "%s: %" PRIu64 " bytes (%s) of it have to be written to other places meanwhile, "
 			      "as this file system does it, or as they are shared", cv_text_str(&p->parent_name), rewritten,
@@ -328,8 +343,7 @@ static void take_space(struct planning *p)
 	space->peak += rewritten;
 	/* The image itself is freed only when the trash is purged. */
 	space->net = s->merge.net_bytes - (int64_t)p->image->file->allocated;
-	if (p->o->full)
-		keep_parent(p, over, rewritten);
+	return !p->o->full || keep_parent(p, rewritten, err);
 }
 
 static bool plan(struct planning *p, struct cv_err *err)
@@ -353,9 +367,8 @@ static bool plan(struct planning *p, struct cv_err *err)
 		cv_plan_item(&p->m, cv_plan_item_of(p->g, index_of(p, child_of(p, i))));
 	if (p->m.plan->refused)
 		return true;
-	if (!add_children(p, err) || !add_below(p, err))
+	if (!add_children(p, err) || !add_below(p, err) || !take_space(p, err))
 		return false;
-	take_space(p);
 	if (p->o->leaf)
 		cv_plan_leaf_steps(&p->m, p->image, p->parent);
 	else

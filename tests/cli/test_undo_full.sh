@@ -118,6 +118,26 @@ printf x | dd of="$(find "$repo/.chainview/trash" -name former)" bs=1 seek=20 co
 ends "what is damaged does not come back" 0 undo "$(last)" --yes
 has "and that is said" "not there any more, or is damaged" "$work/.out"
 
+# --- what was merged is read back before anybody stands on the image again --------------------------------------
+for how in full none; do
+	tree "$work/damaged-$how" raw
+	was=$(guest "$repo/g.qcow2")
+	[ $how = full ] && ends "merged" 0 coalesce n.qcow2 --undo=full --yes
+	[ $how = none ] && ends "merged" 0 coalesce n.qcow2 --yes
+	cp "$repo/p.raw" "$work/good"
+	touch -r "$repo/p.raw" "$work/when"
+	printf rot | dd of="$repo/p.raw" bs=1 seek=7340032 conv=notrunc status=none
+	touch -r "$work/when" "$repo/p.raw"
+	ends "a byte of the parent is rotten: refused" 4 undo "$(last)" --yes
+	has "and where" "g.qcow2 would not read what it does at guest offset 7340032" "$work/.out"
+	must "the image is in the trash again" [ -e "$repo/.chainview/trash/"*/0-n.qcow2 ]
+	dd if="$work/good" of="$repo/p.raw" bs=1 skip=7340032 seek=7340032 count=3 conv=notrunc status=none
+	touch -r "$work/when" "$repo/p.raw"
+	op=$("$CHAINVIEW" journal "$repo" | awk 'NR == 2 { print $1 }')
+	ends "without that byte it is taken back" 0 undo "$op" --yes
+	verdict "and the leaf reads what it did" "$([ "$(guest "$repo/g.qcow2")" = "$was" ]; echo $?)"
+done
+
 # --- other file systems, full disks, kills -------------------------------------------------------------------
 # killed CALL N COMMAND...: at its n-th of these calls.
 killed()

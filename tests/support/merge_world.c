@@ -447,6 +447,8 @@ static bool recover(struct sim *s, void *ctx, struct cv_err *err)
 {
 	struct ctx *c = ctx;
 
+	/* The file system is mounted anew. */
+	s->device++;
 	return sim_store_recover(s, &c->host, ++c->boots, err);
 }
 
