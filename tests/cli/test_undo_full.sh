@@ -56,6 +56,7 @@ repo=$work/vhd
 chmod 755 "$repo"
 ends "only full is a way to undo" 16 coalesce middle.vhd --undo=half
 ends "full does not go with --purge-merged" 16 "$CHAINVIEW" coalesce --all --refs=none "$repo" --undo=full --purge-merged
+ends "nor with --leaf" 16 coalesce leaf.vhd --leaf --undo=full
 ends "a dry run" 0 coalesce middle.vhd --undo=full
 has "says what it takes" "copied before.*at most|clone" "$work/.out"
 flat coalesce --refs=none --repo "$repo" "$repo/middle.vhd" --undo=full >"$work/json"

@@ -78,6 +78,8 @@ static int run(struct cv_session *s, int argc, char **argv)
 		return cv_command_usage(s, s->settings.write.all ? "give one repository" : "give one image");
 	if (s->settings.write.all && c.leaf)
 		return cv_command_usage(s, "--leaf is for one image: --all never merges leaves");
+	if (c.full && c.leaf)
+		return cv_command_usage(s, "what is merged with --leaf cannot be undone: --undo=full would keep it for nobody");
 	if (c.full && s->settings.write.purge_merged)
 		return cv_command_usage(s, "--undo=full keeps for undo what --purge-merged removes: give one of them");
 	if (s->settings.write.all)
