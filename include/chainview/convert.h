@@ -7,6 +7,7 @@
 #define CHAINVIEW_CONVERT_H
 
 #include <chainview/operation.h>
+#include <chainview/salvage.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,7 @@ struct cv_convert_options {
 	bool keep_zeros;             /* zeros are copied and not looked for: qemu-img's -S 0 */
 	bool no_sharing;             /* extents are not shared with the source */
 	bool full_verify;            /* also by libvhdi or libqcow, where they read the new format */
+	bool salvage;                /* what cannot be read becomes zeros: cv_plan_salvage() says what */
 	uint64_t reserve;            /* bytes that must stay free */
 	/* While the map is walked: done of total bytes of the disk; false stops (CV_ECANCELLED). May be NULL. */
 	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
@@ -36,6 +38,9 @@ CV_API struct cv_plan *cv_plan_convert(const struct cv_graph *g, uint32_t image,
 CV_API struct cv_plan *cv_plan_convert_device(const struct cv_graph *g, uint32_t image, const char *repository,
 					      const char *device, const struct cv_convert_options *options,
 					      struct cv_err *err);
+/* Of a conversion with salvage what the copy lacks: complete once it was carried out, and before that what the tables alone
+ * tell. NULL: it is none. It lives as long as the plan. */
+CV_API const struct cv_salvage *cv_plan_salvage(const struct cv_plan *plan);
 /* Every image of a repository of the graph (image CV_NO_IMAGE), or of the tree that an image is in, becomes one of the new format
  * that holds only its own and stands on the new parent; hidden marks are kept, and identities within a format. folder: in
  * the repository that is written to (absolute, not there yet if folder is ""), where they will be: "" or "a/b". */

@@ -23,9 +23,23 @@ enum cv_extent_kind {
 	CV_EXTENT_BAD,           /* its table entry cannot be true (outside the file, unaligned, reserved bits): unreadable */
 };
 
+/* Why bytes cannot be read. Told of BAD extents where damaged images are read as far as they can be (salvage.h). */
+enum cv_lost_why {
+	CV_LOST_UNKNOWN,
+	CV_LOST_PAST_END,        /* they, or the table that says where they are, lie past the end of the file */
+	CV_LOST_ENTRY,           /* the table entry cannot be true */
+	CV_LOST_IO,              /* reading the file fails */
+	CV_LOST_INFLATE,         /* a compressed cluster does not decompress */
+	CV_LOST_PARENT,          /* they are in a parent that is not here, or cannot be opened */
+	CV_LOST_ENCRYPTED,
+	CV_LOST_OVERLAP,         /* doubtful: two entries have the same place, one of them is wrong */
+	CV_LOST_WHY_COUNT
+};
+
 struct cv_extent {
 	struct cv_range at;      /* guest bytes */
 	enum cv_extent_kind kind;
+	uint8_t why;             /* enum cv_lost_why; of another kind than BAD: what is told is doubtful */
 	bool placed;             /* host is valid: DATA, and ZERO with space set aside for it */
 	bool compressed;         /* DATA only: one cluster, host is where its compressed bytes begin */
 	uint64_t host;           /* offset in the file (of the data file, if the image has one) */
@@ -43,6 +57,7 @@ struct cv_extents {
 	size_t len, cap, max;    /* max 0: 65,536 */
 	struct cv_range asked;
 	bool full;
+	uint64_t limit;          /* length of the file, to tell why an extent is BAD; 0: nobody asks */
 };
 CV_API void cv_extents_begin(struct cv_extents *list, struct cv_range asked);
 CV_API bool cv_extents_add(struct cv_extents *list, struct cv_extent extent, struct cv_err *err);
@@ -76,6 +91,9 @@ struct cv_layer {
 	uint32_t block_size;             /* smallest piece that is mapped on its own, bytes; set by open */
 	void *state;
 	bool lean;                       /* one of very many: open and the rest hold as little as they can */
+	bool damaged;                    /* opened to read what can be read: what cannot becomes BAD, where it can be told */
+	bool alone;                      /* set by open of a damaged one: it says itself that it has no parent */
+	uint32_t entry_bytes;            /* guest bytes that one table entry decides; 0: block_size. Set by open */
 	bool encrypted;                  /* set by open: DATA is not what a guest reads; cv_chain_read refuses */
 };
 
@@ -85,6 +103,13 @@ struct cv_layer {
  */
 CV_API struct cv_layer *cv_layer_open(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
 				      struct cv_err *err);
+/*
+ * The same for an image that is damaged: what can be read of it. Headers that do not sum up are believed where they can be
+ * true, sizes and tables are taken from what is there, a failing read is BAD where the table says what it is about. The
+ * format may be NONE: then the remains are looked at.
+ */
+CV_API struct cv_layer *cv_layer_open_damaged(struct cv_source **source, struct cv_source **data_file,
+					      enum cv_format_id format, struct cv_err *err);
 CV_API void cv_layer_close(struct cv_layer *layer);
 /* Begins the list anew for the range. */
 CV_API bool cv_layer_extents(struct cv_layer *layer, struct cv_range range, struct cv_extents *list, struct cv_err *err);

@@ -94,8 +94,13 @@ CV_API const struct cv_problem *cv_problem_find(const char *name_or_code);
 
 /* The kind of repair that applies to a problem (fixes.def), or NULL. safe: it loses nothing and asks nobody. */
 CV_API const char *cv_problem_fix(enum cv_problem_id id, bool *safe);
-/* The command of chainview that does it for a whole repository ("gc"), or NULL. */
+/* The command of chainview that does it for a whole repository ("gc"), or for the image where it has the word IMAGE; or NULL. */
 CV_API const char *cv_problem_fix_command(enum cv_problem_id id);
+/* Appends it as a line for a shell. repository and image: paths as they are to be typed; false: it is for an image and there is
+ * none (NULL). */
+CV_API bool cv_fix_command_line(const char *command, const char *repository, const char *image, struct cv_text *out);
+/* What can be read of a damaged image into a new one. */
+#define CV_SALVAGE_COMMAND "convert IMAGE NEW.raw --to raw --salvage=LOST.map"
 /* The kind of repair for one finding, or NULL: an image in use is never repaired, some can only be by hand. */
 CV_API const char *cv_finding_fix(const struct cv_finding *f, bool *safe);
 

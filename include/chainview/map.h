@@ -19,6 +19,7 @@ extern "C" {
 
 struct cv_map_options {
 	struct cv_range range;       /* guest bytes; len 0: up to the end of the disk */
+	bool salvage;                /* damaged images are opened as far as they can be; BAD extents say why they are */
 };
 
 /* One image of the chain. */

@@ -39,6 +39,8 @@ CV_API const char *cv_text_str(const struct cv_text *t);
  * Everything else is unchanged, so ordinary names look ordinary and every output can be turned back.
  */
 CV_API void cv_text_escape(struct cv_text *t, struct cv_bytes bytes);
+/* Appends one word for a shell, in quotes. */
+CV_API void cv_text_quote(struct cv_text *t, const char *word);
 
 /* Appends the bytes whose escaped form is text; what is no escape is taken as it is. */
 CV_API void cv_text_unescape(struct cv_text *t, struct cv_bytes text);

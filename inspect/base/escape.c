@@ -212,3 +212,14 @@ size_t cv_text_add_utf16(struct cv_text *t, const uint8_t *bytes, size_t len, bo
 	}
 	return pos;
 }
+
+void cv_text_quote(struct cv_text *t, const char *word)
+{
+	cv_text_add(t, "'");
+	for (; *word; word++)
+		if (*word == '\'')
+			cv_text_add(t, "'\\''");
+		else
+			cv_text_add_bytes(t, word, 1);
+	cv_text_add(t, "'");
+}

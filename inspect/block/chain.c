@@ -127,6 +127,7 @@ static bool decide(struct walk *w, uint64_t pos, struct cv_extent *found, struct
 		.at = { pos, end - pos },
 		.kind = chain->incomplete && !ended ? CV_EXTENT_BAD : CV_EXTENT_PARENT,
 		.layer = (uint32_t)chain->count,
+		.why = chain->incomplete && !ended ? CV_LOST_PARENT : CV_LOST_UNKNOWN,
 	};
 	return true;
 }

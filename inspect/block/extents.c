@@ -27,7 +27,8 @@ uint64_t cv_extents_end(const struct cv_extents *list)
 /* Does b say the same as a, and lie behind it in the file too? An unreadable piece is not told from the next. */
 static bool continues(const struct cv_extent *a, const struct cv_extent *b)
 {
-	if (a->kind != b->kind || a->layer != b->layer || a->placed != b->placed || a->compressed || b->compressed)
+	if (a->kind != b->kind || a->layer != b->layer || a->placed != b->placed || a->compressed || b->compressed ||
+	    a->why != b->why)
 		return false;
 	return !a->placed || a->host + a->at.len == b->host;
 }
@@ -81,6 +82,8 @@ bool cv_extents_add(struct cv_extents *list, struct cv_extent extent, struct cv_
 			       extent.at.off, wrong);
 	if (!extent.placed && extent.kind != CV_EXTENT_BAD)
 		extent.host = 0;
+	if (extent.kind == CV_EXTENT_BAD && list->limit && !extent.why)
+		extent.why = extent.host >= list->limit ? CV_LOST_PAST_END : CV_LOST_ENTRY;
 	if (!last || !continues(last, &extent))
 		return push(list, &extent, err);
 	last->at.len += extent.at.len;

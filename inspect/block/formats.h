@@ -12,4 +12,7 @@ const struct cv_layer_ops *cv_layer_ops_of(enum cv_format_id format);
 struct cv_layer *cv_layer_open_one(struct cv_source **source, struct cv_source **data_file, enum cv_format_id format,
 				   bool lean, struct cv_err *err);
 
+/* The format of which a damaged image without its signature has remains; NONE if there are none that are enough. */
+enum cv_format_id cv_remains_of(struct cv_source *source);
+
 #endif

@@ -106,3 +106,21 @@ char cv_severity_letter(enum cv_severity severity)
 {
 	return severities[severity < CV_COUNT(severities) ? severity : CV_ERROR].letter;
 }
+
+bool cv_fix_command_line(const char *command, const char *repository, const char *image, struct cv_text *out)
+{
+	const char *word = strstr(command, "IMAGE");
+
+	if (word && !image)
+		return false;
+	cv_text_add(out, "chainview ");
+	if (!word) {
+		cv_text_addf(out, "%s ", command);
+		cv_text_quote(out, repository);
+		return true;
+	}
+	cv_text_addf(out, "%.*s", (int)(word - command), command);
+	cv_text_quote(out, image);
+	cv_text_add(out, word + strlen("IMAGE"));
+	return true;
+}

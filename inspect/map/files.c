@@ -87,6 +87,12 @@ bool cv_chain_files_open(const struct cv_graph *g, uint32_t image, struct cv_cha
 	return true;
 }
 
+void cv_chain_files_damaged(struct cv_chain_files *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		f->images[i].damaged = true;
+}
+
 void cv_chain_files_taken(struct cv_chain_files *f)
 {
 	for (size_t i = 0; i < f->count; i++)

@@ -20,6 +20,8 @@ struct cv_chain_files {
  * incomplete then; false only if the image itself cannot be opened. cv_chain_files_fini() is always fine.
  */
 bool cv_chain_files_open(const struct cv_graph *g, uint32_t image, struct cv_chain_files *files, struct cv_err *err);
+/* All of them are to be read as far as they can be. */
+void cv_chain_files_damaged(struct cv_chain_files *files);
 /* Closes what is still open. */
 void cv_chain_files_fini(struct cv_chain_files *files);
 /* Once they are taken by cv_task_start(): forgets the descriptors. */

@@ -47,9 +47,13 @@ struct cv_map *cv_map_begin(const struct cv_graph *g, uint32_t image, const stru
 	struct cv_map_request request = { .words = words };
 	struct cv_map *map = new_map(g, err);
 
+	bool opened = map && cv_chain_files_open(g, image, &map->files, err);
+
 	if (options)
 		request.range = options->range;
-	if (map && cv_chain_files_open(g, image, &map->files, err) && start(map, &request, err))
+	if (opened && options && options->salvage)
+		cv_chain_files_damaged(&map->files);
+	if (opened && start(map, &request, err))
 		return map;
 	cv_map_free(map);
 	return NULL;

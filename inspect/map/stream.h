@@ -27,7 +27,7 @@ struct cv_map {
 /* cv_map_open(), and with words also what each layer says about the first offset. */
 struct cv_map *cv_map_begin(const struct cv_graph *g, uint32_t image, const struct cv_map_options *options, bool words,
 			    struct cv_err *err);
-/* For those who copy: over files that they have opened (taken). A compressed extent is the last that cv_map_next() gives
+/* For those who copy: over files that they have opened (taken; what they say about damage holds). A compressed extent is the last that cv_map_next() gives
  * at once; then it says CV_MAP_EXTENTS with none, and bytes and bytes_len are some of its guest bytes, until all were told. */
 struct cv_map *cv_map_begin_bytes(const struct cv_graph *g, struct cv_chain_files *files, struct cv_err *err);
 /* place.c: one layer's word. */

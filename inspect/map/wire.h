@@ -35,7 +35,7 @@ struct cv_map_head_layer {
 struct cv_map_packed {
 	uint64_t off, len, host;
 	uint32_t layer;
-	uint8_t kind, placed, compressed, zero;
+	uint8_t kind, placed, compressed, why;
 };
 
 struct cv_map_said {
@@ -49,7 +49,7 @@ struct cv_map_said {
 static inline struct cv_map_packed cv_map_pack(const struct cv_extent *e)
 {
 	return (struct cv_map_packed){ e->at.off, e->at.len, e->host, e->layer, (uint8_t)e->kind, e->placed,
-				       e->compressed, 0 };
+				       e->compressed, e->why };
 }
 
 /* cv_extents_add() looks at the rest; a flag is set or not. */
@@ -57,7 +57,7 @@ static inline struct cv_extent cv_map_unpack(const struct cv_map_packed *p)
 {
 	return (struct cv_extent){ .at = { p->off, p->len }, .kind = (enum cv_extent_kind)p->kind,
 				   .placed = p->placed != 0, .compressed = p->compressed != 0, .host = p->host,
-				   .layer = p->layer };
+				   .layer = p->layer, .why = p->why };
 }
 
 /* work.c; the request is a struct cv_map_request. */

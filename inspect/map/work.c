@@ -17,6 +17,7 @@ struct work {
 	struct cv_chain chain;
 	struct cv_map_request request;
 	struct cv_task_out *out;
+	bool damaged;                /* what cannot be read is told as BAD */
 	struct cv_map_packed packed[CV_MAP_PACKED_MAX];
 	uint8_t inflated[CV_MAP_BYTES_MAX];
 };
@@ -38,22 +39,14 @@ static bool gone(struct cv_err *err)
 static bool open_layers(struct work *w, struct cv_source **sources, struct cv_source **data,
 			const struct cv_task_image *images, size_t count, struct cv_err *err)
 {
-	w->chain.incomplete = w->request.incomplete;
-	for (size_t i = 0; i < count; i++) {
-		struct cv_err why = { 0 };
-		struct cv_layer *layer = cv_layer_open(&sources[i], &data[i], images[i].format, &why);
+	struct cv_err why = { .code = CV_OK };
 
-		if (!layer && !i) {
-			*err = why;
-			return false;
-		}
-		if (!layer) {
-			w->chain.incomplete = true;
-			return cv_task_send(w->out, CV_MAP_WHY, why.text, strlen(why.text)) || gone(err);
-		}
-		w->chain.layers[w->chain.count++] = layer;
-	}
-	return true;
+	if (!cv_content_open_found(&w->chain, sources, data, images, count, &why, err))
+		return false;
+	if (w->request.incomplete)
+		cv_content_ends_early(&w->chain);
+	w->damaged = images[0].damaged;
+	return why.code == CV_OK || cv_task_send(w->out, CV_MAP_WHY, why.text, strlen(why.text)) || gone(err);
 }
 
 /* The range that was asked for, as far as the disk has it. */
@@ -102,6 +95,26 @@ static bool send_bytes(struct work *w, const struct cv_extent *e, struct cv_err 
 	return true;
 }
 
+/* A cluster is one stream: if some of its bytes can be had, all can. */
+static bool does_inflate(struct work *w, const struct cv_extent *e)
+{
+	uint64_t len = e->at.len < CV_MAP_BYTES_MAX ? e->at.len : CV_MAP_BYTES_MAX;
+	struct cv_extent part = cv_content_part(e, e->at.off, len);
+	struct cv_err none = { .code = CV_OK };
+
+	return cv_content_read(&w->chain, &part, w->inflated, &none);
+}
+
+/* Of a damaged image a compressed extent that cannot be read is BAD. */
+static void judge_compressed(struct work *w, struct cv_extent *e)
+{
+	if (!w->damaged || !w->request.bytes || !e->compressed || does_inflate(w, e))
+		return;
+	e->kind = CV_EXTENT_BAD;
+	e->placed = e->compressed = false;
+	e->why = CV_LOST_INFLATE;
+}
+
 /* A compressed extent whose bytes are asked for is the last of its record: they follow at once. */
 static bool send_extents(struct work *w, const struct cv_extents *list, struct cv_err *err)
 {
@@ -110,6 +123,7 @@ static bool send_extents(struct work *w, const struct cv_extents *list, struct c
 		size_t n = 0;
 
 		for (; n < CV_MAP_PACKED_MAX && i < list->len && !inflate; i++) {
+			judge_compressed(w, &list->at[i]);
 			w->packed[n++] = cv_map_pack(&list->at[i]);
 			inflate = w->request.bytes && list->at[i].compressed ? &list->at[i] : NULL;
 		}
@@ -189,14 +203,12 @@ bool cv_map_work(struct cv_source **sources, struct cv_source **data, const stru
 	/* Not given back: the process ends with the work. */
 	struct work *w = calloc(1, sizeof *w);
 
-	if (w)
-		w->chain.layers = calloc(count, sizeof(struct cv_layer *));
-	if (!w || !w->chain.layers)
+	if (!w)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	memcpy(&w->request, request, request_len < sizeof w->request ? request_len : sizeof w->request);
 	w->out = out;
 	if (!open_layers(w, sources, data, images, count, err) || !clip(w, err) ||
-	    (w->request.bytes && !is_plain(w, err)) || !send_head(w, err))
+	    (w->request.bytes && !w->damaged && !is_plain(w, err)) || !send_head(w, err))
 		return false;
 	for (uint32_t i = 0; w->request.words && i < w->chain.count; i++)
 		if (!send_word(w, i, err))

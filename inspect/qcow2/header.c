@@ -295,7 +295,7 @@ static bool header_is_ours(struct cv_qcow2_reading *r, const struct cv_qcow2_hea
 {
 	size_t need = r->h.version == 3 ? QCOW2_V3_HEADER : QCOW2_V2_HEADER;
 
-	if (have >= sizeof d->magic && cv_be32_get(d->magic) != QCOW2_MAGIC) {
+	if (have >= sizeof d->magic && cv_be32_get(d->magic) != QCOW2_MAGIC && !r->damaged) {
 		cv_qcow2_bad_text(r, "magic", "not that of QCOW2", CV_QCOW2_FIELD(magic));
 		return false;
 	}

@@ -78,7 +78,7 @@ static void close_map(struct cv_layer *layer)
 
 static bool open_map(struct cv_layer *layer, struct cv_err *err)
 {
-	struct cv_qcow2_reading r = { .source = layer->source };
+	struct cv_qcow2_reading r = { .source = layer->source, .damaged = layer->damaged };
 	struct cv_qcow2_map *m;
 
 	if (!read_header(&r, err))
@@ -94,6 +94,8 @@ static bool open_map(struct cv_layer *layer, struct cv_err *err)
 	layer->block_size = (uint32_t)(r.cluster_size / (r.h.incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2
 							 ? QCOW2_SUBCLUSTERS : 1));
 	layer->encrypted = r.h.crypt_method != QCOW2_CRYPT_NONE;
+	layer->entry_bytes = (uint32_t)r.cluster_size;
+	layer->alone = !r.h.backing_off;
 	cv_qcow2_map_set(m, &r.h, layer->source);
 	m->cluster = r.cluster_size;
 	m->data_file = layer->data_file;

@@ -245,8 +245,13 @@ static bool add_leaving(struct cv_extent e, uint64_t limit, uint64_t cluster, st
 	/* whole clusters from base on that begin in the file reach up to here */
 	if (base < limit)
 		cut = base + ((limit - base - 1) / cluster + 1) * cluster - (e.host + inside);
-	if (!take(&e, inside, e.kind, list, err) || !take(&e, cut, CV_EXTENT_ZERO, list, err))
+	if (!take(&e, inside, e.kind, list, err))
 		return false;
+	/* QEMU reads zeros there, and may have left the file so; but it may have been cut, too */
+	e.why = list->limit && !zero ? CV_LOST_PAST_END : CV_LOST_UNKNOWN;
+	if (!take(&e, cut, CV_EXTENT_ZERO, list, err))
+		return false;
+	e.why = CV_LOST_UNKNOWN;
 	e.placed = false;
 	return take(&e, UINT64_MAX, zero ? CV_EXTENT_ZERO : CV_EXTENT_BAD, list, err);
 }

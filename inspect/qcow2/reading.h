@@ -30,6 +30,7 @@ struct cv_qcow2_reading {
 	struct cv_qcow2_extensions ext;
 	uint64_t cluster_size;     /* what bounds the first cluster; assumed when cluster_known is false */
 	bool cluster_known;
+	bool damaged;              /* the magic may be wrong */
 };
 
 #define CV_QCOW2_FIELD(member) CV_QCOW_FIELD(struct cv_qcow2_header_disk, member)

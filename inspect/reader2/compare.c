@@ -25,6 +25,16 @@ static bool side_init(struct side *s, struct cv_source **sources, struct cv_sour
 	       cv_content_init(&s->content, &s->chain, err);
 }
 
+/* A damaged chain as far as it goes: what is not there is in the list of what was lost. */
+static bool salvaged_init(struct side *s, struct cv_source **sources, struct cv_source **data,
+			  const struct cv_task_image *images, size_t count, struct cv_err *err)
+{
+	struct cv_err why = { .code = CV_OK };
+
+	return cv_content_open_found(&s->chain, sources, data, images, count, &why, err) &&
+	       cv_content_init(&s->content, &s->chain, err);
+}
+
 static bool hold(struct side *s, struct cv_err *err)
 {
 	return s->piece.len || cv_content_next(&s->content, &s->piece, err);
@@ -112,15 +122,19 @@ bool cv_compare_task(struct cv_source **sources, struct cv_source **data, const 
 	CV_AUTO(sides_fini) struct side sides[2] = { { .piece = { 0 } } };
 	struct cv_compared_record found = { .first = 0 };
 	struct cv_pace pace = { .out = out };
-	uint32_t split = 0;
+	struct cv_compare_request r = { .first = 0 };
 
-	if (request_len == sizeof split)
-		memcpy(&split, request, sizeof split);
-	if (!split || split >= count)
+	if (request_len == sizeof r)
+		memcpy(&r, request, sizeof r);
+	if (!r.first || r.first >= count)
 		return cv_fail(err, CV_EUSAGE, "two chains are needed");
-	if (!side_init(&sides[0], sources, data, images, split, err) ||
-	    !side_init(&sides[1], sources + split, data + split, images + split, count - split, err))
+	if (!(r.salvaged ? salvaged_init : side_init)(&sides[0], sources, data, images, r.first, err) ||
+	    !side_init(&sides[1], sources + r.first, data + r.first, images + r.first, count - r.first, err))
 		return false;
+	if (r.incomplete)
+		cv_content_ends_early(&sides[0].chain);
+	sides[0].content.lost = r.lost;
+	sides[0].content.lost_count = r.lost_count;
 	found.sizes[0] = sides[0].content.end;
 	found.sizes[1] = sides[1].content.end;
 	if (!compare(sides, &found, &pace, err))

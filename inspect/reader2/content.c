@@ -20,6 +20,36 @@ void cv_content_close(struct cv_chain *chain)
 	*chain = (struct cv_chain){ .count = 0 };
 }
 
+static struct cv_layer *open_one(struct cv_source **source, struct cv_source **data, const struct cv_task_image *image,
+				 struct cv_err *err)
+{
+	return (image->damaged ? cv_layer_open_damaged : cv_layer_open)(source, data, image->format, err);
+}
+
+bool cv_content_open_found(struct cv_chain *chain, struct cv_source **sources, struct cv_source **data,
+			   const struct cv_task_image *images, size_t count, struct cv_err *why, struct cv_err *err)
+{
+	*chain = (struct cv_chain){ .layers = calloc(count, sizeof *chain->layers) };
+	if (!chain->layers)
+		return cv_fail(err, CV_ENOMEM, "out of memory for a chain of %zu images", count);
+	for (size_t i = 0; i < count; i++) {
+		struct cv_layer *layer = open_one(&sources[i], &data[i], &images[i], i ? why : err);
+
+		if (!layer && !i)
+			return false;
+		chain->incomplete = !layer;
+		if (!layer)
+			break;
+		chain->layers[chain->count++] = layer;
+	}
+	return true;
+}
+
+void cv_content_ends_early(struct cv_chain *chain)
+{
+	chain->incomplete |= !(chain->layers[chain->count - 1]->damaged && chain->layers[chain->count - 1]->alone);
+}
+
 bool cv_content_open(struct cv_chain *chain, struct cv_source **sources, struct cv_source **data,
 		     const struct cv_task_image *images, size_t count, struct cv_err *err)
 {
@@ -27,7 +57,7 @@ bool cv_content_open(struct cv_chain *chain, struct cv_source **sources, struct 
 	if (!chain->layers)
 		return cv_fail(err, CV_ENOMEM, "out of memory for a chain of %zu images", count);
 	for (size_t i = 0; i < count; i++) {
-		chain->layers[i] = cv_layer_open(&sources[i], &data[i], images[i].format, err);
+		chain->layers[i] = open_one(&sources[i], &data[i], &images[i], err);
 		if (!chain->layers[i])
 			return i ? cv_wrap(err, "parent %zu in the chain", i) : false;
 	}
@@ -91,6 +121,20 @@ static const struct cv_extent *current(struct cv_content *c, struct cv_err *err)
 	return &c->list.at[c->at];
 }
 
+/* What of an extent is left in one piece: all of it is lost, or nothing. */
+static uint64_t left_of_kind(struct cv_content *c, uint64_t left, bool *is_lost)
+{
+	const struct cv_lost *l;
+
+	while (c->lost_at < c->lost_count && c->lost[c->lost_at].at.off + c->lost[c->lost_at].at.len <= c->pos)
+		c->lost_at++;
+	l = c->lost_at < c->lost_count ? &c->lost[c->lost_at] : NULL;
+	*is_lost = l && l->at.off <= c->pos;
+	if (*is_lost && l->at.off + l->at.len - c->pos < left)
+		return l->at.off + l->at.len - c->pos;
+	return l && !*is_lost && l->at.off - c->pos < left ? l->at.off - c->pos : left;
+}
+
 /* What is left of an extent from pos on. */
 static uint64_t left_of(const struct cv_content *c, const struct cv_extent *e)
 {
@@ -121,9 +165,22 @@ static void expect_next(const struct cv_content *c)
 	}
 }
 
-static bool is_long_zero(const struct cv_content *c, const struct cv_extent *e)
+/* As much as fits of the extent at pos goes into the buffer. */
+static bool add_bytes(struct cv_content *c, const struct cv_extent *e, uint64_t n, bool is_lost, size_t *filled,
+		      struct cv_err *err)
 {
-	return (e->kind == CV_EXTENT_ZERO || e->kind == CV_EXTENT_PARENT) && left_of(c, e) >= CV_CONTENT_ZEROS;
+	struct cv_extent part;
+
+	if (n > CV_CONTENT_PIECE - *filled)
+		n = CV_CONTENT_PIECE - *filled;
+	part = cv_content_part(e, c->pos, n);
+	if (is_lost)
+		part.kind = CV_EXTENT_ZERO;
+	if (!cv_content_read(c->chain, &part, c->buf + *filled, err))
+		return false;
+	*filled += n;
+	advance(c, e, n);
+	return true;
 }
 
 bool cv_content_next(struct cv_content *c, struct cv_content_piece *piece, struct cv_err *err)
@@ -133,26 +190,22 @@ bool cv_content_next(struct cv_content *c, struct cv_content_piece *piece, struc
 	*piece = (struct cv_content_piece){ .len = 0 };
 	while (c->pos < c->end && filled < CV_CONTENT_PIECE) {
 		const struct cv_extent *e = current(c, err);
-		struct cv_extent part;
+		bool is_lost, zero;
 		uint64_t n;
 
 		if (!e)
 			return false;
-		n = left_of(c, e);
-		if (is_long_zero(c, e) && !filled) {
+		n = left_of_kind(c, left_of(c, e), &is_lost);
+		zero = (is_lost || e->kind == CV_EXTENT_ZERO || e->kind == CV_EXTENT_PARENT) && n >= CV_CONTENT_ZEROS;
+		if (zero && !filled) {
 			piece->len = n;
 			advance(c, e, n);
 			return true;
 		}
-		if (is_long_zero(c, e))
+		if (zero)
 			break;
-		if (n > CV_CONTENT_PIECE - filled)
-			n = CV_CONTENT_PIECE - filled;
-		part = cv_content_part(e, c->pos, n);
-		if (!cv_content_read(c->chain, &part, c->buf + filled, err))
+		if (!add_bytes(c, e, n, is_lost, &filled, err))
 			return false;
-		filled += n;
-		advance(c, e, n);
 	}
 	expect_next(c);
 	*piece = (struct cv_content_piece){ filled, c->buf };

@@ -6,7 +6,7 @@
 #ifndef CV_INSPECT_READER2_CONTENT_H
 #define CV_INSPECT_READER2_CONTENT_H
 
-#include <chainview/extent.h>
+#include <chainview/salvage.h>
 #include "inspect/sandbox/task.h"
 
 #define CV_CONTENT_PIECE ((size_t)1 << 20)
@@ -22,6 +22,8 @@ struct cv_content {
 	size_t at;               /* the extent of pos */
 	uint64_t pos, end;
 	uint8_t *buf;            /* CV_CONTENT_PIECE bytes */
+	const struct cv_lost *lost;      /* ranges that read as zeros, whatever is there; ascending */
+	size_t lost_count, lost_at;
 };
 
 struct cv_content_piece {
@@ -29,6 +31,12 @@ struct cv_content_piece {
 	const uint8_t *bytes;    /* until the next call; NULL: zeros, as many as there are */
 };
 
+/* The layers of a chain as far as they can be opened: false only if the image itself cannot be. A parent that cannot be
+ * ends the chain, which is incomplete then, and why says it (code CV_OK if all of them are open). */
+bool cv_content_open_found(struct cv_chain *chain, struct cv_source **sources, struct cv_source **data,
+			   const struct cv_task_image *images, size_t count, struct cv_err *why, struct cv_err *err);
+/* What the last of them stands on is not here, says who opened the files; unless it says itself that there is nothing. */
+void cv_content_ends_early(struct cv_chain *chain);
 bool cv_content_init(struct cv_content *c, const struct cv_chain *chain, struct cv_err *err);
 void cv_content_fini(struct cv_content *c);
 bool cv_content_next(struct cv_content *c, struct cv_content_piece *piece, struct cv_err *err);

@@ -7,6 +7,7 @@
 #define CV_INSPECT_READER2_TASKS_H
 
 #include "inspect/reader2/gate.h"
+#include <chainview/salvage.h>
 #include "inspect/sandbox/task.h"
 
 enum cv_verify_record {
@@ -57,7 +58,14 @@ cv_task_function cv_digest_task;
 /* Our own reader against a library; difference records, then one cv_checked_record. The request is a
  * struct cv_check_request or nothing. */
 cv_task_function cv_check_task;
-/* Two chains; the request is a uint32_t, the number of images of the first. One cv_compared_record. */
+/* Two chains; the request is a struct cv_compare_request. One cv_compared_record. */
+struct cv_compare_request {
+	uint32_t first;              /* images of the first chain */
+	bool salvaged;               /* it is damaged, and the second one a copy of what can be read of it... */
+	bool incomplete;             /* ...without the parent of its last image */
+	const struct cv_lost *lost;  /* what reads as zeros in the copy; the same address on both sides */
+	size_t lost_count;
+};
 cv_task_function cv_compare_task;
 
 #endif

@@ -232,7 +232,7 @@ static void start_comparing(struct cv_verify *v)
 	CV_AUTO(cv_chain_files_fini) struct cv_chain_files a = { 0 }, b = { 0 };
 	CV_AUTO(cv_auto_free) struct cv_task_image *both = NULL;
 	struct cv_err err = { .code = CV_OK };
-	uint32_t split;
+	struct cv_compare_request request = { .first = 0 };
 
 	v->comparison_begun = true;
 	if (cv_second_open(v->g, v->readings[0].result.image, &a, &err) &&
@@ -244,8 +244,9 @@ static void start_comparing(struct cv_verify *v)
 	if (both) {
 		memcpy(both, a.images, a.count * sizeof *both);
 		memcpy(both + a.count, b.images, b.count * sizeof *both);
-		split = (uint32_t)a.count;
-		v->comparing = cv_task_start(both, a.count + b.count, cv_compare_task, &split, sizeof split, NULL, &err);
+		request.first = (uint32_t)a.count;
+		v->comparing = cv_task_start(both, a.count + b.count, cv_compare_task, &request, sizeof request, NULL,
+					    &err);
 		cv_chain_files_taken(&a);
 		cv_chain_files_taken(&b);
 	}

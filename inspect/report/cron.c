@@ -100,18 +100,6 @@ static void draw_part(struct cv_page *o, const struct cv_cron_part *part)
 	}
 }
 
-/* The path in quotes for a shell; chainview takes escaped paths too. */
-static void add_quoted(struct cv_text *t, const char *path)
-{
-	cv_text_add(t, "'");
-	for (; *path; path++)
-		if (*path == '\'')
-			cv_text_add(t, "'\\''");
-		else
-			cv_text_add_bytes(t, path, 1);
-	cv_text_add(t, "'");
-}
-
 static void draw_commands(struct cv_page *o, const struct cv_cron_part *parts, size_t count)
 {
 	const char *worst = NULL;
@@ -120,7 +108,8 @@ static void draw_commands(struct cv_page *o, const struct cv_cron_part *parts, s
 	for (size_t i = 0; i < count; i++) {
 		CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-		add_quoted(&t, parts[i].now->path);
+		/* chainview takes escaped paths, too */
+		cv_text_quote(&t, parts[i].now->path);
 		cv_page_str(o, CV_PAINT_PLAIN, "Look:     chainview check -v ");
 		cv_page_str(o, CV_PAINT_PLAIN, cv_text_str(&t));
 		cv_page_end(o);

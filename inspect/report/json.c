@@ -202,22 +202,22 @@ static struct json_object *fix_object(struct cv_json *j, const char *kind, bool 
 	return fix;
 }
 
-/* For a shell, in quotes; false for a path that cannot be shown as it is. */
-static bool add_command(struct cv_text *t, const char *command, const char *path)
+/* A path that cannot be shown as it is cannot be typed. */
+static bool is_plain(const char *path)
 {
 	CV_AUTO(cv_text_fini) struct cv_text shown = { 0 };
 
 	cv_text_escape(&shown, cv_bytes_of(path));
-	if (shown.failed || strcmp(cv_text_str(&shown), path) != 0)
-		return false;
-	cv_text_addf(t, "chainview %s '", command);
-	for (const char *c = path; *c; c++)
-		if (*c == '\'')
-			cv_text_add(t, "'\\''");
-		else
-			cv_text_add_bytes(t, c, 1);
-	cv_text_add(t, "'");
-	return !t->failed;
+	return !shown.failed && !strcmp(cv_text_str(&shown), path);
+}
+
+static bool add_command(struct cv_text *t, const char *command, const struct cv_graph *g, const struct cv_finding *f)
+{
+	const char *image = f->image != CV_NO_IMAGE ? g->images[f->image].file->path : NULL;
+	const char *repository = cv_scan_repository(g->scan, f->repository)->path;
+
+	return is_plain(strstr(command, "IMAGE") && image ? image : repository) &&
+	       cv_fix_command_line(command, repository, image, t) && !t->failed;
 }
 
 /* The command is left out as long as there is none that does it. */
@@ -232,8 +232,7 @@ static void put_fix(struct cv_json *j, struct json_object *o, const struct cv_gr
 	if (!kind)
 		return;
 	fix = fix_object(j, kind, safe);
-	if (command && f->repository < cv_scan_repository_count(g->scan) &&
-	    add_command(&line, command, cv_scan_repository(g->scan, f->repository)->path))
+	if (command && f->repository < cv_scan_repository_count(g->scan) && add_command(&line, command, g, f))
 		cv_json_text(j, fix, "command", cv_text_str(&line));
 	cv_json_put(j, o, "fix", fix);
 }

@@ -15,6 +15,7 @@ struct cv_task_image {
 	int data_fd;             /* external data file, or -1; taken */
 	uint64_t offset, length; /* of the image inside the file */
 	enum cv_format_id format;
+	bool damaged;            /* to be opened by cv_layer_open_damaged() */
 };
 
 /* In the task's process. Records are at most 1 MiB; false when the other side is gone. */

@@ -79,6 +79,11 @@ static bool is_possible(const struct vhd_map *m, uint64_t off, uint64_t data_len
 	       !cv_places_touch(m->places, m->place_count, (struct cv_range){ off, m->bitmap_len + data_len });
 }
 
+static uint8_t lost_why(const struct vhd_map *m, uint64_t off)
+{
+	return cv_range_inside((struct cv_range){ off, m->bitmap_len }, m->limit) ? CV_LOST_ENTRY : CV_LOST_PAST_END;
+}
+
 static bool is_known_full(const struct vhd_map *m, uint64_t block)
 {
 	return block < m->full_blocks && (m->full[block / 8] >> (7 - block % 8) & 1);
@@ -102,7 +107,8 @@ static bool add_block(struct vhd_map *m, uint64_t block, uint64_t end, struct cv
 	struct cv_range part = { pos, cv_smaller(end, guest + b.at.len) - pos };
 
 	if (!is_possible(m, off, b.at.len))
-		return cv_extents_add(list, (struct cv_extent){ .at = part, .kind = CV_EXTENT_BAD, .host = off }, err);
+		return cv_extents_add(list, (struct cv_extent){ .at = part, .kind = CV_EXTENT_BAD, .host = off,
+								.why = lost_why(m, off) }, err);
 	if (!is_known_full(m, block)) {
 		if (!hold_bitmap(m, block, off, err))
 			return false;
@@ -119,6 +125,9 @@ static bool add_unallocated(const struct vhd_map *m, uint64_t block, uint64_t en
 
 	if (block < m->bat_entries)
 		end = cv_smaller(end, (block + unallocated_from(m, block)) * m->block_size);
+	else if (m->bat_lost)
+		return cv_extents_add(list, (struct cv_extent){ .at = { pos, end - pos }, .kind = CV_EXTENT_BAD,
+								.host = m->bat_off + block * sizeof(cv_be32) }, err);
 	return cv_extents_add(list, (struct cv_extent){ .at = { pos, end - pos }, .kind = CV_EXTENT_PARENT }, err);
 }
 

@@ -17,6 +17,7 @@ struct vhd_map {
 
 	uint32_t block_size, bitmap_len;     /* the bitmap in whole sectors; 64 KiB at most */
 	uint64_t bat_off, bat_entries;
+	uint64_t bat_lost;                   /* so many more the table should have; the file ends before them (damaged images) */
 	struct cv_range places[VHD_MAP_PLACES];      /* of what no block may lie on */
 	size_t place_count;
 
@@ -31,6 +32,10 @@ struct vhd_map {
 /* vhd_map_open.c. False if the image cannot be mapped; fini is always fine. */
 bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *err);
 void cv_vhd_map_fini(struct vhd_map *m);
+/* vhd_map_damaged.c: a footer to go by where none is good, from what is left of one or from the dynamic header. */
+bool cv_vhd_footer_imagine(struct vhd_reader *r, struct cv_err *err);
+/* The BAT as far as the file has it; false: nothing of it is there. */
+bool cv_vhd_table_cut(struct vhd_map *m, const struct vhd_reader *r);
 /* vhd_map_describe.c: the BAT entry and the bits for a guest offset. */
 bool cv_vhd_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
 

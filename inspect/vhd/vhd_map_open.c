@@ -34,17 +34,19 @@ static bool take_batmap(struct vhd_map *m, const struct vhd_reader *r, struct cv
 	return true;
 }
 
-static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, bool lean, struct cv_err *err)
+static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, const struct cv_layer *layer, struct cv_err *err)
 {
 	const struct vhd_header *h = &r->header;
 
 	if (!h->present)
 		return cv_fail(err, CV_EFORMAT, "the VHD has no dynamic header");
-	if (!h->sums)
+	if (!h->sums && !layer->damaged)
 		return cv_fail(err, CV_EFORMAT, "the checksum of the dynamic header is wrong");
 	if (!r->facts->block_size)
 		return cv_fail(err, CV_EFORMAT, "a block size of %" PRIu32 " B cannot be", h->block_size);
-	if (!h->table_sane)
+	m->bat_off = h->table_offset;
+	m->bat_entries = h->entries;
+	if (!h->table_sane && !(layer->damaged && cv_vhd_table_cut(m, r)))
 		return cv_fail(err, CV_EFORMAT,
 			       "the BAT at 0x%" PRIx64 " does not lie in the file, clear of the headers",
 			       h->table_offset);
@@ -52,15 +54,13 @@ static bool take_tables(struct vhd_map *m, const struct vhd_reader *r, bool lean
 		return cv_fail(err, CV_EFORMAT, "written by tap 0.1, whose block bitmaps have another bit order");
 	m->block_size = r->facts->block_size;
 	m->bitmap_len = (uint32_t)whole_sectors((m->block_size / VHD_SECTOR + 7) / 8);
-	m->bat_off = h->table_offset;
-	m->bat_entries = h->entries;
 	add_place(m, 0, VHD_SECTOR);
 	add_place(m, h->where.off, h->where.len);
 	add_place(m, m->bat_off, whole_sectors(m->bat_entries * sizeof(cv_be32)));
 	m->bitmap = malloc(m->bitmap_len);
 	if (!m->bitmap)
 		return cv_fail(err, CV_ENOMEM, "out of memory for the tables of blocks");
-	return cv_bat_open(&m->bat, sizeof(cv_be32), lean, err);
+	return cv_bat_open(&m->bat, sizeof(cv_be32), layer->lean, err);
 }
 
 /* Which kind and how large, from a footer that is sound. */
@@ -87,6 +87,18 @@ static bool take_footer(struct vhd_map *m, struct vhd_reader *r, struct cv_err *
 	return true;
 }
 
+/* Of a damaged image one that cannot be read is one that is not there. */
+static bool find_batmap(struct vhd_map *m, struct vhd_reader *r, bool damaged, struct cv_err *err)
+{
+	struct cv_err trouble = { .code = CV_OK };
+
+	if (cv_vhd_batmap_read(r, &trouble) && take_batmap(m, r, &trouble))
+		return true;
+	free(m->full);
+	m->full = NULL;
+	return (damaged && trouble.code != CV_ENOMEM) || cv_fail(err, trouble.code, "%s", trouble.text);
+}
+
 bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
@@ -95,15 +107,16 @@ bool cv_vhd_map_init(struct vhd_map *m, struct cv_layer *layer, struct cv_err *e
 	*m = (struct vhd_map){ .source = layer->source, .bitmap_of = UINT64_MAX };
 	if (!facts)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
-	if (!cv_vhd_footers_load(&r, err) || !take_footer(m, &r, err))
+	if (!cv_vhd_footers_load(&r, err) || (layer->damaged && !cv_vhd_footer_imagine(&r, err)) || !take_footer(m, &r, err))
 		return false;
 	layer->size = m->size;
 	layer->block_size = VHD_SECTOR;
+	layer->alone = !m->differencing;
 	if (m->fixed)
 		return true;
-	if (!cv_vhd_header_read(&r, err) || !cv_vhd_batmap_read(&r, err) || !take_tables(m, &r, layer->lean, err) ||
-	    !take_batmap(m, &r, err))
+	if (!cv_vhd_header_read(&r, err) || !take_tables(m, &r, layer, err) || !find_batmap(m, &r, layer->damaged, err))
 		return false;
+	layer->entry_bytes = m->block_size;
 	layer->encrypted = facts->flags & CV_FACT_ENCRYPTED;
 	return true;
 }

@@ -16,6 +16,7 @@ struct cv_vhdx {
 	struct cv_source *source;
 	struct cv_facts *facts;
 	struct cv_vhdx_region bat, metadata;
+	bool damaged;            /* a region table may have a wrong checksum */
 };
 
 /* A GUID as its text has it: the first three fields are little-endian in the file. */

@@ -227,6 +227,14 @@ static void take_table(struct cv_vhdx *v, const uint8_t *table, uint64_t at)
 	check_regions(v, (struct cv_range){ at, CV_VHDX_TABLE_SIZE });
 }
 
+/* Whatever its checksum says: the regions that it names are looked at one by one. */
+static bool is_readable(const uint8_t *bytes)
+{
+	const struct cv_vhdx_table_disk *t = (const void *)bytes;
+
+	return !memcmp(t->signature, "regi", 4) && cv_le32_get(t->count) <= CV_VHDX_ENTRIES_MAX;
+}
+
 bool cv_vhdx_read_tables(struct cv_source *source, uint8_t *tables, const char *fault[2], struct cv_err *err)
 {
 	if (!cv_source_read(source, tables, 2 * (size_t)CV_VHDX_TABLE_SIZE, CV_VHDX_REGION_OFFSET(0), err))
@@ -247,6 +255,8 @@ bool cv_vhdx_read_regions(struct cv_vhdx *v, struct cv_err *err)
 	if (!cv_vhdx_read_tables(v->source, tables, fault, err))
 		return false;
 	used = !fault[0] ? 0 : !fault[1] ? 1 : -1;
+	if (used < 0 && v->damaged)
+		used = is_readable(tables) ? 0 : is_readable(tables + CV_VHDX_TABLE_SIZE) ? 1 : -1;
 	for (int i = 0; i < 2; i++)
 		if (fault[i])
 			report_copy(v, CV_VHX_VHDX_REGION_TABLE_INVALID, i, fault[i], used,

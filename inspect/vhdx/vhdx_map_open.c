@@ -50,6 +50,27 @@ static bool take_facts(struct vhdx_map *m, const struct cv_vhdx *v, struct cv_er
 	return true;
 }
 
+/* Of a damaged image the log only where it is whole: without it everything is as it was before the last writes. */
+static bool apply_log(struct cv_vhdx *v, struct cv_layer *layer, struct cv_err *err)
+{
+	struct cv_err trouble = { .code = CV_OK };
+	struct cv_source *lent;
+	bool ok;
+
+	if (!layer->damaged)
+		return cv_vhdx_log_apply(&layer->source, v->facts, err);
+	if (!cv_facts_attr(v->facts, CV_ATTR_VHDX_LOG_GUID, 0))
+		return true;
+	lent = cv_source_borrow(layer->source, err);
+	if (!lent)
+		return false;
+	ok = cv_vhdx_log_apply(&lent, v->facts, &trouble);
+	cv_source_close(lent);
+	if (!ok && trouble.code == CV_ENOMEM)
+		return cv_fail(err, CV_ENOMEM, "%s", trouble.text);
+	return !ok || cv_vhdx_log_apply(&layer->source, v->facts, err);
+}
+
 /* The layer's source may be another one afterwards. */
 static bool read_metadata(struct cv_vhdx *v, struct cv_layer *layer, struct cv_err *err)
 {
@@ -58,9 +79,9 @@ static bool read_metadata(struct cv_vhdx *v, struct cv_layer *layer, struct cv_e
 			       v->source->size);
 	if (!cv_vhdx_read_headers(v, err))
 		return false;
-	if (!cv_facts_attr(v->facts, CV_ATTR_VHDX_LOG_GUID, 0))
+	if (!cv_facts_attr(v->facts, CV_ATTR_VHDX_LOG_GUID, 0) && !layer->damaged)
 		return cv_fail(err, CV_EFORMAT, "the VHDX has no header that could be used");
-	if (!cv_vhdx_log_apply(&layer->source, v->facts, err))
+	if (!apply_log(v, layer, err))
 		return false;
 	v->source = layer->source;
 	return cv_vhdx_read_regions(v, err) && cv_vhdx_read_metadata(v, err);
@@ -69,7 +90,7 @@ static bool read_metadata(struct cv_vhdx *v, struct cv_layer *layer, struct cv_e
 bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
-	struct cv_vhdx v = { .source = layer->source, .facts = facts };
+	struct cv_vhdx v = { .source = layer->source, .facts = facts, .damaged = layer->damaged };
 
 	*m = (struct vhdx_map){ .chunk = UINT64_MAX };
 	if (!facts)
@@ -84,6 +105,8 @@ bool cv_vhdx_map_init(struct vhdx_map *m, struct cv_layer *layer, struct cv_err 
 	if (!cv_bat_open(&m->bat, sizeof(cv_le64), layer->lean, err))
 		return false;
 	layer->size = m->size;
+	layer->entry_bytes = m->block_size;
+	layer->alone = !m->differencing;
 	layer->block_size = m->differencing ? m->sector : m->block_size;
 	return true;
 }

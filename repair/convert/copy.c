@@ -22,6 +22,16 @@ struct copy {
 	struct cv_packer packer;
 };
 
+/* What a thread could not read. */
+static bool keep_lost(struct copy *c, struct cv_piece *p, struct cv_err *err)
+{
+	for (size_t i = 0; i < p->lost.len; i++)
+		if (!cv_lost_add(&c->options->salvage->lost, p->lost.at[i], err))
+			return false;
+	p->lost.len = 0;
+	return true;
+}
+
 /* The oldest piece that was read gets its place and is written. */
 static bool settle_one(struct copy *c, struct cv_err *err)
 {
@@ -30,6 +40,8 @@ static bool settle_one(struct copy *c, struct cv_err *err)
 	cv_crew_wait(c->crew, &p->job);
 	if (p->err.code)
 		return cv_fail(err, p->err.code, "%s", p->err.text);
+	if (p->lost.len && !keep_lost(c, p, err))
+		return false;
 	if (!(c->packer.buf ? cv_piece_pack(p, &c->packer, err) : cv_piece_place(p, c->target, c->options->keep_zeros || c->options->overwrite, err)))
 		return false;
 	c->copied->zeros += p->guest.len - p->to_write;
@@ -84,6 +96,7 @@ static bool read_pieces(struct copy *c, const struct cv_extent *e, struct cv_err
 		if (!p)
 			return false;
 		stop = piece_end(c, off, end);
+		p->layer = e->layer;
 		cv_piece_read(p, file, file->part.off + e->host + (off - e->at.off), (struct cv_range){ off, stop - off },
 			      c->crew);
 	}
@@ -142,6 +155,7 @@ static bool read_placed(struct copy *c, const struct cv_extent *e, uint64_t host
 
 		if (!p)
 			return false;
+		p->layer = e->layer;
 		p->placed = true;
 		p->placed_at = host + at;
 		cv_piece_read(p, file, file->part.off + e->host + at, (struct cv_range){ e->at.off + at, len }, c->crew);
@@ -248,8 +262,29 @@ static bool hide(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 	       c->target->format->zero(c->target, e->at, err);
 }
 
+/* A parent whose file is not there either is the fault of the image that names it. */
+static bool lose(struct copy *c, const struct cv_extent *e, struct cv_err *err)
+{
+	struct cv_lost lost = { .at = e->at, .host = e->host, .why = e->why, .placed = e->host != 0,
+				.layer = e->layer < c->feed->count || !e->layer ? e->layer : e->layer - 1 };
+
+	return cv_lost_add(&c->options->salvage->lost, lost, err) && (!c->options->overwrite || make_zero(c, e, err));
+}
+
+/* It is copied as it is told. */
+static bool doubt(struct copy *c, const struct cv_extent *e, struct cv_err *err)
+{
+	struct cv_lost doubtful = { .at = e->at, .host = e->host, .why = e->why, .placed = e->host != 0, .layer = e->layer };
+
+	return cv_lost_add(&c->options->salvage->doubtful, doubtful, err);
+}
+
 static bool copy_extent(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 {
+	if (e->kind == CV_EXTENT_BAD && c->options->salvage)
+		return lose(c, e, err);
+	if (e->why && c->options->salvage && !doubt(c, e, err))
+		return false;
 	if (e->kind == CV_EXTENT_BAD)
 		return cv_fail(err, CV_EFORMAT, "guest offset %" PRIu64 ": its table entry is damaged, %" PRIu64 " B cannot be read",
 			       e->at.off, e->at.len);
@@ -290,9 +325,11 @@ static bool begin(struct copy *c, struct cv_err *err)
 	c->block = vfs.f_bsize >= 512 ? vfs.f_bsize : 4096;
 	c->unshared = calloc(c->feed->count + 1, sizeof *c->unshared);
 	c->crew = cv_crew_new(c->options->threads, err);
-	for (size_t i = 0; i < PIECES; i++)
+	for (size_t i = 0; i < PIECES; i++) {
 		if (!cv_piece_init(&c->pieces[i], out))
 			return cv_fail(err, CV_ENOMEM, "out of memory");
+		c->pieces[i].salvage = c->options->salvage != NULL;
+	}
 	if (c->target->options.compress && !cv_packer_init(&c->packer, c->target))
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	return c->crew && (c->unshared || cv_fail(err, CV_ENOMEM, "out of memory"));
@@ -323,6 +360,12 @@ bool cv_copy(struct cv_feed *feed, struct cv_target *target, const struct cv_cop
 	bool ok;
 
 	*copied = (struct cv_copied){ 0 };
+	if (options->salvage)
+		options->salvage->lost.len = options->salvage->doubtful.len = 0;
 	ok = begin(&c, err) && copy_all(&c, err);
+	if (options->salvage) {
+		cv_lost_settle(&options->salvage->lost);
+		cv_lost_settle(&options->salvage->doubtful);
+	}
 	return finish(&c, ok, err);
 }

@@ -9,11 +9,13 @@
 
 #include "repair/convert/feed.h"
 #include "repair/target/target.h"
+#include <chainview/salvage.h>
 
 struct cv_copy_options {
 	unsigned threads;            /* 0: one thing after the other */
 	bool keep_zeros;             /* zeros that are there are copied, not looked for; the kernel may copy then */
 	bool no_sharing;
+	struct cv_salvage *salvage;  /* what cannot be read goes there, and is zeros in the target; NULL: it ends the copy */
 	bool overwrite;              /* the target is no new file: what is not data is made zero, too */
 };
 

@@ -109,7 +109,19 @@ static bool open_whole(const struct cv_graph *g, uint32_t image, struct cv_chain
 	       cv_fail(err, CV_EREFUSED, "its chain is not complete: %s", cv_text_str(&files->why));
 }
 
-struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv_err *err)
+/* As whole as it has to be. */
+static bool open_chain(const struct cv_graph *g, uint32_t image, bool salvage, struct cv_chain_files *files,
+		       struct cv_err *err)
+{
+	if (!salvage)
+		return open_whole(g, image, files, err);
+	if (!cv_chain_files_open(g, image, files, err))
+		return false;
+	cv_chain_files_damaged(files);
+	return true;
+}
+
+struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, bool salvage, struct cv_err *err)
 {
 	struct chain_feed *f = calloc(1, sizeof *f);
 	struct cv_chain_files files = { .count = 0 };
@@ -121,7 +133,7 @@ struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv
 	f->feed.next = next;
 	f->feed.inflate = inflate;
 	f->feed.close = close_chain;
-	if (open_whole(g, image, &files, err) && keep_files(f, g, &files, err))
+	if (open_chain(g, image, salvage, &files, err) && keep_files(f, g, &files, err))
 		f->map = cv_map_begin_bytes(g, &files, err);
 	cv_chain_files_fini(&files);
 	if (f->map)
@@ -188,28 +200,32 @@ static struct cv_task_image *side_by_side(const struct cv_chain_files *files, co
 	memcpy(images, files->images, files->count * sizeof *images);
 	for (size_t i = 0; i < count; i++)
 		images[files->count + i] = (struct cv_task_image){
-			cv_io_real.dup(&cv_io_real, made[i].fd), -1, 0, made[i].length, format,
+			cv_io_real.dup(&cv_io_real, made[i].fd), -1, 0, made[i].length, format, false,
 		};
 	return images;
 }
 
 bool cv_feed_compare(const struct cv_graph *g, uint32_t image, const struct cv_feed_made *made, size_t count,
-		     enum cv_format_id format, const struct cv_feed_watch *watch, struct cv_err *err)
+		     enum cv_format_id format, const struct cv_salvage *salvaged, const struct cv_feed_watch *watch,
+		     struct cv_err *err)
 {
+	struct cv_compare_request request = { .salvaged = salvaged != NULL };
 	struct cv_task_options options = { .memory_bytes = (uint64_t)512 << 20, .stall_seconds = STALL_SECONDS };
 	struct cv_chain_files files = { .count = 0 };
 	struct cv_task_image *images;
 	struct cv_task *task = NULL;
-	uint32_t first;
 	bool ok;
 
 	for (size_t i = 0; i < count; i++)
 		(void)posix_fadvise(made[i].fd, 0, 0, POSIX_FADV_DONTNEED);
-	ok = open_whole(g, image, &files, err);
+	ok = open_chain(g, image, salvaged != NULL, &files, err);
 	images = ok ? side_by_side(&files, made, count, format, err) : NULL;
 	if (images) {
-		first = (uint32_t)files.count;
-		task = cv_task_start(images, first + count, cv_compare_task, &first, sizeof first, &options, err);
+		request.first = (uint32_t)files.count;
+		request.incomplete = files.incomplete;
+		request.lost = salvaged ? salvaged->lost.at : NULL;
+		request.lost_count = salvaged ? salvaged->lost.len : 0;
+		task = cv_task_start(images, files.count + count, cv_compare_task, &request, sizeof request, &options, err);
 		cv_chain_files_taken(&files);
 	}
 	ok = task && hear_compared(task, watch, err);

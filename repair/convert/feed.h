@@ -10,6 +10,7 @@
 #include "repair/io/io.h"
 #include <chainview/extent.h>
 #include <chainview/graph.h>
+#include <chainview/salvage.h>
 
 struct cv_feed_file {
 	int fd;
@@ -29,8 +30,9 @@ struct cv_feed {
 	size_t claimable_count;
 };
 
-/* The chain of an image, its files opened anew; closed by cv_feed_close(). Refused if the chain is not whole. */
-struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, struct cv_err *err);
+/* The chain of an image, its files opened anew; closed by cv_feed_close(). Refused if the chain is not whole, unless it is for
+ * salvage: then what is not there is BAD. */
+struct cv_feed *cv_feed_open(const struct cv_graph *g, uint32_t image, bool salvage, struct cv_err *err);
 /* NULL is fine. */
 void cv_feed_close(struct cv_feed *f);
 
@@ -40,13 +42,15 @@ struct cv_feed_made {
 	uint64_t length;
 };
 /* Whether a guest reads the same from the chain behind the feed and from the new one (the image first, then its parents), told by a confined process that reads both; from the disk, not from memory, where the system can be asked
- * for that. tick: now and then, with the bytes compared so far; false ends it. */
+ * for that. salvaged: what of the chain is zeros in the new one, as it cannot be read; NULL: nothing. tick: now and then, with the
+ * bytes compared so far; false ends it. */
 struct cv_feed_watch {
 	bool (*tick)(void *ctx, uint64_t done, struct cv_err *err);
 	void *ctx;
 };
 bool cv_feed_compare(const struct cv_graph *g, uint32_t image, const struct cv_feed_made *made, size_t count,
-		     enum cv_format_id format, const struct cv_feed_watch *watch, struct cv_err *err);
+		     enum cv_format_id format, const struct cv_salvage *salvaged, const struct cv_feed_watch *watch,
+		     struct cv_err *err);
 /* What libvhdi or libqcow read from an image in the first length bytes of fd against what our own reader does; false also
  * when the library does not get through. compared: bytes that were; the others are what it is known to read wrongly.
  * Formats that no library reads (raw) are compared by nobody: 0. */

@@ -11,6 +11,7 @@ struct cv_convert_job {
 	struct cv_target_options target;     /* identities and time are set when it begins */
 	struct cv_copy_options copy;
 	uint64_t data;               /* guest bytes that some image of the chain holds */
+	struct cv_salvage *salvage;  /* what cannot be read is listed there and becomes zeros; NULL: it is an error */
 	/* Where it comes from, and whether what was written is that; replaced by tests. fd: of the new file, for reading. */
 	struct cv_feed *(*open)(const struct cv_convert_job *job, struct cv_err *err);
 	bool (*verify)(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err);

@@ -3,7 +3,7 @@
 #include "repair/convert/piece.h"
 
 /* Zeros are looked for in steps of a page, whatever smaller units a target has. */
-enum { PAGE = 4096 };
+enum { PAGE = 4096, SECTOR = 512 };
 
 bool cv_piece_init(struct cv_piece *p, const struct cv_file_out *out)
 {
@@ -15,14 +15,41 @@ void cv_piece_fini(struct cv_piece *p)
 {
 	free(p->buf);
 	free(p->parts.at);
+	cv_lost_fini(&p->lost);
 	*p = (struct cv_piece){ .buf = NULL };
+}
+
+/* Sector by sector: what cannot be read is zeros. */
+static bool read_sectors(struct cv_piece *p, const struct cv_file_out *from)
+{
+	for (uint64_t at = 0, len; at < p->guest.len; at += len) {
+		struct cv_err trouble = { .code = CV_OK };
+		struct cv_lost lost = { .host = p->host + at - p->file->part.off, .layer = p->layer, .why = CV_LOST_IO,
+					.placed = true };
+
+		len = SECTOR - (p->host + at) % SECTOR;
+		len = len < p->guest.len - at ? len : p->guest.len - at;
+		if (cv_out_read(from, p->buf + at, len, p->host + at, &trouble))
+			continue;
+		memset(p->buf + at, 0, len);
+		lost.at = (struct cv_range){ p->guest.off + at, len };
+		if (!cv_lost_add(&p->lost, lost, &p->err))
+			return false;
+	}
+	return true;
 }
 
 static void run_read(struct cv_job *job)
 {
 	struct cv_piece *p = (struct cv_piece *)job;
 	struct cv_file_out from = { p->out->io, p->file->fd, p->file->name };
+	struct cv_err trouble = { .code = CV_OK };
 
+	if (p->salvage) {
+		p->lost.len = 0;
+		(void)(cv_out_read(&from, p->buf, p->guest.len, p->host, &trouble) || read_sectors(p, &from));
+		return;
+	}
 	if (!cv_out_read(&from, p->buf, p->guest.len, p->host, &p->err))
 		cv_wrap(&p->err, "guest offset %" PRIu64, p->guest.off);
 }

@@ -6,6 +6,7 @@
 #include "repair/convert/crew.h"
 #include "repair/convert/feed.h"
 #include "repair/target/target.h"
+#include <chainview/salvage.h>
 #include <chainview/vec.h>
 
 #define CV_PIECE_BYTES ((uint64_t)2 << 20)
@@ -25,6 +26,9 @@ struct cv_piece {
 	bool placed;                 /* it had its place, placed_at, before it was read */
 	bool whole;                  /* zeros in it are written, too */
 	uint64_t placed_at, to_write;
+	bool salvage;                /* what cannot be read is zeros, and listed */
+	uint32_t layer;
+	struct cv_lost_list lost;
 	struct cv_err err;           /* what went wrong in a thread */
 };
 

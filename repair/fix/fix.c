@@ -34,7 +34,7 @@ bool cv_fix_take(struct cv_fix *fix, const struct cv_relink *change, struct cv_e
 
 static bool say(struct cv_fix *fix, enum cv_fix_verdict verdict, const char *fmt, va_list args)
 {
-	char line[512];
+	char line[1024];
 	const char *copy;
 
 	vsnprintf(line, sizeof line, fmt, args);

@@ -61,6 +61,10 @@ bool cv_fix_take(struct cv_fix *fix, const struct cv_relink *change, struct cv_e
 /* Returns true, for it is an answer. fmt: escaped. */
 bool cv_fix_refuse(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
 bool cv_fix_ask(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
+/* Refuses, and names the command that copies what can be read of the image to a new one. */
+bool cv_fix_refuse_salvage(const struct cv_fix_job *job, struct cv_fix *fix, const char *reason);
+/* For problems that have no other way. */
+bool cv_fix_salvage(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_say(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
 
 /* fix.c: what is to be done to one image, built up fix by fix. */

@@ -7,15 +7,13 @@
 #include "repair/fix/fix.h"
 
 struct cv_fix_vhd {
+	const struct cv_fix_job *job;
 	struct vhd_reader r;
 	uint64_t end;                /* of the last structure or block, in whole sectors */
 	uint64_t first;              /* of the first block; UINT64_MAX: there is none */
 	uint32_t past;               /* a block that is not in the file as a whole... */
 	bool any_past;               /* ...if there is one */
 };
-#define CV_FIX_TRUNCATED \
-	"the file ends before block %" PRIu32 " does, and a footer would make it look whole: copy what can be read to a new image " \
-	"(qemu-img convert --salvage)"
 
 /* Reads the metadata; with them free it by cv_fix_vhd_fini(). */
 bool cv_fix_vhd_read(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_err *err);
@@ -37,6 +35,5 @@ bool cv_fix_batmap(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_e
 bool cv_fix_reserved(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_hidden(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_identity(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
-bool cv_fix_truncated(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "repair/fix/vhd.h"
 #include "repair/vhd/encode.h"
+#include <stdio.h>
 
 /* Where the footer belongs: over what is left of one at the end of the file, or behind the last block. */
 static uint64_t footer_place(const struct cv_fix_vhd *v)
@@ -20,13 +21,18 @@ static uint64_t footer_place(const struct cv_fix_vhd *v)
 /* The tables say where blocks end; without them nobody knows. False: the fix has its answer. */
 static bool blocks_end(struct cv_fix_vhd *v, struct cv_fix *fix, bool *known, struct cv_err *err)
 {
+	char reason[128];
+
 	*known = false;
 	if (!cv_fix_vhd_has_tables(v))
 		return cv_fix_refuse(fix, "where the blocks of the disk end is not known, as its header or its BAT is damaged");
 	if (!cv_fix_vhd_walk(v, err))
 		return false;
-	if (v->any_past)
-		return cv_fix_refuse(fix, CV_FIX_TRUNCATED, v->past);
+	if (v->any_past) {
+		snprintf(reason, sizeof reason, "the file ends before block %" PRIu32 " does, and a footer would make it look whole",
+			 v->past);
+		return cv_fix_refuse_salvage(v->job, fix, reason);
+	}
 	*known = true;
 	return true;
 }
@@ -193,12 +199,4 @@ bool cv_fix_footer_killed(const struct cv_fix_job *job, struct cv_fix *fix, stru
 bool cv_fix_footers_differ(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)
 {
 	return with_image(job, fix, differ, err);
-}
-
-bool cv_fix_truncated(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)
-{
-	(void)job;
-	(void)err;
-	return cv_fix_refuse(fix, "what the file lacks is nowhere else: copy what can be read to a new image (qemu-img convert --salvage), "
-			     "and restore the rest from a backup");
 }

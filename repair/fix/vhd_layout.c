@@ -6,7 +6,7 @@ enum { PIECE = 16384 };
 
 bool cv_fix_vhd_read(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_err *err)
 {
-	*v = (struct cv_fix_vhd){ .r = { .source = job->source, .facts = cv_facts_new() }, .first = UINT64_MAX };
+	*v = (struct cv_fix_vhd){ .job = job, .r = { .source = job->source, .facts = cv_facts_new() }, .first = UINT64_MAX };
 	if (!v->r.facts)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	return cv_vhd_read(&v->r, err);

@@ -3,10 +3,11 @@
 #include "repair/operation/work.h"
 #include "repair/plan/convert.h"
 #include "repair/plan/survey.h"
+#include <chainview/map.h>
 
 struct cv_feed *cv_convert_open(const struct cv_convert_job *job, struct cv_err *err)
 {
-	return cv_feed_open(job->g, job->image, err);
+	return cv_feed_open(job->g, job->image, job->salvage != NULL, err);
 }
 
 /* A device may be longer than what was written to it. */
@@ -28,7 +29,7 @@ static bool compare(const struct cv_convert_job *job, struct cv_feed_made *made,
 		if (!length_of(job, made[i].fd, &made[i].length, err))
 			return false;
 	}
-	return cv_feed_compare(job->g, job->image, made, job->below_count + 1, job->to, watch, err);
+	return cv_feed_compare(job->g, job->image, made, job->below_count + 1, job->to, job->salvage, watch, err);
 }
 
 bool cv_convert_compare(const struct cv_convert_job *job, int fd, const struct cv_feed_watch *watch, struct cv_err *err)
@@ -46,13 +47,28 @@ static bool verify_again(const struct cv_convert_job *job, int fd, const struct 
 	return length_of(job, fd, &length, err) && cv_feed_second(fd, length, job->to, watch, compared, err);
 }
 
+/* Nothing speaks against a salvage but that there is nothing to save. */
+static void check_salvage(struct cv_plan_maker *m, const struct cv_convert_job *job, const struct cv_survey *s)
+{
+	if (!s->whole)
+		cv_plan_check(m, "chain-complete", true, "%s: what would be read from there is listed as lost (a parent that is "
+			      "elsewhere: --with REPO, or chainview repair)", cv_text_str(&s->why));
+	cv_plan_check(m, "source-readable", true,
+		      s->lost ? "by the tables %" PRIu64 " of %" PRIu64 " bytes cannot be read and will be zeros; what the file itself does "
+				"not give comes on top"
+			      : "by the tables %" PRIu64 " of %" PRIu64 " bytes cannot be read; what the file itself does not give comes on top",
+		      s->lost, job->target.size);
+	cv_plan_check(m, "something-to-save", s->data || !s->lost, "%s",
+		      s->data || !s->lost ? "there are data that can be read" : "nothing of its data can be read: the copy would be empty");
+}
+
 static void check_source(struct cv_plan_maker *m, const struct cv_survey *s)
 {
-	cv_plan_check(m, "chain-complete", s->whole, "%s",
+	cv_plan_check(m, "chain-complete", s->whole, s->whole ? "%s" : "%s; convert --salvage copies what is there",
 		      s->whole ? "every image of the chain is there" : cv_text_str(&s->why));
 	if (s->bad.len)
 		cv_plan_check(m, "source-readable", false,
-			      "%" PRIu64 " B from guest offset %" PRIu64 " on cannot be read: chainview check says why",
+			      "%" PRIu64 " B from guest offset %" PRIu64 " on cannot be read: chainview check says why; convert --salvage copies the rest",
 			      s->bad.len, s->bad.off);
 	else
 		cv_plan_check(m, "source-readable", true, "every table entry of the chain leads to data");
@@ -141,14 +157,55 @@ void cv_plan_carry_job(struct cv_plan_maker *m, const struct cv_convert_job *job
 	cv_pack_number(&m->carried, (uint64_t)o->fixed | (uint64_t)o->compat_v2 << 1 | (uint64_t)o->lazy_refcounts << 2 |
 					    (uint64_t)o->compress << 3 | (uint64_t)o->zstd << 4 |
 					    (uint64_t)job->copy.keep_zeros << 5 | (uint64_t)job->copy.no_sharing << 6 |
-					    (uint64_t)(job->second != NULL) << 7);
+					    (uint64_t)(job->second != NULL) << 7 |
+					    (uint64_t)(job->salvage != NULL) << 8);
+}
+
+const struct cv_salvage *cv_plan_salvage(const struct cv_plan *plan)
+{
+	return plan->convert ? plan->convert->salvage : NULL;
+}
+
+/* Of the damaged disk, as far as it can be opened; and what its chain is called. */
+static bool look_at_damaged(struct cv_plan_maker *m, struct cv_convert_job *job, struct cv_err *err)
+{
+	struct cv_map_options how = { .salvage = true };
+	struct cv_salvage *s = cv_arena_alloc(m->plan->arena, sizeof *s);
+	struct cv_map *map = cv_map_open(job->g, job->image, &how, err);
+	enum cv_map_state state = CV_MAP_WAIT;
+	const struct cv_extent *list;
+	CV_AUTO(cv_auto_free) uint32_t *chain = NULL;
+	const char **names;
+	size_t count;
+
+	while (map && state == CV_MAP_WAIT)
+		state = cv_map_next(map, -1, &list, &count, err);
+	if (map && !s)
+		cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!s || state != CV_MAP_READY) {
+		cv_map_free(map);
+		return map ? cv_wrap(err, "nothing can be saved") : false;
+	}
+	job->target.size = cv_map_info(map)->size;
+	*s = (struct cv_salvage){ .size = job->target.size };
+	if (cv_map_info(map)->incomplete)
+		s->ends = cv_plan_keep(m, cv_map_info(map)->why);
+	cv_map_free(map);
+	if (!cv_graph_chain(job->g, job->image, &chain, &s->image_count))
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	names = cv_arena_alloc(m->plan->arena, s->image_count * sizeof *names);
+	for (size_t i = 0; names && i < s->image_count; i++)
+		names[i] = cv_plan_keep(m, job->g->images[chain[i]].file->path);
+	s->images = names;
+	job->salvage = job->copy.salvage = s;
+	job->copy.no_sharing = true;
+	return names || cv_fail(err, CV_ENOMEM, "out of memory");
 }
 
 static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_graph *g, uint32_t image,
 				      const struct cv_convert_options *o, struct cv_err *err)
 {
 	struct cv_convert_job *job = cv_arena_alloc(m->plan->arena, sizeof *job);
-	uint64_t size = g->images[image].facts->virtual_size;
 
 	if (!job) {
 		cv_fail(err, CV_ENOMEM, "out of memory");
@@ -156,8 +213,12 @@ static struct cv_convert_job *new_job(struct cv_plan_maker *m, const struct cv_g
 	}
 	*job = (struct cv_convert_job){ .to = o->to, .g = g, .image = image, .open = cv_convert_open, .verify = cv_convert_compare,
 					.second = o->full_verify ? verify_again : NULL };
-	job->target.size = o->to == CV_FORMAT_RAW ? size : (size + 511) / 512 * 512;
+	job->target.size = g->images[image].facts->virtual_size;
 	job->copy = (struct cv_copy_options){ .threads = 2, .keep_zeros = o->keep_zeros, .no_sharing = o->no_sharing };
+	if (o->salvage && !look_at_damaged(m, job, err))
+		return NULL;
+	if (o->to != CV_FORMAT_RAW)
+		job->target.size = (job->target.size + 511) / 512 * 512;
 	return cv_convert_options_read(o, &job->target, err) ? job : NULL;
 }
 
@@ -179,7 +240,10 @@ static bool plan_source(struct cv_plan_maker *m, struct cv_convert_job *job, con
 		m->plan->convert = job;
 		add_sources(m, job->g, job->image);
 		add_steps(m, dest, &s, &target, how);
-		check_source(m, &s);
+		if (job->salvage)
+			check_salvage(m, job, &s);
+		else
+			check_source(m, &s);
 		check_sharing(m, &s);
 		for (size_t i = 0; i < cv_scan_repository_count(job->g->scan); i++)
 			cv_plan_searched(m, cv_scan_repository(job->g->scan, i)->path);

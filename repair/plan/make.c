@@ -2,6 +2,7 @@
 /* See make.h. */
 #include "repair/plan/make.h"
 #include "inspect/repository/reopen.h"
+#include "repair/convert/job.h"
 #include "repair/journal/journal.h"
 #include "repair/operation/pack.h"
 #include "repair/operation/work.h"
@@ -258,6 +259,10 @@ void cv_plan_free(struct cv_plan *plan)
 {
 	if (!plan)
 		return;
+	if (cv_plan_salvage(plan)) {
+		cv_lost_fini(&plan->convert->salvage->lost);
+		cv_lost_fini(&plan->convert->salvage->doubtful);
+	}
 	free((void *)(uintptr_t)plan->items);
 	free((void *)(uintptr_t)plan->sources);
 	free((void *)(uintptr_t)plan->steps);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /* The document of writers: the plan, and the result if it was carried out. */
+#include "inspect/salvage/report.h"
 #include "repair/plan/make.h"
 #include "repair/plan/report.h"
+#include <chainview/convert.h>
 
 static struct json_object *steps_of(struct cv_json *j, const struct cv_plan *plan)
 {
@@ -115,6 +117,10 @@ bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_r
 	if (result)
 		cv_json_put(&j, rest, "result", cv_plan_json_result(&j, result));
 	cv_json_members(&j, rest);
+	if (result && result->state == CV_RESULT_DONE && cv_plan_salvage(plan)) {
+		cv_json_raw(&j, ",\n");
+		cv_salvage_json(&j, cv_plan_salvage(plan));
+	}
 	cv_json_raw(&j, "}\n");
 	return j.ok;
 }

@@ -38,6 +38,8 @@ static void survey_extent(struct cv_survey *s, const struct cv_extent *e, const 
 {
 	if (e->kind == CV_EXTENT_BAD && !s->bad.len)
 		s->bad = e->at;
+	if (e->kind == CV_EXTENT_BAD)
+		s->lost += e->at.len;
 	/* zeros that hide something have their entries in the tables */
 	if (e->kind == CV_EXTENT_DATA || (e->kind == CV_EXTENT_ZERO && t->options.parent))
 		s->units += count_new(&s->unit_end, e->at, t->unit);
@@ -90,7 +92,8 @@ bool cv_survey_walk(struct cv_survey *s, const struct cv_convert_job *job, const
 		    const struct cv_convert_options *o, struct cv_err *err)
 {
 	struct cv_own own = { .size = job->target.size, .grain = t->grain };
-	struct cv_map *map = cv_map_open(job->g, job->image, NULL, err);
+	struct cv_map_options how = { .salvage = job->salvage != NULL };
+	struct cv_map *map = cv_map_open(job->g, job->image, &how, err);
 	bool ok = map && walk(s, map, &own, job, t, o, err);
 
 	if (ok) {

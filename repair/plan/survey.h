@@ -13,6 +13,7 @@ struct cv_survey {
 	uint64_t shared;             /* of the data: what the new file can share, less than what that itself takes */
 	uint64_t block, device;      /* what can be shared is whole blocks of files on this file system; 0: nothing can */
 	struct cv_range bad;         /* the first that cannot be read; len 0: all can */
+	uint64_t lost;               /* guest bytes that cannot be read, by the tables */
 	bool whole;
 	struct cv_text why;
 };

@@ -69,7 +69,8 @@ refuses qcow2-table-overlap leaked-clusters "its tables must be right before"
 refuses visible-base-with-hidden-children base-not-hidden "it may be the disk itself"
 refuses vhd-footer-checksum-both vhd-footer-checksum "no footer has a checksum that fits"
 refuses vhd-footers-differ-kind vhd-footers-differ "they differ in its kind"
-refuses image-truncated-vhd image-truncated "qemu-img convert --salvage"
+refuses image-truncated-vhd image-truncated "chainview convert '.*disk.vhd' NEW.raw --to raw --salvage=LOST.map"
+refuses qcow2-table-overlap qcow2-table-overlap "chainview convert '.*disk.qcow2' NEW.raw --to raw --salvage=LOST.map"
 refuses vhd-block-past-end vhd-block-past-end "nowhere else"
 
 # --- a truncated image is not made to look whole ------------------------------------------------------------------

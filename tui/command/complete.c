@@ -17,7 +17,7 @@ static void add_commands(struct cv_text *out, int argc, char **argv)
 static void add_flags(struct cv_text *out, const struct cv_option_row *rows)
 {
 	for (; rows && rows->flag; rows++)
-		cv_text_addf(out, "--%s%s\n", rows->flag, rows->value ? "=" : "");
+		cv_text_addf(out, "--%s%s\n", rows->flag, rows->value && rows->value[0] != '[' ? "=" : "");
 }
 
 static void add_options(struct cv_text *out, int argc, char **argv)
@@ -102,7 +102,7 @@ static void add_value_cases(struct cv_text *out, const char *command, const stru
 static void add_flag_words(struct cv_text *out, const struct cv_option_row *rows)
 {
 	for (; rows && rows->flag; rows++)
-		cv_text_addf(out, " --%s%s", rows->flag, rows->value ? "=" : "");
+		cv_text_addf(out, " --%s%s", rows->flag, rows->value && rows->value[0] != '[' ? "=" : "");
 }
 
 static void add_bash_tables(struct cv_text *out)

@@ -7,6 +7,8 @@
 
 #include "tui/command/convert.h"
 #include "tui/command/convert_tree.h"
+#include "tui/command/exit.h"
+#include "tui/command/new_file.h"
 #include "tui/command/write.h"
 #include "tui/write/planning.h"
 
@@ -44,6 +46,14 @@ static bool set_verify(struct cv_settings *s, const char *value, struct cv_err *
 	return s->convert.full_verify || !strcmp(value, "own") || cv_fail(err, CV_EUSAGE, "--verify takes own or full");
 }
 
+static bool set_salvage(struct cv_settings *s, const char *value, struct cv_err *err)
+{
+	(void)err;
+	s->convert.salvage = true;
+	s->convert.map = *value ? value : NULL;
+	return true;
+}
+
 static const struct cv_option_row options[] = {
 	{ "to", 'O', "FORMAT", FORMATS, "format of the new image", set_to, 0 },
 	{ "options", 'o', "KEY=VALUE,...", NULL, "of the new image; \"help\" lists them", set_options, 0 },
@@ -52,6 +62,7 @@ static const struct cv_option_row options[] = {
 	{ "sparse", 0, "WHEN", "auto never", "auto: leave zeros out; never: write those it has", set_sparse, 0 },
 	{ "reflink", 0, "WHEN", "auto never", "auto: share extents where the file system can", set_reflink, 0 },
 	{ "verify", 0, "HOW", "own full", "full: also by libvhdi or libqcow", set_verify, 0 },
+	{ "salvage", 0, "[=MAPFILE]", NULL, "what can be read of a damaged image; map of the rest", set_salvage, 0 },
 	CV_RESERVE_OPTION,
 	CV_WRITE_OPTIONS,
 	CV_COPY_OPTIONS,
@@ -82,12 +93,75 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 	struct cv_planning planning = cv_planning_begin(s, "map");
 	struct cv_convert_options o = { .to = set->to, .options = set->options, .compress = set->compress,
 					.keep_zeros = set->keep_zeros, .no_sharing = set->no_sharing,
-					.full_verify = set->full_verify, .reserve = cv_session_reserve(s),
+					.full_verify = set->full_verify, .salvage = set->salvage, .reserve = cv_session_reserve(s),
 					.tick = cv_planning_tick, .ctx = &planning };
 	struct cv_plan *made = make(s, c, &o, err);
 
 	cv_planning_end(&planning);
 	return made;
+}
+
+enum { SHOWN_RANGES = 12 };
+
+/* What is missing is said first: the copy is not what the guest had. */
+static void tell_salvage(const struct cv_salvage *s, struct cv_text *out)
+{
+	uint64_t read = s->size - s->lost.bytes;
+
+	if (!s->lost.len && !s->doubtful.len) {
+		cv_text_add(out, "nothing is missing: all of the disk could be read\n");
+		return;
+	}
+	cv_text_addf(out, "%" PRIu64 " of %" PRIu64 " bytes are lost and are zeros in the copy (%zu range%s); %" PRIu64 " could be read",
+		     s->lost.bytes, s->size, s->lost.len, s->lost.len == 1 ? "" : "s", read);
+	if (s->doubtful.len)
+		cv_text_addf(out, ", %" PRIu64 " of them doubtful", s->doubtful.bytes);
+	cv_text_add(out, "\n");
+	cv_salvage_show(s, SHOWN_RANGES, out);
+}
+
+static bool write_map(const struct cv_sink *sink, void *ctx)
+{
+	return cv_report_salvage(ctx, sink);
+}
+
+struct map_document {
+	const struct cv_session *session;
+	const struct cv_salvage *salvage;
+};
+
+static bool write_map_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct map_document *d = ctx;
+	struct cv_report_head head = { "salvage", d->session->argc, d->session->argv, CV_EXIT_CORRECTED };
+
+	return cv_report_salvage_json(d->salvage, &head, sink);
+}
+
+static bool is_json_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 5 && !strcmp(path + len - 5, ".json");
+}
+
+/* The map, and whether the copy is all of the disk: 1 says that they differ, as verify does. */
+static int after(const struct cv_session *s, void *ctx, const struct cv_plan *plan)
+{
+	const struct cv_convert_call *c = ctx;
+	const struct cv_salvage *salvage = cv_plan_salvage(plan);
+	const char *map = c->settings->map;
+	struct map_document document = { s, salvage };
+	int status;
+
+	if (!salvage)
+		return CV_EXIT_OK;
+	status = salvage->lost.len || salvage->doubtful.len ? CV_EXIT_CORRECTED : CV_EXIT_OK;
+	if (!map || (s->settings.json && !strcmp(map, "-")))
+		return status;
+	if (is_json_name(map) || s->settings.json)
+		return cv_new_file(map, (struct cv_report_call){ write_map_json, &document }, status);
+	return cv_new_file(map, (struct cv_report_call){ write_map, (void *)(uintptr_t)salvage }, status);
 }
 
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
@@ -101,10 +175,12 @@ static void tell(const struct cv_plan *done, const struct cv_operation_result *r
 	cv_write_add_seconds(out, result->copy_ms);
 	cv_text_add(out, ", read back in ");
 	cv_write_add_seconds(out, result->verify_ms);
-	cv_text_add(out, " and equal to its source");
+	cv_text_add(out, cv_plan_salvage(done) ? " and equal to what can be read of its source" : " and equal to its source");
 	if (result->second_compared)
 		cv_text_addf(out, ", %s of it by a second reader, too", cv_size_short(result->second_compared).s);
 	cv_text_addf(out, ": operation %s\n", cv_uuid_str(result->id).s);
+	if (cv_plan_salvage(done))
+		tell_salvage(cv_plan_salvage(done), out);
 }
 
 /* A device is known by what it is, whatever links lead to it. */
@@ -170,7 +246,7 @@ void cv_convert_call_fini(struct cv_convert_call *c)
 
 struct cv_write_call cv_convert_call_of(struct cv_convert_call *c)
 {
-	return (struct cv_write_call){ plan, c, true, "there is nothing to do", tell };
+	return (struct cv_write_call){ .plan = plan, .ctx = c, .scans = true, .nothing = "there is nothing to do", .tell = tell };
 }
 
 /* As qemu-img writes it, for whoever asks as qemu-img is asked. */
@@ -190,6 +266,14 @@ static bool asks_for_options(const struct cv_convert_settings *set)
 	return set->options && (!strcmp(set->options, "help") || !strcmp(set->options, "?"));
 }
 
+/* Better said before hours of copying. */
+static bool map_is_there(const char *map)
+{
+	struct stat st;
+
+	return map && strcmp(map, "-") != 0 && lstat(map, &st) == 0;
+}
+
 static int run(struct cv_session *s, int argc, char **argv)
 {
 	struct cv_convert_call c = { .settings = &s->settings.convert };
@@ -204,11 +288,17 @@ static int run(struct cv_session *s, int argc, char **argv)
 	if (argc != 2)
 		return cv_command_usage(s, s->settings.convert.tree ? "give a repository or an image of a tree, and a folder"
 								    : "give an image and the name of the new one");
+	if (s->settings.convert.tree && s->settings.convert.salvage)
+		return cv_command_usage(s, "--salvage takes one image at a time, not --tree");
+	if (map_is_there(s->settings.convert.map))
+		return cv_command_usage(s, "the map of --salvage is a new file: one of that name is there already");
+	/* the map goes where everything else would */
+	s->settings.quiet |= s->settings.convert.map && !strcmp(s->settings.convert.map, "-");
 	if (s->settings.convert.tree)
 		return cv_convert_tree_run(s, argv[0], argv[1]);
 	if (cv_image_words_add(s, argv, 1, &c.source, &err) && cv_convert_call_place(&c, s, argv[1], NULL, &err) &&
 	    (c.device || cv_session_add(s, c.repository, true, &err)))
-		status = cv_write_run(s, &call);
+		status = cv_write_run_then(s, &call, after);
 	else
 		status = cv_command_fail(s, &err);
 	cv_convert_call_fini(&c);

@@ -10,7 +10,8 @@ static const char *const exit_help =
 	"\nExit status, bits that may come together:\n"
 	"   0 healthy, done           4 errors found; or refused by a safety rule\n"
 	"   8 could not look or finish         16 usage         32 cancelled\n"
-	"   1 corrected (repair); they differ (verify, diff)\n"
+	"   1 corrected (repair); they differ (verify, diff), or the copy\n"
+	"     lacks something (convert --salvage)\n"
 	"  64 warnings found (check, repair)\n";
 
 /* What every command has. */

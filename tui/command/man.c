@@ -47,7 +47,9 @@ static void add_option_rows(struct cv_text *t, const struct cv_option_row *rows,
 		if (rows->letter)
 			cv_text_addf(t, "Fl %c , ", rows->letter);
 		cv_text_addf(t, "Fl Fl %s", rows->flag);
-		if (rows->value)
+		if (rows->value && rows->value[0] == '[')
+			cv_text_addf(t, " Ns Ar %s", rows->value);
+		else if (rows->value)
 			cv_text_addf(t, " Ns = Ns Ar %s", rows->value);
 		cv_text_add(t, "\n");
 		add_line(t, rows->help);

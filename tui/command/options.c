@@ -177,12 +177,17 @@ bool cv_options_have(const struct cv_option_row *rows, const char *flag)
 	return false;
 }
 
+static bool is_optional(const struct cv_option_row *row)
+{
+	return row->value && row->value[0] == '[';
+}
+
 static void add_rows(struct table *t, const struct cv_option_row *rows, const struct cv_option_row *own)
 {
 	for (; rows && rows->flag && t->count < MOST_ROWS; rows++) {
 		if (cv_options_have(own, rows->flag))
 			continue;
-		t->longs[t->count] = (struct option){ rows->flag, rows->value ? required_argument : no_argument, NULL,
+		t->longs[t->count] = (struct option){ rows->flag, is_optional(rows) ? optional_argument : rows->value ? required_argument : no_argument, NULL,
 						      rows->letter ? rows->letter : NO_LETTER + (int)t->count };
 		if (rows->letter) {
 			t->letters[t->letter_count++] = rows->letter;
@@ -222,7 +227,7 @@ static bool refuse(const struct table *t, int problem, char **argv, struct cv_er
 static bool take(struct cv_settings *settings, const struct cv_option_row *row, struct cv_err *err)
 {
 	if (row->set)
-		return row->set(settings, row->value ? optarg : "", err);
+		return row->set(settings, row->value && optarg ? optarg : "", err);
 	*(bool *)((char *)settings + row->on) = true;
 	return true;
 }
@@ -263,7 +268,7 @@ void cv_options_help(struct cv_text *out, const struct cv_option_row *rows, cons
 			cv_text_addf(out, "  -%c, ", rows->letter);
 		else
 			cv_text_add(out, "      ");
-		cv_text_addf(out, "--%s%s%s", rows->flag, rows->value ? "=" : "", rows->value ? rows->value : "");
+		cv_text_addf(out, "--%s%s%s", rows->flag, rows->value && !is_optional(rows) ? "=" : "", rows->value ? rows->value : "");
 		cv_text_fill(out, ' ', out->len - start < 28 ? 28 - (out->len - start) : 2);
 		cv_text_addf(out, "%s\n", rows->help);
 	}

@@ -50,7 +50,8 @@ struct cv_write_settings {
 struct cv_convert_settings {
 	enum cv_format_id to;
 	const char *options;
-	bool compress, keep_zeros, no_sharing, full_verify, tree;
+	bool compress, keep_zeros, no_sharing, full_verify, tree, salvage;
+	const char *map;             /* --salvage=MAPFILE; NULL: not given */
 };
 
 /* Of the command check, for those who are not there. */
@@ -114,7 +115,7 @@ struct cv_settings {
 struct cv_option_row {
 	const char *flag;            /* long name, without the dashes */
 	char letter;                 /* or 0 */
-	const char *value;           /* what it takes, for people; NULL if it takes nothing */
+	const char *value;           /* what it takes, for people; NULL: nothing; "[=X]": it may be left out ("" is set then) */
 	const char *values;          /* the words it takes, separated by blanks, for completion; or NULL */
 	const char *help;
 	/* Takes the value; NULL: the option only turns on the flag at the offset on of struct cv_settings. */

@@ -9,6 +9,7 @@
 struct writing {
 	struct cv_session *s;
 	const struct cv_write_call *call;
+	cv_write_after *after;       /* NULL: nothing */
 	struct cv_plan *plan;
 	const struct cv_operation_result *result;
 	int status;
@@ -97,11 +98,12 @@ static bool carry_out(struct writing *w, struct cv_operation_result *result, str
 static int tell(struct writing *w)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
+	int status = w->after ? w->after(w->s, w->call->ctx, w->plan) : CV_EXIT_OK;
 
 	if (w->s->settings.json)
-		return show(w, CV_EXIT_OK);
+		return show(w, status);
 	w->call->tell(w->plan, w->result, &t);
-	return w->s->settings.quiet ? CV_EXIT_OK : cv_command_print(&t, CV_EXIT_OK);
+	return w->s->settings.quiet ? status : cv_command_print(&t, status);
 }
 
 static int execute(struct writing *w)
@@ -152,9 +154,9 @@ static int with_plan(struct writing *w)
 	return wants ? execute(w) : dry(w);
 }
 
-int cv_write_run(struct cv_session *s, const struct cv_write_call *call)
+int cv_write_run_then(struct cv_session *s, const struct cv_write_call *call, cv_write_after *after)
 {
-	struct writing w = { .s = s, .call = call };
+	struct writing w = { .s = s, .call = call, .after = after };
 	struct cv_err err = { .code = CV_OK };
 	int status;
 
@@ -168,6 +170,11 @@ int cv_write_run(struct cv_session *s, const struct cv_write_call *call)
 	status = with_plan(&w);
 	cv_plan_free(w.plan);
 	return status;
+}
+
+int cv_write_run(struct cv_session *s, const struct cv_write_call *call)
+{
+	return cv_write_run_then(s, call, NULL);
 }
 
 bool cv_write_repository(struct cv_session *s, const char *word, char **path, struct cv_err *err)

@@ -11,6 +11,9 @@
 #include "tui/write/flow.h"
 
 int cv_write_run(struct cv_session *s, const struct cv_write_call *call);
+/* The same with something that is left to do when it is done: it gives the exit status. ctx: the call's. */
+typedef int cv_write_after(const struct cv_session *s, void *ctx, const struct cv_plan *done);
+int cv_write_run_then(struct cv_session *s, const struct cv_write_call *call, cv_write_after *after);
 
 /* Rows for --yes and what else all writers take. */
 #define CV_WRITE_OPTIONS \
