@@ -5,6 +5,7 @@
  */
 #include "inspect/map/wire.h"
 #include "inspect/reader2/content.h"
+#include "inspect/salvage/overlap.h"
 #include <time.h>
 
 /* A window is as large as can be walked in about this time, so that there is always a sign of life. */
@@ -17,7 +18,9 @@ struct work {
 	struct cv_chain chain;
 	struct cv_map_request request;
 	struct cv_task_out *out;
-	bool damaged;                /* what cannot be read is told as BAD */
+	bool damaged;                /* what cannot be read is told as BAD, what is doubtful says so */
+	struct cv_doubt_vec *doubts; /* of each layer */
+	bool doubtful;               /* there are some */
 	struct cv_map_packed packed[CV_MAP_PACKED_MAX];
 	uint8_t inflated[CV_MAP_BYTES_MAX];
 };
@@ -95,6 +98,67 @@ static bool send_bytes(struct work *w, const struct cv_extent *e, struct cv_err 
 	return true;
 }
 
+static bool is_listened_to(void *ctx)
+{
+	return cv_task_alive(((struct work *)ctx)->out);
+}
+
+static bool find_doubts(struct work *w, const struct cv_task_image *images, struct cv_err *err)
+{
+	struct cv_overlap_watch watch = { is_listened_to, w };
+
+	w->doubts = calloc(w->chain.count, sizeof *w->doubts);
+	if (!w->doubts)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	for (size_t i = 0; i < w->chain.count; i++) {
+		if (!cv_overlap_find(w->chain.layers[i], images[i].format, &watch, &w->doubts[i], err))
+			return false;
+		w->doubtful |= w->doubts[i].len > 0;
+	}
+	return true;
+}
+
+/* The part of an extent from its beginning on that is doubtful, or is not. What an image says of a parent is as doubtful
+ * as what it says of itself. */
+static struct cv_extent first_part(const struct work *w, const struct cv_extent *e)
+{
+	uint64_t end = e->at.off + e->at.len;
+	struct cv_extent part;
+	bool any = false;
+
+	for (size_t i = 0; i <= e->layer && i < w->chain.count; i++) {
+		bool doubtful;
+		uint64_t until = cv_doubt_until(&w->doubts[i], e->at.off, end, &doubtful);
+
+		any |= doubtful;
+		end = until < end ? until : end;
+	}
+	part = cv_content_part(e, e->at.off, end - e->at.off);
+	if (any && part.kind != CV_EXTENT_BAD)
+		part.why = CV_LOST_OVERLAP;
+	return part;
+}
+
+/* The same extents, cut where doubts begin and end. A compressed one stays whole: what is last in a record must be. */
+static bool tell_doubts(struct work *w, const struct cv_extents *list, struct cv_extents *out, struct cv_err *err)
+{
+	out->max = SIZE_MAX;
+	cv_extents_begin(out, (struct cv_range){ list->at[0].at.off, cv_extents_end(list) - list->at[0].at.off });
+	for (size_t i = 0; i < list->len; i++)
+		for (struct cv_extent rest = list->at[i]; rest.at.len;) {
+			struct cv_extent part = first_part(w, &rest);
+
+			if (rest.compressed) {
+				rest.why = part.why;
+				part = rest;
+			}
+			if (!cv_extents_add(out, part, err))
+				return false;
+			rest = cv_content_part(&rest, part.at.off + part.at.len, rest.at.len - part.at.len);
+		}
+	return true;
+}
+
 /* A cluster is one stream: if some of its bytes can be had, all can. */
 static bool does_inflate(struct work *w, const struct cv_extent *e)
 {
@@ -147,6 +211,7 @@ static bool is_plain(const struct work *w, struct cv_err *err)
 static bool walk(struct work *w, struct cv_err *err)
 {
 	CV_AUTO(cv_extents_fini) struct cv_extents list = { 0 };
+	CV_AUTO(cv_extents_fini) struct cv_extents cut = { 0 };
 	uint64_t pos = w->request.range.off, end = pos + w->request.range.len, window = FIRST_WINDOW;
 
 	while (pos < end) {
@@ -154,7 +219,7 @@ static bool walk(struct work *w, struct cv_err *err)
 		int64_t began = now_ms(), took;
 
 		if (!cv_chain_extents(&w->chain, (struct cv_range){ pos, len }, &list, err) ||
-		    !send_extents(w, &list, err))
+		    (w->doubtful && !tell_doubts(w, &list, &cut, err)) || !send_extents(w, w->doubtful ? &cut : &list, err))
 			return false;
 		pos = cv_extents_end(&list);
 		took = now_ms() - began;
@@ -208,7 +273,7 @@ bool cv_map_work(struct cv_source **sources, struct cv_source **data, const stru
 	memcpy(&w->request, request, request_len < sizeof w->request ? request_len : sizeof w->request);
 	w->out = out;
 	if (!open_layers(w, sources, data, images, count, err) || !clip(w, err) ||
-	    (w->request.bytes && !w->damaged && !is_plain(w, err)) || !send_head(w, err))
+	    (w->request.bytes && !w->damaged && !is_plain(w, err)) || (w->damaged && !find_doubts(w, images, err)) || !send_head(w, err))
 		return false;
 	for (uint32_t i = 0; w->request.words && i < w->chain.count; i++)
 		if (!send_word(w, i, err))

@@ -44,6 +44,9 @@ struct cv_range cv_qcow2_packed(const struct cv_qcow2_map *m, uint64_t entry);
 /* qcow2_map_describe.c: the L1 and L2 entries for a guest offset. */
 bool cv_qcow2_map_describe(struct cv_layer *layer, uint64_t offset, struct cv_text *lines, struct cv_err *err);
 
+/* Where the record of the internal snapshot with this index says that its L1 table is. */
+bool cv_qcow2_snapshot_table(struct cv_source *source, uint32_t index, struct cv_range *l1, struct cv_err *err);
+
 /*
  * The disk as the internal snapshot with this index (from 0) holds it. Takes *source. The layer is like any other;
  * what the snapshot does not hold is in the parent of the image.

@@ -57,6 +57,16 @@ static bool find(struct cv_source *source, uint32_t index, struct snapshot *s, s
 	return true;
 }
 
+bool cv_qcow2_snapshot_table(struct cv_source *source, uint32_t index, struct cv_range *l1, struct cv_err *err)
+{
+	struct snapshot s;
+
+	if (!find(source, index, &s, err))
+		return false;
+	*l1 = (struct cv_range){ s.l1_off, (uint64_t)s.l1_entries * 8 };
+	return true;
+}
+
 static bool use(struct cv_layer *layer, const struct snapshot *s, struct cv_err *err)
 {
 	struct cv_qcow2_map *m = layer->state;

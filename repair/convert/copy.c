@@ -263,10 +263,15 @@ static bool hide(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 }
 
 /* A parent whose file is not there either is the fault of the image that names it. */
+static struct cv_lost lost_of(const struct copy *c, const struct cv_extent *e)
+{
+	return (struct cv_lost){ .at = e->at, .host = e->host, .why = e->why, .placed = e->host != 0,
+				 .layer = e->layer < c->feed->count || !e->layer ? e->layer : e->layer - 1 };
+}
+
 static bool lose(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 {
-	struct cv_lost lost = { .at = e->at, .host = e->host, .why = e->why, .placed = e->host != 0,
-				.layer = e->layer < c->feed->count || !e->layer ? e->layer : e->layer - 1 };
+	struct cv_lost lost = lost_of(c, e);
 
 	return cv_lost_add(&c->options->salvage->lost, lost, err) && (!c->options->overwrite || make_zero(c, e, err));
 }
@@ -274,9 +279,7 @@ static bool lose(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 /* It is copied as it is told. */
 static bool doubt(struct copy *c, const struct cv_extent *e, struct cv_err *err)
 {
-	struct cv_lost doubtful = { .at = e->at, .host = e->host, .why = e->why, .placed = e->host != 0, .layer = e->layer };
-
-	return cv_lost_add(&c->options->salvage->doubtful, doubtful, err);
+	return cv_lost_add(&c->options->salvage->doubtful, lost_of(c, e), err);
 }
 
 static bool copy_extent(struct copy *c, const struct cv_extent *e, struct cv_err *err)

@@ -117,6 +117,20 @@ print(struct.unpack(">Q", f.read(8))[0] & (1 << 54) - 1)')" ffffffffffffffffffff
 salvaged "a compressed cluster of noise" 1 src/packed.qcow2 twin/soft.raw
 has "which is told" "^65536 65536 lost compressed [0-9]+ " out/map
 
+# --- two owners ---------------------------------------------------------------------------------------------------------
+# twice RECIPE IMAGE RANGES: what is doubtful, and nothing else
+twice()
+{
+	"$CHAINVIEW" sample --recipe "$1" "src/$1" >/dev/null
+	salvaged "$1" 1 "src/$1/$2"
+	sed -n 's/^\([0-9]* [0-9]*\) doubtful overlap .*/\1/p' out/map | tr '\n' ';' >out/doubtful
+	verdict "$1: $3 are doubtful" "$([ "$(cat out/doubtful)" = "$3" ]; echo $?)"
+	lost "$1: nothing is lost" 0
+}
+twice qcow2-table-overlap disk.qcow2 "0 65536;"
+twice qcow2-table-overlap-snapshot disk.qcow2 "0 65536;65536 67043328;"
+twice vhd-bat-overlap disk.vhd "0 2097152;8388608 2097152;"
+
 # --- chains ---------------------------------------------------------------------------------------------------------
 mkdir chain
 cp twin/disk.raw chain/base.raw

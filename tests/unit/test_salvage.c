@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <chainview/format.h>
 #include <chainview/salvage.h>
+#include "inspect/salvage/overlap.h"
 #include "repair/convert/piece.h"
 #include "repair/sample/sample.h"
 #include "tests/support/run.h"
@@ -320,6 +321,40 @@ static void too_many_lost_ranges_are_an_error_and_not_memory(void **state)
 	cv_lost_fini(&list);
 }
 
+static void what_is_held_twice_is_doubtful_on_both_sides(void **state)
+{
+	/* host, then guest: two blocks that share their middle, one inside of a third, a table under data, and one alone */
+	const struct cv_held_bytes in[] = {
+		{ { 100, 50 }, { 1000, 50 } }, { { 130, 50 }, { 3000, 50 } }, { { 500, 100 }, { 5000, 100 } },
+		{ { 540, 10 }, { 4000, 10 } }, { { 900, 20 }, { 10000, 4096 } }, { { 910, 5 }, { 0, 5 } },
+		{ { 2000, 10 }, { 20000, 10 } }, { { 2010, 10 }, { 30000, 10 } }, { { 905, 2 }, { 0, 0 } },
+	};
+	const struct cv_range out[] = {
+		{ 0, 5 }, { 1030, 20 }, { 3000, 20 }, { 4000, 10 }, { 5040, 10 }, { 10000, 4096 },
+	};
+	struct cv_held_vec held = { 0 };
+	struct cv_doubt_vec doubts = { 0 };
+	struct cv_err err = { 0 };
+	bool doubtful;
+
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(in); i++)
+		assert_true(cv_held_vec_push(&held, in[i]));
+	assert_true(cv_overlap_of(&held, &doubts, &err));
+	assert_int_equal(doubts.len, CV_COUNT(out));
+	assert_memory_equal(doubts.at, out, sizeof out);
+	assert_int_equal(cv_doubt_until(&doubts, 5, 2000, &doubtful), 1030);
+	assert_false(doubtful);
+	assert_int_equal(cv_doubt_until(&doubts, 1030, 2000, &doubtful), 1050);
+	assert_true(doubtful);
+	assert_int_equal(cv_doubt_until(&doubts, 1049, 1050, &doubtful), 1050);
+	assert_true(doubtful);
+	assert_int_equal(cv_doubt_until(&doubts, 20000, 30000, &doubtful), 30000);
+	assert_false(doubtful);
+	free(held.at);
+	free(doubts.at);
+}
+
 /* A disk of which two sectors cannot be read, as the copy sees it. */
 static const struct cv_range dead[] = { { 3 * SECTOR, SECTOR }, { 20 * SECTOR, SECTOR } };
 
@@ -375,6 +410,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sectors_that_the_device_does_not_give_are_zeros_and_listed),
 		cmocka_unit_test(lost_ranges_are_sorted_and_joined),
+		cmocka_unit_test(what_is_held_twice_is_doubtful_on_both_sides),
 		cmocka_unit_test(too_many_lost_ranges_are_an_error_and_not_memory),
 		cmocka_unit_test(headers_that_are_damaged_are_gone_by_where_they_can_be_true),
 		cmocka_unit_test(what_a_cut_file_lacks_is_told_to_the_sector),
