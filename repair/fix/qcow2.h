@@ -9,6 +9,7 @@ bool cv_fix_qcow2_dirty(const struct cv_fix_job *job, struct cv_fix *fix, struct
 bool cv_fix_qcow2_low(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_qcow2_leaks(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_qcow2_format(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
+bool cv_fix_qcow2_name(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_qcow2_flags(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 
 #endif

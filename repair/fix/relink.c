@@ -21,6 +21,12 @@ static bool is_only_outside(const struct cv_lost *l)
 	return l->problem == CV_CHN_PARENT_OUTSIDE_REPOSITORY && !l->chosen->identity && !l->chosen->fingerprint;
 }
 
+/* QCOW2: that there is a parent is known, and its name is all that cannot be read. */
+static bool is_name_lost(const struct cv_fix_job *job)
+{
+	return job->finding->id == CV_QCW_BACKING_NAME_INVALID;
+}
+
 /* True: it was refused. */
 static bool refuses(const struct cv_fix_job *job, const struct cv_lost *l, struct cv_fix *fix)
 {
@@ -30,7 +36,7 @@ static bool refuses(const struct cv_fix_job *job, const struct cv_lost *l, struc
 		return cv_fix_refuse(fix, "nobody looked for its parent");
 	if (!l->chosen)
 		return cv_fix_refuse(fix, "%s: chainview info lists the candidates", l->reason);
-	if (f->flags & (CV_FACT_PARENT_UNREADABLE | CV_FACT_DISABLED | CV_FACT_PARTIAL))
+	if (f->flags & (CV_FACT_DISABLED | CV_FACT_PARTIAL) || (f->flags & CV_FACT_PARENT_UNREADABLE && !is_name_lost(job)))
 		return cv_fix_refuse(fix, "what names its parent is damaged, or must not be written to");
 	if (l->chosen->place == CV_CANDIDATE_TRASH)
 		return cv_fix_refuse(fix, "what could be its parent lies in the trash: chainview trash restore brings it back");
@@ -74,7 +80,7 @@ static bool make_fresh(const struct cv_image *child, const struct cv_plan_link *
 static bool take_link(const struct cv_fix_job *job, const struct cv_plan_link *link, struct cv_fix *fix, struct cv_err *err)
 {
 	struct cv_err why = { .code = CV_OK };
-	struct cv_relink change = { 0 };
+	struct cv_relink change = { .name_is_lost = is_name_lost(job) };
 	bool ok = make_fresh(child_of(job), link, change.fresh, err);
 
 	if (!ok)

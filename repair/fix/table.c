@@ -25,6 +25,7 @@ const struct cv_fixer cv_fixers[] = {
 	{ CV_VHX_VHDX_REGION_TABLE_INVALID, CV_FORMAT_VHDX, cv_fix_vhdx_regions },
 	{ CV_GEN_IMAGE_TRUNCATED, CV_FORMAT_NONE, cv_fix_salvage },
 	{ CV_VHD_BLOCK_PAST_END, CV_FORMAT_VHD, cv_fix_salvage },
+	{ CV_QCW_BACKING_NAME_INVALID, CV_FORMAT_QCOW2, cv_fix_qcow2_name },
 	{ CV_CHN_PARENT_CYCLE, CV_FORMAT_NONE, cv_fix_relink },
 	{ CV_CHN_PARENT_IDENTITY_MISMATCH, CV_FORMAT_NONE, cv_fix_relink },
 	{ CV_CHN_PARENT_AMBIGUOUS, CV_FORMAT_NONE, cv_fix_relink },

@@ -35,6 +35,8 @@ static bool read_header(struct making *k, struct cv_err *err)
 	if (cv_be32_get(d->version) == 3 && cv_be64_get(d->autoclear) & ~(uint64_t)QCOW2_AUTOCLEAR_KNOWN)
 		return cv_fail(err, CV_EREFUSED, "it has features that are not known (autoclear %" PRIx64 ")",
 			       cv_be64_get(d->autoclear));
+	if (k->r->name_is_lost)
+		k->name = (struct cv_range){ 0, 0 };
 	return cv_range_inside(k->name, k->cluster_size) || cv_fail(err, CV_EREFUSED, "its header is damaged");
 }
 

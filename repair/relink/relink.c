@@ -336,7 +336,7 @@ bool cv_relink_make(struct cv_relink *r, struct cv_source *source, const struct 
 
 	if (!facts)
 		return false;
-	if (!row || !(facts->flags & CV_FACT_PARENT) || facts->flags & CV_FACT_PARENT_UNREADABLE)
+	if (!row || !(facts->flags & CV_FACT_PARENT) || (facts->flags & CV_FACT_PARENT_UNREADABLE && !r->name_is_lost))
 		return cv_fail(err, CV_EREFUSED, "it is no image whose parent can be changed");
 	if (!link->path && !row->part)
 		return cv_fail(err, CV_EREFUSED, "this version cannot take the parent from images of this format");

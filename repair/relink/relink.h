@@ -36,6 +36,7 @@ struct cv_relink {
 	struct cv_source *source;            /* borrowed */
 	const struct cv_facts *facts;        /* what the parser says about it */
 	const struct cv_plan_link *link;     /* what it shall say */
+	bool name_is_lost;                   /* QCOW2: what is recorded leads nowhere in the file, and all of it is made anew */
 	bool own;                            /* it is about what the image is, not about its parent: cv_relink_own() */
 	uint8_t fresh[16];                   /* a new identity, if the format wants one for whoever wrote last */
 	/* What an image says, where the change is about something else than its parent; as cv_relink_says(), which NULL means. */

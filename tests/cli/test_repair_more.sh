@@ -97,4 +97,36 @@ rm "$repo/disk.raw"
 tr -s ' \n' ' ' <"$work/out" >"$work/line"
 has "without the parent nothing tells the format" "parent-format-unrecorded: its parent was not found" "$work/line"
 
+# --- the name of the parent -----------------------------------------------------------------------------------------
+mends qcow2-backing-name-invalid-length qcow2-backing-name-invalid asks
+refuses qcow2-backing-name-invalid-place qcow2-backing-name-invalid "too little speaks for any"
+refuses qcow2-backing-name-invalid qcow2-backing-name-invalid "nothing that was looked at could be"
+# word IMAGE OFFSET HEX
+word() { printf "$(sed 's/../\\x&/g' <<<"$3")" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
+overlay()
+{
+	mkdir "$1"
+	qemu-img create -q -f qcow2 "$1/base.qcow2" 4M
+	qemu-io -f qcow2 -c "write -q -P 7 0 1M" "$1/base.qcow2"
+	qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$1/leaf.qcow2"
+	qemu-io -f qcow2 -c "write -q -P 5 2M 64k" "$1/leaf.qcow2"
+	qemu-img convert -O raw "$1/leaf.qcow2" "$1.raw"
+}
+# mended HOW REPO
+mended()
+{
+	ends "$1: it is mended" 1 "$CHAINVIEW" repair "$2" --refs=none "$3"
+	must "$1: it reads as before" qemu-img compare -q -f raw -F qcow2 "$3.raw" "$3/leaf.qcow2"
+	verdict "$1: nothing is found" "$([ -z "$(found "$3" | grep -v '^parent-content-changed')" ]; echo $?)"
+}
+overlay "$work/name"
+word "$work/name/leaf.qcow2" 16 00000020
+word "$work/name/leaf.qcow2" $((0x$(od -An -tx1 -j8 -N8 "$work/name/leaf.qcow2" | tr -d " ") + 15)) 6a756e6b
+mended "a name with a zero in it" -p "$work/name"
+# Nothing is left of the name but that there was one, and what the parent held is known from a check.
+overlay "$work/print"
+ends "what the parent holds is recorded" 0 "$CHAINVIEW" check --refs=none "$work/print"
+word "$work/print/leaf.qcow2" 8 fffffffffffffff8
+mended "a name that is nowhere" -y "$work/print"
+
 finish
