@@ -3,6 +3,7 @@
  * The refcounts of a QCOW2 image, and the flags that follow from them, made as what points to its clusters wants them. Counters
  * come first, then the flags that say that a cluster is not shared, and last the header that says that all is in order: so a
  * guest that is let in between sees nothing worse than before. The tables that point to clusters must be sound themselves.
+ * Blocks of counters that are missing are made behind the end of the file, and the table leads to them when they are there.
  */
 #include "inspect/qcow2/reading.h"
 #include "repair/fix/qcow2.h"
@@ -10,7 +11,7 @@
 #include "repair/relink/relink.h"
 #include <chainview/format.h>
 
-enum { COUNTERS = 1, FLAGS = 2, HEADER = 3 };
+enum { COUNTERS = 1, FLAGS = 2, TABLE = 2, HEADER = 3 };
 enum { MOST = 1 << 20 };
 #define TOO_MANY "qemu-img check -r all does it in place"
 
@@ -29,6 +30,7 @@ struct counting {
 	struct wrong_counts counts;
 	struct wrong_flags flags;
 	uint64_t others;             /* counters that are wrong the other way */
+	uint64_t blocks;             /* that were missing, and are made */
 	bool no_memory;
 };
 
@@ -142,9 +144,6 @@ static bool put_counter(struct counting *k, const struct wrong_count *w, struct 
 
 	if (!find_block(k, w->cluster, &block, err))
 		return false;
-	if (!block)
-		return cv_fail(err, CV_EREFUSED, "there is no refcount block for cluster %" PRIu64 ": one has to be made (qemu-img check -r all)",
-			       w->cluster);
 	at = block + (order < 3 ? index / inside : index * bytes);
 	if (!cv_source_read(&k->now.base, counter, bytes, at, err))
 		return false;
@@ -153,9 +152,45 @@ static bool put_counter(struct counting *k, const struct wrong_count *w, struct 
 	return cv_relink_set(&k->trial, at, counter, bytes, COUNTERS, err);
 }
 
+/* The cluster behind all others becomes one, and is counted itself. Its file is zeros there: nothing is counted yet. */
+static bool make_block(struct counting *k, uint64_t index, struct cv_err *err)
+{
+	uint64_t cluster = UINT64_C(1) << k->h.cluster_bits, size = k->now.base.size, at = (size + cluster - 1) / cluster * cluster;
+	cv_be64 entry = cv_be64_of(at);
+
+	if (at > INT64_MAX - cluster)
+		return cv_fail(err, CV_EREFUSED, "there is no room for a refcount block behind the end of the file");
+	k->trial.old_size = k->trial.source->size;
+	k->trial.new_size = at + cluster;
+	k->blocks++;
+	cv_relink_outcome(&k->trial, &k->now);
+	return cv_relink_set(&k->trial, k->h.refcount_off + index * 8, &entry, sizeof entry, TABLE, err) &&
+	       (wrong_counts_push(&k->counts, (struct wrong_count){ at >> k->h.cluster_bits, 1 }) || cv_fail(err, CV_ENOMEM, "out of memory"));
+}
+
+/* A block that is made may need another one for itself: that comes last then, and is looked at in turn. */
+static bool make_blocks(struct counting *k, struct cv_err *err)
+{
+	uint64_t per_block = (UINT64_C(8) << k->h.cluster_bits) >> k->h.refcount_order;
+	uint64_t entries = ((uint64_t)k->h.refcount_clusters << k->h.cluster_bits) / 8;
+
+	cv_relink_outcome(&k->trial, &k->now);
+	for (size_t i = 0; i < k->counts.len; i++) {
+		uint64_t cluster = k->counts.at[i].cluster, block;
+
+		if (cluster / per_block >= entries)
+			return cv_fail(err, CV_EREFUSED, "its refcount table is too short for cluster %" PRIu64 ": qemu-img check -r all makes "
+				       "a longer one", cluster);
+		if (!find_block(k, cluster, &block, err) || (!block && !make_block(k, cluster / per_block, err)))
+			return false;
+	}
+	return true;
+}
+
 static bool put_counters(struct counting *k, struct cv_err *err)
 {
-	cv_relink_outcome(&k->trial, &k->now);
+	if (!make_blocks(k, err))
+		return false;
 	for (size_t i = 0; i < k->counts.len; i++)
 		if (!put_counter(k, &k->counts.at[i], err))
 			return false;
@@ -196,9 +231,18 @@ static void say(const struct counting *k, bool dirty)
 
 	cv_text_addf(&t, "%zu refcount%s and %zu flag%s as what points to the clusters wants them", k->counts.len,
 		     k->counts.len == 1 ? "" : "s", k->flags.len, k->flags.len == 1 ? "" : "s");
+	if (k->blocks)
+		cv_text_addf(&t, ", in %" PRIu64 " new block%s of them at the end of the file", k->blocks, k->blocks == 1 ? "" : "s");
 	if (dirty)
 		cv_text_add(&t, ", then the dirty bit cleared");
 	cv_fix_say(k->fix, "%s", cv_text_str(&t));
+}
+
+/* What is written is kept in one record of the journal. */
+static bool too_many(const struct counting *k)
+{
+	return cv_fix_refuse(k->fix, "%zu refcounts and %zu flags are wrong, in more than the %d pages that are changed at once: " TOO_MANY,
+			     k->counts.len, k->flags.len, (int)CV_RELINK_PAGES_LARGE);
 }
 
 static bool fix_counts(const struct cv_fix_job *job, struct cv_fix *fix, unsigned which, bool dirty, struct cv_err *err)
@@ -208,9 +252,10 @@ static bool fix_counts(const struct cv_fix_job *job, struct cv_fix *fix, unsigne
 	bool sound, ok = is_sound(&k, job->source, &sound, err);
 
 	if (ok && sound && !mend(&k, dirty, &why))
-		ok = why.code == CV_EREFUSED ? cv_fix_refuse(fix, "%s", why.text) : cv_fail(err, why.code, "%s", why.text);
+		ok = k.trial.pages.len == CV_RELINK_PAGES_LARGE ? too_many(&k) : why.code == CV_EREFUSED ? cv_fix_refuse(fix, "%s", why.text) : cv_fail(err, why.code, "%s", why.text);
 	else if (ok && sound) {
 		say(&k, dirty);
+		fix->size = k.trial.new_size;
 		ok = cv_fix_take(fix, &k.trial, err);
 	}
 	cv_relink_fini(&k.trial);

@@ -64,7 +64,6 @@ mends qcow2-copied-flag-wrong qcow2-copied-flag-wrong safe
 mends qcow2-copied-flag-wrong-shared qcow2-copied-flag-wrong safe
 mends qcow2-refcount-too-low qcow2-refcount-too-low safe
 mends qcow2-refcount-zero qcow2-refcount-zero safe
-refuses qcow2-refcount-zero-block qcow2-refcount-zero "qemu-img check -r all"
 refuses qcow2-table-overlap leaked-clusters "its tables must be right before"
 refuses visible-base-with-hidden-children base-not-hidden "it may be the disk itself"
 refuses vhd-footer-checksum-both vhd-footer-checksum "no footer has a checksum that fits"

@@ -129,4 +129,7 @@ ends "what the parent holds is recorded" 0 "$CHAINVIEW" check --refs=none "$work
 word "$work/print/leaf.qcow2" 8 fffffffffffffff8
 mended "a name that is nowhere" -y "$work/print"
 
+# --- blocks of refcounts that are missing ---------------------------------------------------------------------------
+mends qcow2-refcount-zero-block qcow2-refcount-zero safe
+
 finish

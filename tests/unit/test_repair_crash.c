@@ -49,6 +49,8 @@ static const struct kind kinds[] = {
 	  { "a.vhd" }, CV_VHD_IDENTITY_NULL, false },
 	{ "qcow2", "qcow2-refcount-zero", "qcow2 a.qcow2 size=1M blocks=0-2\npoke a.qcow2 refcount+0x1000a 00 00\n",
 	  { "a.qcow2" }, CV_QCW_REFCOUNT_ZERO, false },
+	{ "qcow2", "qcow2-refcount-zero, no block", "qcow2 a.qcow2 size=256K cluster=4K blocks=0-2\npoke a.qcow2 refcount 0000000000000000\n",
+	  { "a.qcow2" }, CV_QCW_REFCOUNT_ZERO, false },
 	{ "qcow2", "leaked-clusters", "qcow2 a.qcow2 size=1M blocks=0-2\npoke a.qcow2 refcount+0x1000a 00 02\n"
 	  "poke a.qcow2 l2 00 00 00 00 00 03 00 00\n",
 	  { "a.qcow2" }, CV_SPC_LEAKED_CLUSTERS, false },
@@ -408,17 +410,24 @@ static const char *look_recovered(struct sim *s, const struct ctx *c, bool guest
 	return any != (done.done > (c->undo ? 1u : 0u)) ? "a journal does not say what is so" : NULL;
 }
 
+/* Behind its end a file reads as zeros. */
+static const uint8_t *sector_of(const struct shot *shot, uint64_t i)
+{
+	static const uint8_t zeros[512];
+
+	return (i + 1) * 512 <= shot->size ? shot->bytes + i * 512 : zeros;
+}
+
 /* What points to something is on disk only behind it, at every moment. */
 static bool is_in_order(struct sim *s, const struct ctx *c)
 {
 	struct shot now = shoot(s, c->k->image[0]);
 	unsigned written = 0, complete = CV_RELINK_LAYERS;
 
-	for (uint64_t i = 0; i < SECTORS && (i + 1) * 512 <= now.size && (i + 1) * 512 <= c->after[0].size &&
-			     (i + 1) * 512 <= c->before[0].size; i++) {
-		bool is_new = !memcmp(now.bytes + i * 512, c->after[0].bytes + i * 512, 512);
+	for (uint64_t i = 0; i < SECTORS; i++) {
+		bool is_new = !memcmp(sector_of(&now, i), sector_of(&c->after[0], i), 512);
 
-		if (!c->layer[i] || !memcmp(c->before[0].bytes + i * 512, c->after[0].bytes + i * 512, 512))
+		if (!c->layer[i] || !memcmp(sector_of(&c->before[0], i), sector_of(&c->after[0], i), 512))
 			continue;
 		if (is_new && c->layer[i] > written)
 			written = c->layer[i];
