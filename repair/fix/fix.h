@@ -67,6 +67,9 @@ bool cv_fix_refuse_salvage(const struct cv_fix_job *job, struct cv_fix *fix, con
 bool cv_fix_salvage(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_say(struct cv_fix *fix, const char *fmt, ...) CV_PRINTF(2, 3);
 
+/* ways.c: of what has no fixer, who else does something about it; one phrase. */
+const char *cv_fix_way(enum cv_problem_id id);
+
 /* fix.c: what is to be done to one image, built up fix by fix. */
 struct cv_fixing {
 	const struct cv_graph *g;

@@ -34,6 +34,9 @@ static bool refuses(const struct cv_fix_job *job, const struct cv_lost *l, struc
 
 	if (!l)
 		return cv_fix_refuse(fix, "nobody looked for its parent");
+	if (!l->chosen && l->problem == CV_CHN_PARENT_CYCLE)
+		return cv_fix_refuse(fix, "%s: chainview info lists the candidates; where its parent is lost for good, only what the image "
+				     "holds itself can be saved", l->reason);
 	if (!l->chosen)
 		return cv_fix_refuse(fix, "%s: chainview info lists the candidates", l->reason);
 	if (f->flags & (CV_FACT_DISABLED | CV_FACT_PARTIAL) || (f->flags & CV_FACT_PARENT_UNREADABLE && !is_name_lost(job)))

@@ -181,7 +181,7 @@ static void list_others(struct planning *p, uint32_t image)
 		for (size_t k = 0; !any && k < cv_fixer_count; k++)
 			any = is_for(&cv_fixers[k], &p->g->images[image], &list[i]);
 		if (!any)
-			refuse(p, &list[i], "there is no repair for it here: chainview explain says what can be done");
+			refuse(p, &list[i], cv_fix_way(list[i].id));
 	}
 }
 

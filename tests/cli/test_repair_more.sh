@@ -132,4 +132,45 @@ mended "a name that is nowhere" -y "$work/print"
 # --- blocks of refcounts that are missing ---------------------------------------------------------------------------
 mends qcow2-refcount-zero-block qcow2-refcount-zero safe
 
+# --- the header of a VHD --------------------------------------------------------------------------------------------
+ls_samples() { "$CHAINVIEW" sample --list | awk '{ print $1 }' | grep '^vhd-header-checksum'; }
+for recipe in $(ls_samples); do mends "$recipe" vhd-header-checksum asks; done
+# field WHAT OFFSET HEX: the field that explains it is told, and made what it was
+field()
+{
+	rm -rf "$work/field"
+	"$CHAINVIEW" sample --recipe vhd-header-checksum "$work/field" >/dev/null
+	chmod 755 "$work/field"
+	"$CHAINVIEW" repair -y --refs=none "$work/field" >/dev/null 2>&1
+	rm -rf "$work/field/.chainview"
+	cp "$work/field/disk.vhd" "$work/whole.vhd"
+	word "$work/field/disk.vhd" "$2" "$3"
+	"$CHAINVIEW" repair -y --refs=none "$work/field" >"$work/out" 2>&1
+	has "$1: the field is told" "its $1 made what it must be" "$work/out"
+	must "$1: it is as it was" cmp "$work/field/disk.vhd" "$work/whole.vhd"
+}
+field "data offset" 520 0000000000000001
+field "offset of the block table" 528 0000000000000800
+field "number of blocks" 540 00000200
+field "size of blocks" 544 00100000
+field "reserved bytes" 1300 dead
+# Two of them at once explain nothing.
+word "$work/field/disk.vhd" 540 00000200
+word "$work/field/disk.vhd" 520 0000000000000001
+cp "$work/field/disk.vhd" "$work/two.vhd"
+"$CHAINVIEW" repair -y --refs=none "$work/field" >"$work/out" 2>&1
+tr -s ' \n' ' ' <"$work/out" >"$work/line"
+has "two wrong fields are refused" "vhd-header-checksum: its data offset is not what it must be.*more than one field" "$work/line"
+must "and left as they are" cmp "$work/field/disk.vhd" "$work/two.vhd"
+
+# --- what others do -------------------------------------------------------------------------------------------------
+refuses visible-base-with-hidden-children visible-base-with-hidden-children "chainview gc moves that to the trash"
+refuses leftover-file leftover-file "let the program that left it finish"
+refuses parent-cycle-self parent-cycle "only what the image holds itself can be saved"
+# One that follows is the way out of a ring where its content was known.
+overlay "$work/ring"
+ends "what the parent holds is recorded" 0 "$CHAINVIEW" check --refs=none "$work/ring"
+qemu-img rebase -q -u -b leaf.qcow2 -F qcow2 "$work/ring/leaf.qcow2"
+mended "an image that names itself" -y "$work/ring"
+
 finish

@@ -45,6 +45,8 @@ static const struct kind kinds[] = {
 	  { "a.vhd" }, CV_VHD_FOOTER_KILLED, false },
 	{ "vhd", "vhd-batmap-invalid", "vhd a.vhd dynamic size=10M block=64K blocks=0\npoke a.vhd map b0\nseal a.vhd\n",
 	  { "a.vhd" }, CV_VHD_BATMAP_INVALID, false },
+	{ "vhd", "vhd-header-checksum", "vhd a.vhd dynamic size=1M block=64K blocks=0\npoke a.vhd header+36 deadbeef\n",
+	  { "a.vhd" }, CV_VHD_HEADER_CHECKSUM, false },
 	{ "vhd", "vhd-identity-null", "vhd a.vhd dynamic size=1M block=64K uuid=null blocks=0\n",
 	  { "a.vhd" }, CV_VHD_IDENTITY_NULL, false },
 	{ "qcow2", "qcow2-refcount-zero", "qcow2 a.qcow2 size=1M blocks=0-2\npoke a.qcow2 refcount+0x1000a 00 00\n",
