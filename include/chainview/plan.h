@@ -257,6 +257,13 @@ CV_API bool cv_report_plan(const struct cv_plan *plan, const struct cv_style *st
 struct cv_operation_result;
 CV_API bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_result *result,
 				const struct cv_report_head *head, const struct cv_sink *sink);
+/* The same for one of each of several repositories: "plans". */
+struct cv_planned {
+	const struct cv_plan *plan;
+	const struct cv_operation_result *result;    /* NULL: it was not carried out */
+};
+CV_API bool cv_report_plans_json(const struct cv_planned *plans, size_t count, const struct cv_report_head *head,
+				 const struct cv_sink *sink);
 
 #ifdef __cplusplus
 }

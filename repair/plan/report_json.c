@@ -105,6 +105,13 @@ struct json_object *cv_plan_json_result(struct cv_json *j, const struct cv_opera
 	return o;
 }
 
+static void put_plan(struct cv_json *j, struct json_object *o, const struct cv_plan *plan, const struct cv_operation_result *result)
+{
+	cv_json_put(j, o, "plan", cv_plan_json(j, plan));
+	if (result)
+		cv_json_put(j, o, "result", cv_plan_json_result(j, result));
+}
+
 bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_result *result,
 			 const struct cv_report_head *head, const struct cv_sink *sink)
 {
@@ -113,9 +120,26 @@ bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_r
 
 	cv_json_head(&j, head);
 	cv_json_raw(&j, ",");
-	cv_json_put(&j, rest, "plan", cv_plan_json(&j, plan));
-	if (result)
-		cv_json_put(&j, rest, "result", cv_plan_json_result(&j, result));
+	put_plan(&j, rest, plan, result);
+	cv_json_members(&j, rest);
+	cv_json_raw(&j, "}\n");
+	return j.ok;
+}
+
+bool cv_report_plans_json(const struct cv_planned *plans, size_t count, const struct cv_report_head *head, const struct cv_sink *sink)
+{
+	struct cv_json j = { sink, true };
+	struct json_object *rest = cv_json_object(&j), *list = cv_json_array(&j);
+
+	cv_json_head(&j, head);
+	cv_json_raw(&j, ",");
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *o = cv_json_object(&j);
+
+		put_plan(&j, o, plans[i].plan, plans[i].result);
+		cv_json_push(&j, list, o);
+	}
+	cv_json_put(&j, rest, "plans", list);
 	cv_json_members(&j, rest);
 	if (result && result->state == CV_RESULT_DONE && cv_plan_salvage(plan)) {
 		cv_json_raw(&j, ",\n");

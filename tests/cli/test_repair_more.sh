@@ -163,6 +163,32 @@ tr -s ' \n' ' ' <"$work/out" >"$work/line"
 has "two wrong fields are refused" "vhd-header-checksum: its data offset is not what it must be.*more than one field" "$work/line"
 must "and left as they are" cmp "$work/field/disk.vhd" "$work/two.vhd"
 
+# --- several repositories in one document ---------------------------------------------------------------------------
+json=$work/json
+mkdir "$json" "$work/healthy"
+qemu-img create -q -f qcow2 "$work/healthy/disk.qcow2" 1M
+make_sample vhd-footer-missing
+make_sample vhd-footers-differ
+three=("$work/vhd-footer-missing" "$work/vhd-footers-differ" "$work/healthy")
+ends "several repositories as JSON, dry" 68 "$CHAINVIEW" repair -n --json --refs=none "${three[@]}"
+cp "$work/.out" "$json/repairs.1"
+if "$CHAINVIEW" repair -y --json --refs=none "${three[@]}" >/dev/full 2>/dev/null; then status=0; else status=$?; fi
+verdict "a document that cannot be written is a failure" "$([ $((status & 8)) -ne 0 ]; echo $?)"
+for repo in "${three[@]}"; do "$CHAINVIEW" undo --yes --refs=none "$repo" "$(last "$repo")" >/dev/null 2>&1; done
+ends "several repositories as JSON, what is safe" 65 "$CHAINVIEW" repair -p --json --refs=none "${three[@]}"
+cp "$work/.out" "$json/repairs.2"
+must "each has its plan, and what came of it" python3 -c '
+import json, sys
+for name, wanted in ((sys.argv[1], [None, None, None]), (sys.argv[2], ["done", None, None])):
+    d = json.load(open(name))
+    assert [p["plan"]["repository"] for p in d["plans"]] == sys.argv[3:], d
+    assert [p.get("result", {}).get("state") for p in d["plans"]] == wanted, d
+    assert [len(p["plan"].get("fixes", [])) for p in d["plans"]] == [1, 1, 0], d' "$json/repairs.1" "$json/repairs.2" "${three[@]}"
+if python3 -c 'import jsonschema' 2>/dev/null; then
+	here=$(dirname "$0")
+	must "they fit the schema" python3 "$here/../support/schema_check.py" "$here/../../packaging/schema" "$json" repairs
+fi
+
 # --- what others do -------------------------------------------------------------------------------------------------
 refuses visible-base-with-hidden-children visible-base-with-hidden-children "chainview gc moves that to the trash"
 refuses leftover-file leftover-file "let the program that left it finish"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * chainview repair: mends what check finds, where that loses nothing or where it is said to be meant so. One plan for each
- * repository; what is left decides the exit status, as with check.
+ * repository, in one document; what is left decides the exit status, as with check.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -22,7 +22,16 @@ struct repair {
 	struct cv_repairs what;
 	struct cv_write_call call;
 	struct cv_plan *plan;
-	const struct cv_operation_result *result;    /* NULL: nothing was done */
+	struct cv_operation_result outcome;
+	const struct cv_operation_result *result;    /* that outcome; NULL: nothing was done */
+	int status;
+};
+CV_VEC(repairs, struct repair *);
+
+/* What of several repositories becomes one document. */
+struct documents {
+	struct cv_session *s;
+	struct repairs list;
 	int status;
 };
 
@@ -88,6 +97,20 @@ static bool write_json(const struct cv_sink *sink, void *ctx)
 	return cv_report_plan_json(r->plan, r->result, &head, sink);
 }
 
+static bool write_all_json(const struct cv_sink *sink, void *ctx)
+{
+	const struct documents *d = ctx;
+	struct cv_report_head head = { "repair", d->s->argc, d->s->argv, d->status };
+	struct cv_planned *plans = calloc(d->list.len + 1, sizeof *plans);
+	bool ok = plans != NULL;
+
+	for (size_t i = 0; ok && i < d->list.len; i++)
+		plans[i] = (struct cv_planned){ d->list.at[i]->plan, d->list.at[i]->result };
+	ok = ok && cv_report_plans_json(plans, d->list.len, &head, sink);
+	free(plans);
+	return ok;
+}
+
 /* The plan; false if it could not be written. */
 static bool show(struct repair *r)
 {
@@ -128,18 +151,18 @@ static int left_after(const struct repair *r)
 	return r->s->graph ? cv_check_status(r->s) : CV_EXIT_OK;
 }
 
-static void execute(struct repair *r, struct cv_operation_result *result)
+static void execute(struct repair *r)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 	struct cv_err err = { .code = CV_OK };
 
-	r->result = result;
-	if (!carry_out(r, result, &err)) {
+	r->result = &r->outcome;
+	if (!carry_out(r, &r->outcome, &err)) {
 		/* What is wrong is what was wrong before. */
 		r->status |= cv_command_fail(r->s, &err) | left_after(r);
 		return;
 	}
-	r->call.tell(r->plan, result, &t);
+	r->call.tell(r->plan, r->result, &t);
 	r->status |= CV_EXIT_CORRECTED | left_after(r);
 	if (speaks(r))
 		r->status |= cv_command_print(&t, CV_EXIT_OK);
@@ -161,7 +184,6 @@ static void dry(struct repair *r)
 
 static void with_plan(struct repair *r)
 {
-	struct cv_operation_result result;
 	bool wanted = r->what.how != CV_REPAIRS_SHOW && r->plan->item_count && !r->plan->refused;
 
 	if (!r->plan->fix_count && speaks(r))
@@ -169,32 +191,38 @@ static void with_plan(struct repair *r)
 	if (r->plan->fix_count && !show(r))
 		return;
 	if (wanted)
-		execute(r, &result);
+		execute(r);
 	else
 		dry(r);
-	if (r->s->settings.json)
-		r->status |= cv_output_report((struct cv_report_call){ write_json, r }, r->status);
 }
 
-/* One repository, by the name that the scan has for it. */
-static int repair_one(struct cv_session *s, const char *repository, const struct cv_image_word *only, size_t count)
+static void repair_free(struct repair *r)
 {
-	struct repair r = { .s = s, .what = { .session = s, .repository = strdup(repository), .how = how_of(s), .only = only,
-					      .only_count = count, .ask = ask } };
+	cv_plan_free(r->plan);
+	cv_repairs_fini(&r->what);
+	free(r);
+}
+
+/* One repository, by the name that the scan has for it. NULL: no memory. */
+static struct repair *repair_one(struct cv_session *s, const char *repository, const struct cv_image_word *only, size_t count)
+{
+	struct repair *r = calloc(1, sizeof *r);
 	struct cv_err err = { .code = CV_OK };
 
-	r.call = cv_repairs_call(&r.what);
-	if (r.what.repository)
-		r.plan = r.call.plan(s, r.call.ctx, &err);
+	if (!r)
+		return NULL;
+	*r = (struct repair){ .s = s, .what = { .session = s, .repository = strdup(repository), .how = how_of(s), .only = only,
+						.only_count = count, .ask = ask } };
+	r->call = cv_repairs_call(&r->what);
+	if (r->what.repository)
+		r->plan = r->call.plan(s, r->call.ctx, &err);
 	else
 		cv_fail(&err, CV_ENOMEM, "out of memory");
-	if (r.plan)
-		with_plan(&r);
+	if (r->plan)
+		with_plan(r);
 	else
-		r.status = cv_command_fail(s, &err);
-	cv_plan_free(r.plan);
-	cv_repairs_fini(&r.what);
-	return r.status;
+		r->status = cv_command_fail(s, &err);
+	return r;
 }
 
 /* --- which ------------------------------------------------------------------------------------------------ */
@@ -215,28 +243,59 @@ static bool list_repositories(const struct cv_session *s, struct names *list)
 	return true;
 }
 
-/* The status is that of what is left in the end; what was corrected in one stays said. */
-static int repair_each(struct cv_session *s, const struct cv_image_word *only, size_t count)
+/* One repository has a document of its own. One that nothing could be planned for was told of, and is in none. */
+static int write_documents(struct documents *d, bool one)
+{
+	if (!d->s->settings.json || (one && !d->list.len))
+		return CV_EXIT_OK;
+	if (!one)
+		return cv_output_report((struct cv_report_call){ write_all_json, d }, d->status);
+	d->list.at[0]->status = d->status;
+	return cv_output_report((struct cv_report_call){ write_json, d->list.at[0] }, d->status);
+}
+
+/* Adds what came of it; the status is that of what is left in the end, while what was corrected in one stays said. */
+static bool take_one(struct documents *d, struct repair *r, int *left)
 {
 	const int lasting = CV_EXIT_CORRECTED | CV_EXIT_FAILED | CV_EXIT_USAGE | CV_EXIT_CANCELLED;
+	bool kept = r && r->plan && repairs_push(&d->list, r);
+
+	if (r) {
+		*left = r->status;
+		d->status |= r->status & lasting;
+	}
+	if (r && !kept) {
+		bool planned = r->plan;
+
+		repair_free(r);
+		return !planned;
+	}
+	return kept;
+}
+
+static int repair_each(struct cv_session *s, const struct cv_image_word *only, size_t count)
+{
+	struct documents d = { .s = s };
 	struct cv_err err = { .code = CV_OK };
 	struct names list = { 0 };
-	int status = 0, last = 0;
+	int left = 0;
 
 	if (!list_repositories(s, &list))
 		cv_fail(&err, CV_ENOMEM, "out of memory");
-	else if (s->settings.json && list.len != 1)
-		cv_fail(&err, CV_EUSAGE, "--json takes one repository");
+	for (size_t i = 0; !err.code && i < list.len && s->graph; i++)
+		if (!take_one(&d, repair_one(s, list.at[i], only, count), &left))
+			cv_fail(&err, CV_ENOMEM, "out of memory");
 	if (err.code)
-		status = cv_command_fail(s, &err);
-	for (size_t i = 0; !err.code && i < list.len && s->graph; i++) {
-		last = repair_one(s, list.at[i], only, count);
-		status |= last & lasting;
-	}
+		d.status |= cv_command_fail(s, &err);
+	d.status |= left;
+	d.status |= write_documents(&d, list.len == 1);
+	for (size_t i = 0; i < d.list.len; i++)
+		repair_free(d.list.at[i]);
 	for (size_t i = 0; i < list.len; i++)
 		free(list.at[i]);
+	free(d.list.at);
 	free(list.at);
-	return status | last;
+	return d.status;
 }
 
 static bool is_image(const struct cv_session *s, const char *word)
