@@ -39,19 +39,67 @@ static uint64_t times(uint64_t bytes, uint64_t n)
 	return __builtin_mul_overflow(bytes, n, &all) ? UINT64_MAX : all;
 }
 
-/* Others stand on the parent: what else could be done, and what that costs at most. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* As a file tells it: what is written elsewhere is written in whole blocks. */
+static uint64_t file_bytes(const struct cv_image *image)
+{
+	return image->file ? image->file->size : 0;
+}
+
+/* What it takes more if it stands alone: counted, or by all files of its chain. */
+static uint64_t flatten_bytes(const struct planning *p)
+{
+	const struct cv_space_image *s = p->o->space ? &p->o->space->images[index_of(p, p->image)] : NULL;
+	const struct cv_image *at = p->image;
+	uint64_t sum = 0;
+
+	if (s && s->flatten.known)
+		return s->flatten.net_bytes < 0 ? (uint64_t)-s->flatten.net_bytes : 0;
+	for (uint32_t left = p->g->image_count; left && at->parent != CV_NO_IMAGE; left--) {
+		at = &p->g->images[at->parent];
+		sum = plus(sum, file_bytes(at));
+	}
+	return p->image->size_known && sum > p->image->virtual_size ? p->image->virtual_size : sum;
+}
+
+static void add_ways(const struct planning *p, struct cv_text *t)
+{
+	const char *name = cv_text_str(&p->name), *parent = cv_text_str(&p->parent_name);
+	uint32_t children = p->image->child_count;
+	uint64_t own = file_bytes(p->image);
+
+	cv_text_addf(t, "Leave %s (costs nothing)", name);
+	if (!children) {
+		cv_text_addf(t, "; or make it stand alone with chainview rebase --flatten (about %s)", cv_size_short(flatten_bytes(p)).s);
+		return;
+	}
+	cv_text_addf(t, "; or give %s what it has, with chainview rebase --onto %s (about %s%s)",
+		     children == 1 ? "its child" : "each of its children", parent, cv_size_short(times(own, children)).s,
+		     children == 1 ? "" : " for all of them");
+	cv_text_addf(t, "; or make one new image of both with chainview convert, and let %s stand on that with chainview rebase "
+		     "(about %s)", children == 1 ? "its child" : "its children", cv_size_short(plus(own, file_bytes(p->parent))).s);
+}
+
+/* The parent is needed as it is: what else could be done, and what that costs at most. */
 static void offer_others(struct planning *p)
 {
-	uint64_t own = p->image->file->allocated, base = p->parent->file->allocated;
-	uint32_t children = p->image->child_count;
+	uint32_t others = p->parent->child_count - (p->parent->child_count != 0);
+	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
 
-	if (p->parent->child_count < 2 && !p->parent->reference_count)
+	if (!others && !p->parent->reference_count)
 		return;
-	cv_plan_check(&p->m, "alternatives", true, "%s stays as it is, whatever is done: its %" PRIu32 " children read it. Leave %s (costs "
-		      "nothing); or give each of its %" PRIu32 " children what it has (at most %s); or make one new image of both "
-		      "for them with chainview convert (at most %s)", cv_text_str(&p->parent_name), p->parent->child_count,
-		      cv_text_str(&p->name), children, cv_size_short(times(own, children)).s,
-		      cv_size_short(own > UINT64_MAX - base ? UINT64_MAX : own + base).s);
+	cv_text_addf(&t, "%s stays as it is, whatever is done: ", cv_text_str(&p->parent_name));
+	if (others)
+		cv_text_addf(&t, "%" PRIu32 " other image%s on it. ", others, others == 1 ? " stands" : "s stand");
+	else
+		cv_text_add(&t, "somebody uses it itself. ");
+	add_ways(p, &t);
+	p->m.failed |= t.failed;
+	cv_plan_check(&p->m, "alternatives", true, "%s", cv_text_str(&t));
 }
 
 static void check_verdict(struct planning *p)
