@@ -88,6 +88,19 @@ struct cv_plan_mend {
 	uint64_t size;               /* the file's new length; 0: stays */
 };
 
+/* REPAIR: an item gets another place. First all bytes change, then one item after the other moves. */
+enum cv_plan_move_kind {
+	CV_MOVE_RENAME = 1,          /* to another name in its folder */
+	CV_MOVE_TRASH = 2,
+	CV_MOVE_RESTORE = 3,         /* out of the trash, from where the item says that it is */
+};
+struct cv_plan_move {
+	enum cv_plan_move_kind kind;
+	size_t item;
+	const char *to;              /* RENAME: relative to the repository, raw bytes */
+	bool apart;                  /* all before it is on disk before it is made, and it is before what follows */
+};
+
 enum cv_fix_verdict {
 	CV_FIX_SAFE,                 /* loses nothing, whoever is right: -p does it */
 	CV_FIX_ASKS,                 /* somebody has to say that it is meant so */
@@ -147,6 +160,9 @@ struct cv_plan {
 	const struct cv_plan_merge *merge; /* COALESCE, LEAF; COALESCE_UNDO if the parent gets back what it was: formats, and that */
 	const struct cv_plan_copy *copy;   /* REBASE_COPY */
 	const struct cv_plan_mend *mends;  /* REPAIR: for each item; NULL when it takes a repair back */
+	const struct cv_plan_move *moves;  /* REPAIR */
+	size_t move_count;
+	size_t elsewhere;                  /* so many of the first items are in the trash, and are brought home first */
 	const struct cv_plan_fix *fixes;   /* REPAIR: of all findings of the images */
 	size_t fix_count;
 	const struct cv_plan_step *steps;

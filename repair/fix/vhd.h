@@ -34,6 +34,7 @@ bool cv_fix_footers_differ(const struct cv_fix_job *job, struct cv_fix *fix, str
 bool cv_fix_batmap(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_reserved(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_hidden(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
+bool cv_fix_mark(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_identity(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 bool cv_fix_vhd_header(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err);
 

@@ -68,6 +68,18 @@ static bool hide(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_f
 	return write_footers(v, &footer, fix, err);
 }
 
+/* As an unfinished operation of another program has it: the first argument says how. */
+static bool mark(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_fix *fix, struct cv_err *err)
+{
+	struct vhd_footer_disk footer;
+	bool hidden = job->finding->arg[0].number != 0;
+
+	if (!one_footer(v, &footer, fix) || (footer.hidden != 0) == hidden)
+		return true;
+	footer.hidden = hidden;
+	return write_footers(v, &footer, fix, err);
+}
+
 /* --- the identity ----------------------------------------------------------------------------------------- */
 
 /* Always the same for the same file as it is, so that a plan that is made again is the same; and nobody else's. */
@@ -214,6 +226,11 @@ static bool clear(const struct cv_fix_job *job, struct cv_fix_vhd *v, struct cv_
 bool cv_fix_hidden(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)
 {
 	return with_image(job, fix, hide, err);
+}
+
+bool cv_fix_mark(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)
+{
+	return with_image(job, fix, mark, err);
 }
 
 bool cv_fix_identity(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)

@@ -170,7 +170,7 @@ static bool add_trashed(struct cv_trash *trash, size_t *cap, const struct cv_ope
 /* How many of its items it may have put there: those come first. */
 static size_t trashed(const struct cv_operation_entry *e)
 {
-	return e->kind == CV_PLAN_TRASH ? e->item_count : (e->kind == CV_PLAN_COALESCE || e->kind == CV_PLAN_LEAF) && e->item_count;
+	return e->kind == CV_PLAN_TRASH || e->kind == CV_PLAN_REPAIR ? e->item_count : (e->kind == CV_PLAN_COALESCE || e->kind == CV_PLAN_LEAF) && e->item_count;
 }
 
 static bool fill_trash(struct cv_trash *trash, const struct cv_writing *w, struct cv_err *err)

@@ -99,7 +99,7 @@ bool cv_work_run(struct cv_writing *w, const struct cv_plan *plan, const char *c
 	struct cv_work work = { .w = w, .plan = plan, .items = plan->items, .item_count = plan->item_count,
 				.sources = plan->sources, .source_count = plan->source_count, .command = command,
 				.monitor = monitor, .result = result, .journal = { .fd = -1 },
-				.elsewhere = row ? row->elsewhere : 0 };
+				.elsewhere = row ? row->elsewhere + plan->elsewhere : 0 };
 	bool ok = false;
 
 	*result = (struct cv_operation_result){ .state = CV_RESULT_REFUSED };

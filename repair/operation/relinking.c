@@ -132,6 +132,18 @@ const struct cv_record *cv_relinking_last(const struct cv_relinking *b, const st
 	return NULL;
 }
 
+bool cv_relinking_is_noted(const struct cv_journal_log *log, size_t item)
+{
+	for (size_t i = 0; i < log->records.len; i++) {
+		const struct cv_record *r = &log->records.at[i];
+		struct cv_unpack u = { .at = r->payload, .left = r->len };
+
+		if (r->type == CV_RECORD_UNDO && cv_unpack_number(&u) == item && !u.failed)
+			return true;
+	}
+	return false;
+}
+
 bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *before, struct cv_err *err)
 {
 	struct cv_pack p = { 0 };

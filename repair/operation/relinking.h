@@ -36,6 +36,8 @@ bool cv_relinking_begin(struct cv_relinking *b, struct cv_work *work, size_t ite
 void cv_relinking_fini(struct cv_relinking *b);
 /* On disk when it returns. before: the journal as it was read, or NULL: what is noted there already is not noted again. */
 bool cv_relinking_note(struct cv_relinking *b, const struct cv_journal_log *before, struct cv_err *err);
+/* There is a record of what changes in this item of many. */
+bool cv_relinking_is_noted(const struct cv_journal_log *log, size_t item);
 /* Instead of making the change: what another operation, which is done, has changed in this image is to be as it was. Its
  * items were in the same order. */
 bool cv_relinking_take_back(struct cv_relinking *b, const struct cv_journal_log *done, struct cv_err *err);

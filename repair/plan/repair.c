@@ -5,23 +5,9 @@
  */
 #include "inspect/repository/reopen.h"
 #include "inspect/space/room.h"
-#include "repair/fix/fix.h"
-#include "repair/plan/make.h"
 #include "repair/plan/network.h"
+#include "repair/plan/repairing.h"
 #include "repair/relink/relink.h"
-
-CV_VEC(cv_plan_fixes, struct cv_plan_fix);
-CV_VEC(cv_plan_mends, struct cv_plan_mend);
-
-struct planning {
-	struct cv_plan_maker m;
-	const struct cv_graph *g;
-	const struct cv_repair_options *o;
-	uint32_t repository;
-	const char *network;         /* the kind of file system that others may write to, too; NULL: it is none */
-	struct cv_plan_fixes fixes;
-	struct cv_plan_mends mends;
-};
 
 /* --- what speaks against touching an image at all --------------------------------------------------------- */
 
@@ -33,19 +19,19 @@ static bool is_in_use(const struct cv_graph *g, const struct cv_image *image)
 	return false;
 }
 
-static bool offset_is_given(const struct planning *p)
+static bool offset_is_given(const struct cv_repairing *p)
 {
 	return cv_scan_repository(p->g->scan, p->repository)->offset != 0;
 }
 
 /* NULL: nothing does. A killed footer says that it is open, and is what is to be mended. */
-static const char *against_image(const struct planning *p, const struct cv_image *image, const struct cv_finding *finding)
+const char *cv_repairing_against(const struct cv_repairing *p, const struct cv_image *image, const struct cv_finding *finding)
 {
 	if (image->file->block_device || offset_is_given(p))
 		return "it is a device, or lies in a bigger file: only files can be held while they are changed";
 	if (is_in_use(p->g, image))
 		return "it is in use";
-	if (finding->advisory && finding->id != CV_VHD_FOOTER_KILLED)
+	if (finding && finding->advisory && finding->id != CV_VHD_FOOTER_KILLED)
 		return image->facts->flags & CV_FACT_LIVE ? "it seems to be open: that comes first"
 							  : "an image that is in use stands on it";
 	if (image->file->links > 1)
@@ -64,14 +50,14 @@ static uint64_t bytes_of(const struct cv_fix *fix)
 	return bytes;
 }
 
-static void add_fix(struct planning *p, struct cv_plan_fix fix)
+void cv_repairing_fix(struct cv_repairing *p, struct cv_plan_fix fix)
 {
 	fix.image = cv_plan_keep(&p->m, fix.image);
 	fix.why = cv_plan_keep(&p->m, fix.why);
 	p->m.failed |= !cv_plan_fixes_push(&p->fixes, fix);
 }
 
-static struct cv_plan_fix begin_fix(const struct planning *p, const struct cv_finding *finding)
+static struct cv_plan_fix begin_fix(const struct cv_repairing *p, const struct cv_finding *finding)
 {
 	bool safe;
 
@@ -80,16 +66,16 @@ static struct cv_plan_fix begin_fix(const struct planning *p, const struct cv_fi
 				     .off = finding->has_where ? finding->where.off : 0 };
 }
 
-static void refuse(struct planning *p, const struct cv_finding *finding, const char *why)
+static void refuse(struct cv_repairing *p, const struct cv_finding *finding, const char *why)
 {
 	struct cv_plan_fix fix = begin_fix(p, finding);
 
 	fix.why = why;
-	add_fix(p, fix);
+	cv_repairing_fix(p, fix);
 }
 
 /* What others may be writing to without our knowing it is never mended without asking. */
-static void ask_on_network(const struct planning *p, struct cv_plan_fix *fix, struct cv_text *why)
+static void ask_on_network(const struct cv_repairing *p, struct cv_plan_fix *fix, struct cv_text *why)
 {
 	if (!p->network || fix->verdict != CV_FIX_SAFE)
 		return;
@@ -98,7 +84,7 @@ static void ask_on_network(const struct planning *p, struct cv_plan_fix *fix, st
 	fix->why = cv_text_str(why);
 }
 
-static bool take(struct planning *p, struct cv_fixing *f, const struct cv_finding *finding, const struct cv_fix *made,
+static bool take(struct cv_repairing *p, struct cv_fixing *f, const struct cv_finding *finding, const struct cv_fix *made,
 		 struct cv_err *err)
 {
 	CV_AUTO(cv_text_fini) struct cv_text why = { 0 };
@@ -111,29 +97,29 @@ static bool take(struct planning *p, struct cv_fixing *f, const struct cv_findin
 	ask_on_network(p, &fix, &why);
 	fix.chosen = fix.verdict != CV_FIX_REFUSED && p->o->wants(p->o->ctx, &fix);
 	p->m.failed |= why.failed;
-	add_fix(p, fix);
+	cv_repairing_fix(p, fix);
 	return !fix.chosen || cv_fixing_take(f, made, err);
 }
 
 /* Nothing is left to be done for it: something that was taken before did it. */
-static void mended(struct planning *p, const struct cv_fixing *f, const struct cv_finding *finding)
+static void mended(struct cv_repairing *p, const struct cv_fixing *f, const struct cv_finding *finding)
 {
 	struct cv_plan_fix fix = begin_fix(p, finding);
 
 	if (!f->patches.len)
 		fix.why = "it is as it should be by now: look again";
 	if (!f->patches.len)
-		return add_fix(p, fix);
+		return cv_repairing_fix(p, fix);
 	fix.verdict = CV_FIX_SAFE;
 	fix.chosen = true;
 	fix.why = "mended together with the other";
-	add_fix(p, fix);
+	cv_repairing_fix(p, fix);
 }
 
-static bool fix_finding(struct planning *p, struct cv_fixing *f, const struct cv_fixer *row, const struct cv_finding *finding,
+static bool fix_finding(struct cv_repairing *p, struct cv_fixing *f, const struct cv_fixer *row, const struct cv_finding *finding,
 			struct cv_err *err)
 {
-	const char *against = against_image(p, &p->g->images[f->image], finding);
+	const char *against = cv_repairing_against(p, &p->g->images[f->image], finding);
 	struct cv_fix made = { .verdict = CV_FIX_REFUSED };
 	bool ok = true;
 
@@ -156,7 +142,7 @@ static bool is_for(const struct cv_fixer *row, const struct cv_image *image, con
 }
 
 /* In the order of the fixers, for later ones rely on what earlier ones have mended. */
-static bool fix_all(struct planning *p, struct cv_fixing *f, struct cv_err *err)
+static bool fix_all(struct cv_repairing *p, struct cv_fixing *f, struct cv_err *err)
 {
 	const struct cv_image *image = &p->g->images[f->image];
 	const struct cv_finding *list;
@@ -170,7 +156,7 @@ static bool fix_all(struct planning *p, struct cv_fixing *f, struct cv_err *err)
 }
 
 /* What nobody mends here is said, too, if it is more than a remark. */
-static void list_others(struct planning *p, uint32_t image)
+static void list_others(struct cv_repairing *p, uint32_t image)
 {
 	const struct cv_finding *list;
 	size_t count = cv_graph_findings_of(p->g, image, &list);
@@ -187,7 +173,7 @@ static void list_others(struct planning *p, uint32_t image)
 
 /* --- the plan --------------------------------------------------------------------------------------------- */
 
-static void add_steps(struct planning *p, size_t from, const struct cv_image *image)
+static void add_steps(struct cv_repairing *p, size_t from, const struct cv_image *image)
 {
 	for (size_t i = from; i < p->fixes.len; i++) {
 		const struct cv_plan_fix *fix = &p->fixes.at[i];
@@ -202,7 +188,7 @@ static void add_steps(struct planning *p, size_t from, const struct cv_image *im
 	}
 }
 
-static void carry(struct planning *p, const struct cv_plan_mend *mend)
+static void carry(struct cv_repairing *p, const struct cv_plan_mend *mend)
 {
 	cv_pack_number(&p->m.carried, mend->size);
 	for (size_t i = 0; i < mend->count; i++) {
@@ -213,7 +199,7 @@ static void carry(struct planning *p, const struct cv_plan_mend *mend)
 }
 
 /* Pages that share their place with another file take one of their own. */
-static void count_room(struct planning *p, int fd, const struct cv_relink *change)
+static void count_room(struct cv_repairing *p, int fd, const struct cv_relink *change)
 {
 	for (size_t i = 0; i < change->pages.len; i++)
 		p->m.plan->space.peak += cv_room_overwrite(fd, (struct cv_range){ change->pages.at[i].off, change->pages.at[i].len });
@@ -221,7 +207,7 @@ static void count_room(struct planning *p, int fd, const struct cv_relink *chang
 		p->m.plan->space.peak += change->new_size - change->source->size;
 }
 
-static void add_item(struct planning *p, struct cv_fixing *f, size_t first_fix, int fd)
+static void add_item(struct cv_repairing *p, struct cv_fixing *f, size_t first_fix, int fd)
 {
 	struct cv_plan_mend mend = { .count = f->patches.len, .size = f->change->new_size };
 	struct cv_plan_patch *patches = cv_arena_alloc(p->m.plan->arena, (f->patches.len + 1) * sizeof *patches);
@@ -239,7 +225,7 @@ static void add_item(struct planning *p, struct cv_fixing *f, size_t first_fix, 
 }
 
 /* What is to be done to it all at once must read as foreseen. */
-static bool settle(struct planning *p, struct cv_fixing *f, size_t first_fix, int fd, struct cv_err *err)
+static bool settle(struct cv_repairing *p, struct cv_fixing *f, size_t first_fix, int fd, struct cv_err *err)
 {
 	if (!f->patches.len)
 		return true;
@@ -250,7 +236,7 @@ static bool settle(struct planning *p, struct cv_fixing *f, size_t first_fix, in
 	return true;
 }
 
-static bool plan_image(struct planning *p, uint32_t image, struct cv_err *err)
+static bool plan_image(struct cv_repairing *p, uint32_t image, struct cv_err *err)
 {
 	struct cv_range part;
 	CV_AUTO(cv_auto_close) int fd = cv_scan_reopen(p->g->scan, p->g->images[image].file, &part, err);
@@ -259,7 +245,7 @@ static bool plan_image(struct planning *p, uint32_t image, struct cv_err *err)
 	struct cv_relink change = { .source = source, .say = cv_fix_says };
 	struct cv_fixing f = { p->g, image, &change, p->m.plan->arena, { 0 }, p->o->candidates };
 	size_t first = p->fixes.len;
-	bool ok = source && fix_all(p, &f, err) && settle(p, &f, first, fd, err);
+	bool ok = source && fix_all(p, &f, err) && cv_repairing_marks(p, &f, err) && settle(p, &f, first, fd, err);
 
 	if (ok)
 		list_others(p, image);
@@ -269,7 +255,7 @@ static bool plan_image(struct planning *p, uint32_t image, struct cv_err *err)
 }
 
 /* One that cannot be opened has no fixes but what is said of it. */
-static bool plan_or_refuse(struct planning *p, uint32_t image, struct cv_err *err)
+static bool plan_or_refuse(struct cv_repairing *p, uint32_t image, struct cv_err *err)
 {
 	struct cv_err why = { .code = CV_OK };
 	size_t first = p->fixes.len;
@@ -281,17 +267,19 @@ static bool plan_or_refuse(struct planning *p, uint32_t image, struct cv_err *er
 	if (why.code == CV_ENOMEM || why.code == CV_ECANCELLED)
 		return cv_fail(err, why.code, "%s", why.text);
 	p->fixes.len = first;
+	cv_repairing_without(p, image, why.text);
 	count = cv_graph_findings_of(p->g, image, &list);
 	for (size_t i = 0; i < count; i++)
 		refuse(p, &list[i], why.text);
 	return true;
 }
 
-static bool is_meant(const struct planning *p, uint32_t image)
+static bool is_meant(const struct cv_repairing *p, uint32_t image)
 {
 	const struct cv_finding *list;
 
-	if (p->g->images[image].repository != p->repository || !cv_graph_findings_of(p->g, image, &list))
+	if (p->g->images[image].repository != p->repository ||
+	    (!cv_graph_findings_of(p->g, image, &list) && !cv_repairing_concerns(p, image)))
 		return false;
 	for (size_t i = 0; i < p->o->only_count; i++)
 		if (p->o->only[i] == image)
@@ -299,10 +287,12 @@ static bool is_meant(const struct planning *p, uint32_t image)
 	return !p->o->only;
 }
 
-static bool plan(struct planning *p, struct cv_err *err)
+static bool plan(struct cv_repairing *p, struct cv_err *err)
 {
 	for (size_t i = 0; i < cv_scan_repository_count(p->g->scan); i++)
 		cv_plan_searched(&p->m, cv_scan_repository(p->g->scan, i)->path);
+	if (!p->o->only && !cv_repairing_foreign(p, err))
+		return false;
 	for (uint32_t i = 0; i < p->g->image_count; i++)
 		if (is_meant(p, i) && !plan_or_refuse(p, i, err))
 			return false;
@@ -312,11 +302,12 @@ static bool plan(struct planning *p, struct cv_err *err)
 	if (p->m.items.len && p->network)
 		cv_plan_check(&p->m, "file-system", true, "it is on %s: that no other host has the images open cannot be seen from here",
 			      p->network);
+	cv_repairing_moves(p);
 	return true;
 }
 
 /* The lists belong to the arena of the plan. */
-static void gather(struct planning *p)
+static void gather(struct cv_repairing *p)
 {
 	struct cv_plan_fix *fixes = cv_arena_alloc(p->m.plan->arena, (p->fixes.len + 1) * sizeof *fixes);
 	struct cv_plan_mend *mends = cv_arena_alloc(p->m.plan->arena, (p->mends.len + 1) * sizeof *mends);
@@ -335,7 +326,7 @@ struct cv_plan *cv_plan_repair(const struct cv_graph *g, uint32_t repository, co
 			       struct cv_err *err)
 {
 	const struct cv_repository *r = cv_scan_repository(g->scan, repository);
-	struct planning p = { .g = g, .o = options, .repository = repository };
+	struct cv_repairing p = { .g = g, .o = options, .repository = repository };
 	struct cv_plan *made = NULL;
 
 	if (!cv_plan_begin(&p.m, CV_PLAN_REPAIR, r->path, err))
@@ -350,5 +341,7 @@ struct cv_plan *cv_plan_repair(const struct cv_graph *g, uint32_t repository, co
 	}
 	free(p.fixes.at);
 	free(p.mends.at);
+	free(p.moves.at);
+	cv_foreign_fini(&p.foreign);
 	return made;
 }

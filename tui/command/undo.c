@@ -166,7 +166,11 @@ static struct cv_plan *plan_repair(struct cv_session *s, void *ctx, struct cv_er
 
 static void tell_repair(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
-	cv_text_addf(out, "put back the bytes of %zu image%s: operation %s\n", done->item_count, done->item_count == 1 ? "" : "s",
+	if (done->move_count)
+		cv_text_addf(out, "everything is as it was, %zu file%s concerned: operation %s\n", done->item_count,
+			     done->item_count == 1 ? "" : "s", cv_uuid_str(result->id).s);
+	else
+		cv_text_addf(out, "put back the bytes of %zu image%s: operation %s\n", done->item_count, done->item_count == 1 ? "" : "s",
 		     cv_uuid_str(result->id).s);
 }
 

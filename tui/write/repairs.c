@@ -91,8 +91,12 @@ static struct cv_plan *plan(struct cv_session *s, void *ctx, struct cv_err *err)
 
 static void tell(const struct cv_plan *done, const struct cv_operation_result *result, struct cv_text *out)
 {
-	cv_text_addf(out, "repaired %zu image%s: operation %s\nchainview undo gives back the bytes as they were\n", done->item_count,
-		     done->item_count == 1 ? "" : "s", cv_uuid_str(result->id).s);
+	if (done->move_count)
+		cv_text_addf(out, "settled, %zu file%s concerned: operation %s\nchainview undo gives back everything as it was\n",
+			     done->item_count, done->item_count == 1 ? "" : "s", cv_uuid_str(result->id).s);
+	else
+		cv_text_addf(out, "repaired %zu image%s: operation %s\nchainview undo gives back the bytes as they were\n", done->item_count,
+			     done->item_count == 1 ? "" : "s", cv_uuid_str(result->id).s);
 }
 
 struct cv_write_call cv_repairs_call(struct cv_repairs *r)
@@ -183,12 +187,21 @@ static bool is_foreseen(const struct cv_plan *done, const struct seen *s)
 	return false;
 }
 
+/* The name that it had before. */
+static const char *former(const struct cv_plan *done, const char *image)
+{
+	for (size_t i = 0; i < done->move_count; i++)
+		if (done->moves[i].kind == CV_MOVE_RENAME && !strcmp(done->moves[i].to, image))
+			return done->items[done->moves[i].item].path;
+	return image;
+}
+
 static bool compare(const struct cv_plan *done, const struct seen_vec *before, const struct seen_vec *after, struct cv_err *err)
 {
 	for (size_t i = 0; i < after->len; i++) {
 		const struct seen *s = &after->at[i];
 
-		if (count_of(after, s->image, s->problem) > count_of(before, s->image, s->problem) && !is_foreseen(done, s))
+		if (count_of(after, s->image, s->problem) > count_of(before, former(done, s->image), s->problem) && !is_foreseen(done, s))
 			return fail_with(err, s->image, s->problem, "was not there before");
 	}
 	for (size_t i = 0; i < done->fix_count; i++) {
