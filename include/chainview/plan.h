@@ -86,6 +86,7 @@ struct cv_plan_mend {
 	const struct cv_plan_patch *patches;
 	size_t count;
 	uint64_t size;               /* the file's new length; 0: stays */
+	size_t pages;                /* of 4 KiB that have something of it: the journal needs room for them */
 };
 
 /* REPAIR: an item gets another place. First all bytes change, then one item after the other moves. */
@@ -159,7 +160,7 @@ struct cv_plan {
 	const struct cv_plan_link *link;   /* NULL unless an image gets another parent */
 	const struct cv_plan_merge *merge; /* COALESCE, LEAF; COALESCE_UNDO if the parent gets back what it was: formats, and that */
 	const struct cv_plan_copy *copy;   /* REBASE_COPY */
-	const struct cv_plan_mend *mends;  /* REPAIR: for each item; NULL when it takes a repair back */
+	const struct cv_plan_mend *mends;  /* REPAIR: for each item; without patches when it takes a repair back */
 	const struct cv_plan_move *moves;  /* REPAIR */
 	size_t move_count;
 	size_t elsewhere;                  /* so many of the first items are in the trash, and are brought home first */

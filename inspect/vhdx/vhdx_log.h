@@ -75,5 +75,7 @@ bool cv_vhdx_log_apply(struct cv_source **source, const struct cv_facts *facts, 
 
 /* vhdx_map_overlay.c: takes both *under and what log points to, also when it fails. */
 struct cv_source *cv_vhdx_overlay_new(struct cv_source **under, struct cv_vhdx_log *log, struct cv_err *err);
+/* Of such a source: the first bytes at or behind off that the log decides, whole pages; false if there are none. */
+bool cv_vhdx_overlay_next(const struct cv_source *overlay, uint64_t off, struct cv_range *at);
 
 #endif

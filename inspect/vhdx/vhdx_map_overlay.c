@@ -37,6 +37,21 @@ static size_t piece_from(const struct overlay *o, uint64_t off)
 	return low;
 }
 
+bool cv_vhdx_overlay_next(const struct cv_source *overlay, uint64_t off, struct cv_range *at)
+{
+	const struct overlay *o = (const struct overlay *)overlay;
+	size_t n = piece_from(o, off);
+
+	if (n == o->pieces.len)
+		return false;
+	*at = o->pieces.at[n].at;
+	if (at->off < off) {
+		at->len -= off - at->off;
+		at->off = off;
+	}
+	return true;
+}
+
 static void copy_changed(const struct overlay *o, const struct piece *p, uint8_t *buf, size_t len, uint64_t off)
 {
 	const struct cv_vhdx_change *c = &o->log.changes.at[p->change];

@@ -22,6 +22,7 @@ const struct cv_fixer cv_fixers[] = {
 	{ CV_SPC_LEAKED_CLUSTERS, CV_FORMAT_QCOW2, cv_fix_qcow2_leaks },
 	{ CV_QCW_COPIED_FLAG_WRONG, CV_FORMAT_QCOW2, cv_fix_qcow2_flags },
 	{ CV_QCW_TABLE_OVERLAP, CV_FORMAT_QCOW2, cv_fix_salvage },
+	{ CV_VHX_VHDX_LOG_PENDING, CV_FORMAT_VHDX, cv_fix_vhdx_log },
 	{ CV_VHX_VHDX_HEADER_INVALID, CV_FORMAT_VHDX, cv_fix_vhdx_header },
 	{ CV_VHX_VHDX_REGION_TABLE_INVALID, CV_FORMAT_VHDX, cv_fix_vhdx_regions },
 	{ CV_GEN_IMAGE_TRUNCATED, CV_FORMAT_NONE, cv_fix_salvage },

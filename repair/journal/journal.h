@@ -21,7 +21,7 @@ enum cv_record_type {
 	CV_RECORD_ABORTED, CV_RECORD_DONE, CV_RECORD_BOOT, CV_RECORD_KEPT, CV_RECORD_TYPES
 };
 
-#define CV_RECORD_PAYLOAD_MAX (1u << 20)
+#define CV_RECORD_PAYLOAD_MAX (5u << 20)
 
 struct cv_journal_name { char s[48]; };      /* "<uuid>.cvj" */
 

@@ -17,7 +17,7 @@ enum { CV_RELINKING_SLOTS_EACH = CV_RELINKING_SLOTS + 8 };
 _Static_assert((CV_RELINKING_SLOTS - 2) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_MOST * (2 * CV_RELINK_PAGE + 64), "room for it");
 
 /* The same for other changes. */
-enum { CV_RELINKING_SLOTS_LARGE = 260 };
+enum { CV_RELINKING_SLOTS_LARGE = 1052 };
 _Static_assert((CV_RELINKING_SLOTS_LARGE - 12) * CV_JOURNAL_SLOT > CV_RELINK_PAGES_LARGE * (2 * CV_RELINK_PAGE + 64), "room for it");
 
 struct cv_relinking {

@@ -7,6 +7,7 @@
  */
 #include "repair/operation/relinking_write.h"
 #include "repair/io/source.h"
+#include "repair/vhdx/change.h"
 #include <chainview/format.h>
 
 static bool is_of_one_byte(const uint8_t *sector)
@@ -186,6 +187,25 @@ static bool look_at_size(const struct cv_relinking *b, bool *all_new, bool *move
 	return true;
 }
 
+/*
+ * A header of a VHDX that is in order, and none of those that were here or were to be: whoever opens such a file for writing writes
+ * one. They found one state or the other, and what they made of it is theirs; bytes that wait in a log are in their place by then,
+ * whoever put them there.
+ */
+static bool is_opened_since(const struct cv_relinking *b, const struct cv_relinking_look *looks)
+{
+	for (size_t i = 0; b->change.say && i < b->change.pages.len; i++) {
+		bool theirs = looks[i].any_torn && b->change.pages.at[i].len == CV_RELINK_PAGE && cv_vhdx_is_header(looks[i].now);
+
+		for (size_t k = 0; theirs && k < b->change.pages.len; k++)
+			theirs = memcmp(looks[i].now, b->change.pages.at[k].old, CV_RELINK_PAGE) != 0 &&
+				 memcmp(looks[i].now, b->change.pages.at[k].new, CV_RELINK_PAGE) != 0;
+		if (theirs)
+			return true;
+	}
+	return false;
+}
+
 /* How sure it is that what is read is what is on disk. */
 enum trust { OWN_ERROR, SAME_BOOT, AFTER_CUT };
 
@@ -206,6 +226,10 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 			return false;
 		foreign |= looks[i].any_torn;
 		all_new &= looks[i].all_new;
+	}
+	if (foreign && is_opened_since(b, looks)) {
+		*end = CV_RECORD_ABORTED;
+		return true;
 	}
 	if (foreign)
 		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);

@@ -185,25 +185,14 @@ static bool repair_recover(struct cv_work *work, enum cv_record_type *end, struc
 	return ok;
 }
 
-/* Pages that a patch may touch, at most. */
-static size_t pages_of(const struct cv_plan_mend *mend)
-{
-	size_t pages = 0;
-
-	for (size_t i = 0; i < mend->count && pages < CV_RELINK_PAGES_LARGE; i++)
-		pages += mend->patches[i].len / CV_RELINK_PAGE + 2;
-	return pages < CV_RELINK_PAGES_LARGE ? pages : CV_RELINK_PAGES_LARGE;
-}
-
 /* Each image's UNDO record with as many pages as it has, and what later rounds note of it. */
 static struct cv_journal_size room(const struct cv_plan *plan)
 {
-	enum { BESIDE = 12 };
+	enum { BESIDE = 15 };
 	struct cv_journal_size size = { 0, 0 };
 
 	for (size_t i = 0; i < plan->item_count; i++)
-		size.records += plan->mends ? (uint32_t)(pages_of(&plan->mends[i]) * 3 + BESIDE)
-				: i < plan->elsewhere ? 0 : CV_RELINKING_SLOTS_LARGE;
+		size.records += (uint32_t)plan->mends[i].pages * 3 + BESIDE;
 	return size;
 }
 

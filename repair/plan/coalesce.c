@@ -179,7 +179,7 @@ static void check_log(struct planning *p, const struct cv_image *image)
 	cv_text_escape(&name, cv_bytes_of(image->id));
 	p->m.failed |= name.failed;
 	cv_plan_check(&p->m, "log-applied", false, "%s: its log has not been applied: it is open on a host, or was not closed in good "
-		      "order; attaching it once for writing on Hyper-V applies the log", cv_text_str(&name));
+		      "order; chainview repair applies the log", cv_text_str(&name));
 }
 
 /* The parent's own tables may have no room for a larger disk. */
@@ -299,13 +299,6 @@ static bool add_below(struct planning *p, struct cv_err *err)
 
 /* Tables that change are kept, too: two pages at most for each 2 MiB of the disk, or for each page of data. */
 enum { KEPT_PAGE = 4096, TABLES_SHARE = 256, TABLES_LEAST = 1 << 20, RECORDS_SHARE = 64, EXTENTS_AT_ONCE = 4096 };
-
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-	uint64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 /* Whole pages of all that the image has of its own, wherever they begin; what is in holes of its file counts, too. */
 static bool count_owned(const struct planning *p, uint64_t *bytes, struct cv_err *err)

@@ -209,7 +209,8 @@ static void count_room(struct cv_repairing *p, int fd, const struct cv_relink *c
 
 static void add_item(struct cv_repairing *p, struct cv_fixing *f, size_t first_fix, int fd)
 {
-	struct cv_plan_mend mend = { .count = f->patches.len, .size = f->change->new_size };
+	struct cv_plan_mend mend = { .count = f->patches.len, .size = f->change->new_size,
+				     .pages = f->change->pages.len };
 	struct cv_plan_patch *patches = cv_arena_alloc(p->m.plan->arena, (f->patches.len + 1) * sizeof *patches);
 
 	p->m.failed |= !patches;

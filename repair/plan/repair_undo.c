@@ -10,6 +10,7 @@
 #include "repair/plan/make.h"
 
 CV_VEC(cv_plan_moves, struct cv_plan_move);
+CV_VEC(cv_plan_mends, struct cv_plan_mend);
 
 struct planning {
 	struct cv_plan_maker m;
@@ -20,6 +21,7 @@ struct planning {
 	struct cv_work was;                  /* the repair, for looking at what it has moved */
 	struct cv_moves moves;
 	struct cv_plan_moves back;           /* theirs, from last to first */
+	struct cv_plan_mends mends;          /* for each item: the pages that change */
 	uint32_t repository;
 };
 
@@ -32,15 +34,18 @@ static size_t item_with(struct planning *p, size_t index, struct cv_plan_item it
 	memcpy(item.from, p->done->id, sizeof item.from);
 	item.from_index = (uint32_t)index;
 	cv_plan_item(&p->m, item);
+	p->m.failed |= !cv_plan_mends_push(&p->mends, (struct cv_plan_mend){ .count = 0 });
 	return p->m.items.len - 1;
 }
 
-static void add_item(struct planning *p, size_t index, uint32_t image, uint64_t bytes)
+static void add_item(struct planning *p, size_t index, uint32_t image, uint64_t bytes, size_t pages)
 {
 	size_t i = item_with(p, index, cv_plan_item_of(p->g, image));
 
-	if (!p->m.failed)
-		cv_plan_step(&p->m, "put-back", p->m.items.at[i].path, bytes, "the bytes that the repair has changed, as they were before");
+	if (p->m.failed)
+		return;
+	p->mends.at[i].pages = pages;
+	cv_plan_step(&p->m, "put-back", p->m.items.at[i].path, bytes, "the bytes that the repair has changed, as they were before");
 }
 
 static bool look(struct planning *p, size_t index, uint32_t image, struct cv_source *source, struct cv_err *err)
@@ -50,6 +55,7 @@ static bool look(struct planning *p, size_t index, uint32_t image, struct cv_sou
 	struct cv_relink change = { .say = cv_fix_says };
 	bool is_old, ok;
 	uint64_t bytes;
+	size_t pages;
 
 	if (!cv_relinking_is_old(&p->log, true, index, source, &is_old, err))
 		return false;
@@ -57,13 +63,14 @@ static bool look(struct planning *p, size_t index, uint32_t image, struct cv_sou
 		return true;
 	ok = cv_relinking_taken(&p->log, true, index, source, &change, &why);
 	bytes = cv_relink_bytes(&change);
+	pages = change.pages.len;
 	cv_relink_fini(&change);
 	if (!ok && why.code != CV_EREFUSED)
 		return cv_fail(err, why.code, "%s", why.text);
 	cv_text_escape(&name, cv_bytes_of(p->g->images[image].id));
 	p->m.failed |= name.failed;
 	cv_plan_check(&p->m, "bytes-as-left", ok, "%s: %s", cv_text_str(&name), ok ? "what was written is as the repair left it" : why.text);
-	add_item(p, index, image, bytes);
+	add_item(p, index, image, bytes, pages);
 	return true;
 }
 
@@ -196,6 +203,17 @@ static bool plan(struct planning *p, struct cv_err *err)
 	return true;
 }
 
+/* The list belongs to the arena of the plan. */
+static void gather(struct planning *p)
+{
+	struct cv_plan_mend *mends = cv_arena_alloc(p->m.plan->arena, (p->mends.len + 1) * sizeof *mends);
+
+	p->m.failed |= !mends;
+	if (mends && p->mends.len)
+		memcpy(mends, p->mends.at, p->mends.len * sizeof *mends);
+	p->m.plan->mends = mends;
+}
+
 static struct cv_plan *make(struct planning *p, uint64_t reserve, struct cv_err *err)
 {
 	const struct cv_repository *r = cv_scan_repository(p->g->scan, p->repository);
@@ -204,12 +222,15 @@ static struct cv_plan *make(struct planning *p, uint64_t reserve, struct cv_err 
 	if (!cv_plan_begin(&p->m, CV_PLAN_REPAIR, r->path, err))
 		return NULL;
 	p->m.plan->space = (struct cv_plan_space){ .free_now = r->free_bytes, .reserve = reserve };
-	if (plan(p, err))
+	if (plan(p, err)) {
+		gather(p);
 		made = cv_plan_end(&p->m, err);
-	else
+	} else {
 		cv_plan_drop(&p->m);
-	cv_journal_log_fini(&p->log);
+	}
+	free(p->mends.at);
 	free(p->back.at);
+	cv_journal_log_fini(&p->log);
 	return made;
 }
 

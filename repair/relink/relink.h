@@ -21,7 +21,7 @@ enum { CV_RELINK_SECTOR = 512, CV_RELINK_PAGE = 4096, CV_RELINK_SECTORS = CV_REL
 /* More are refused: so the journal knows how much room it needs. */
 enum { CV_RELINK_PAGES_MOST = 12, CV_RELINK_LAYERS = 3 };
 /* The same for other changes: one record of a journal holds them. */
-enum { CV_RELINK_PAGES_LARGE = 120 };
+enum { CV_RELINK_PAGES_LARGE = 512 };
 
 /* A page of the file. A power cut may spoil all of it, so all of it is kept, not only what changes. */
 struct cv_page {

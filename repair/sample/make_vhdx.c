@@ -3,13 +3,13 @@
  * The verb "vhdx": images with all their metadata and, where the recipe wants them, payload blocks and sector
  * bitmaps.
  */
+#include "repair/sample/make_vhdx.h"
 #include "repair/sample/maker.h"
-#include "repair/vhdx/encode.h"
 
 enum { ITEMS = CV_VHDX_TABLE_SIZE, BLOCK_SIZE = 32 << 20, SECTOR = 512 };
 
 struct vhdx_options {
-	bool log_pending, log_torn;
+	bool log_pending, log_torn, log_short;
 	uint64_t size, block, pattern, sectors;
 	const char *parent;
 	struct cv_uuid_option uuid, parent_uuid;
@@ -18,12 +18,13 @@ struct vhdx_options {
 #define SLOT(member) offsetof(struct vhdx_options, member)
 static const struct cv_word_row options[] = {
 	{ "log-pending", CV_WORD_FLAG, SLOT(log_pending) }, { "size", CV_WORD_SIZE, SLOT(size) },
-	{ "log-torn", CV_WORD_FLAG, SLOT(log_torn) },
+	{ "log-torn", CV_WORD_FLAG, SLOT(log_torn) },     { "log-short", CV_WORD_FLAG, SLOT(log_short) },
 	{ "parent", CV_WORD_TEXT, SLOT(parent) },           { "uuid", CV_WORD_UUID, SLOT(uuid) },
 	{ "parent-uuid", CV_WORD_UUID, SLOT(parent_uuid) }, { "block", CV_WORD_SIZE, SLOT(block) },
 	{ "pattern", CV_WORD_SIZE, SLOT(pattern) },         { "sectors", CV_WORD_NUMBER, SLOT(sectors) },
 	{ "blocks", CV_WORD_STEP, 0 },                      { "partial", CV_WORD_STEP, 0 },
-	{ "unmapped", CV_WORD_STEP, 0 },                    { NULL, CV_WORD_FLAG, 0 },
+	{ "unmapped", CV_WORD_STEP, 0 },                    { "logged", CV_WORD_STEP, 0 },
+	{ NULL, CV_WORD_FLAG, 0 },
 };
 
 struct making {
@@ -35,6 +36,9 @@ struct making {
 	struct cv_vhdx_layout layout;
 	uint8_t parent_uuid[16];
 	uint64_t end;                /* of the file: where the next block goes */
+	uint64_t file;               /* what there is of it, with log-short */
+	struct cv_vhdx_places places;
+	bool logged;                 /* some of them are in the log only */
 	uint8_t *buf;                /* one pattern */
 };
 
@@ -88,7 +92,7 @@ static bool plan_image(struct making *k, struct cv_err *err)
 	memcpy(k->image.data_write, k->o.uuid.uuid, sizeof k->image.data_write);
 	derive_uuid(k, "file", k->image.file_write);
 	derive_uuid(k, "disk", k->image.disk_id);
-	if (k->o.log_pending || k->o.log_torn)
+	if (k->o.log_pending || k->o.log_torn || k->o.log_short)
 		derive_uuid(k, "log", k->image.log);
 	return cv_vhdx_plan_layout(&k->image, &k->layout, err);
 }
@@ -119,12 +123,14 @@ static bool plan(struct making *k, struct cv_err *err)
 	return plan_image(k, err);
 }
 
-static bool put_entry(const struct making *k, uint64_t index, uint64_t word, struct cv_err *err)
+static bool put_entry(struct making *k, uint64_t index, uint64_t word, struct cv_err *err)
 {
 	const cv_le64 disk = cv_le64_of(word);
 
 	if (index >= k->layout.bat_len / sizeof disk)
 		return cv_fail(err, CV_EFORMAT, "the BAT has no entry %" PRIu64, index);
+	if (!cv_vhdx_places_push(&k->places, (struct cv_vhdx_place){ index, word, false }))
+		return cv_fail(err, CV_ENOMEM, "out of memory");
 	return cv_out_write(&k->out, &disk, sizeof disk, k->layout.bat_off + index * sizeof disk, err);
 }
 
@@ -144,6 +150,7 @@ static bool put_block(struct making *k, uint64_t n, unsigned state, struct cv_er
 	if (n >= k->layout.blocks)
 		return cv_fail(err, CV_EFORMAT, "block %" PRIu64 " lies behind the end of the disk", n);
 	k->end += k->o.block;
+	k->file = k->end;
 	cv_sample_pattern(k->name, n, 1, k->buf, len);
 	return cv_out_resize(&k->out, k->end, err) && cv_out_write_sparse(&k->out, k->buf, len, at, err) &&
 	       put_entry(k, cv_vhdx_entry_of(&k->layout, n), at | state, err) && note(k, "block", n, at, k->o.block, err);
@@ -181,6 +188,34 @@ static bool put_partial(void *ctx, uint64_t n, struct cv_err *err)
 	       put_block(k, n, CV_VHDX_PARTIAL, err);
 }
 
+/* The block is there, but only the log says so; with log-short it is not there either, and reads as zeros. */
+static bool put_logged_block(void *ctx, uint64_t n, struct cv_err *err)
+{
+	struct making *k = ctx;
+	uint64_t at = k->end, len = k->o.pattern < k->o.block ? k->o.pattern : k->o.block;
+	const struct cv_vhdx_place place = { cv_vhdx_entry_of(&k->layout, n), at | CV_VHDX_FULL, true };
+
+	if (!k->o.log_pending && !k->o.log_short)
+		return cv_fail(err, CV_EFORMAT, "logged= is for an image whose log is pending");
+	if (n >= k->layout.blocks)
+		return cv_fail(err, CV_EFORMAT, "block %" PRIu64 " lies behind the end of the disk", n);
+	if (!cv_vhdx_places_push(&k->places, place))
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	k->logged = true;
+	k->end += k->o.block;
+	if (k->o.log_short)
+		return true;
+	k->file = k->end;
+	cv_sample_pattern(k->name, n, 1, k->buf, len);
+	return cv_out_resize(&k->out, k->end, err) && cv_out_write_sparse(&k->out, k->buf, len, at, err) &&
+	       note(k, "block", n, at, k->o.block, err);
+}
+
+static bool put_logged(void *ctx, const char *value, struct cv_err *err)
+{
+	return cv_list_each(value, put_logged_block, ctx, err);
+}
+
 static bool put_blocks(void *ctx, const char *value, struct cv_err *err)
 {
 	return cv_list_each(value, put_full, ctx, err);
@@ -197,17 +232,21 @@ static bool put_unmappeds(void *ctx, const char *value, struct cv_err *err)
 }
 
 static const struct cv_step_row steps[] = {
-	{ "blocks", put_blocks }, { "partial", put_partials }, { "unmapped", put_unmappeds }, { NULL, NULL }
+	{ "blocks", put_blocks }, { "partial", put_partials }, { "unmapped", put_unmappeds },
+	{ "logged", put_logged }, { NULL, NULL }
 };
 
 static bool put_payload(struct making *k, const struct cv_recipe_line *line, struct cv_err *err)
 {
 	bool ok;
 
-	k->end = k->layout.data_off;
+	k->end = k->file = k->layout.data_off;
 	k->buf = malloc((size_t)k->o.pattern);
 	ok = (k->buf || cv_fail(err, CV_ENOMEM, "out of memory")) && cv_steps_run(line, steps, k, err);
+	if (ok && k->logged)
+		ok = cv_sample_vhdx_log(&k->out, &k->image, &k->layout, &k->places, k->file, k->end, err);
 	free(k->buf);
+	free(k->places.at);
 	return ok;
 }
 

@@ -3,22 +3,29 @@
 #include "repair/vhdx/change.h"
 #include "inspect/base/crc32c.h"
 
-bool cv_vhdx_current_header(struct cv_source *source, struct cv_vhdx_header_disk *h, uint64_t *off, struct cv_err *err)
+bool cv_vhdx_find_header(struct cv_source *source, struct cv_facts **facts, struct cv_vhdx_header_disk *h, uint64_t *off,
+			 struct cv_err *err)
 {
-	CV_AUTO(cv_auto_facts) struct cv_facts *facts = cv_facts_new();
-	struct cv_vhdx v = { .source = source, .facts = facts };
+	struct cv_vhdx v = { .source = source, .facts = *facts = cv_facts_new() };
 	const struct cv_attr *sequence;
 
-	if (!facts)
+	if (!*facts)
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!cv_vhdx_read_headers(&v, err))
 		return false;
-	sequence = cv_facts_attr(facts, CV_ATTR_VHDX_SEQUENCE, 0);
+	sequence = cv_facts_attr(*facts, CV_ATTR_VHDX_SEQUENCE, 0);
 	if (!sequence)
 		return cv_fail(err, CV_EREFUSED, "neither of its headers can be used");
 	/* Where the parser found what it told. */
 	*off = sequence->where.off - offsetof(struct cv_vhdx_header_disk, sequence);
-	if (!cv_source_read(source, h, sizeof *h, *off, err))
+	return cv_source_read(source, h, sizeof *h, *off, err);
+}
+
+bool cv_vhdx_current_header(struct cv_source *source, struct cv_vhdx_header_disk *h, uint64_t *off, struct cv_err *err)
+{
+	CV_AUTO(cv_auto_facts) struct cv_facts *facts = NULL;
+
+	if (!cv_vhdx_find_header(source, &facts, h, off, err))
 		return false;
 	return cv_guid_is_null(&h->log) ||
 	       cv_fail(err, CV_EREFUSED, "its log is not empty: it was not closed in good order");
@@ -31,6 +38,17 @@ void cv_vhdx_renew_header(struct cv_vhdx_header_disk *h, uint64_t *off, const ui
 	memcpy(h->file_write.b, fresh, sizeof h->file_write.b);
 	h->checksum = cv_le32_of(0);
 	h->checksum = cv_le32_of(cv_crc32c(0, h, sizeof *h));
+}
+
+bool cv_vhdx_is_header(const uint8_t page[4096])
+{
+	struct cv_vhdx_header_disk h;
+	uint32_t sum;
+
+	memcpy(&h, page, sizeof h);
+	sum = cv_le32_get(h.checksum);
+	h.checksum = cv_le32_of(0);
+	return !memcmp(h.signature, "head", sizeof h.signature) && cv_crc32c(0, &h, sizeof h) == sum;
 }
 
 const struct cv_vhdx_item_disk *cv_vhdx_find_item(const uint8_t *table, const char *guid)

@@ -52,7 +52,7 @@ mends vhd-identity-null vhd-identity-null asks
 mends vhdx-header-invalid vhdx-header-invalid safe
 mends vhdx-region-table-invalid vhdx-region-table-invalid safe
 refuses vhdx-header-invalid-both vhdx-header-invalid "neither of its headers"
-refuses vhdx-header-invalid-torn vhdx-header-invalid "its log is not empty"
+refuses vhdx-header-invalid-torn vhdx-log-pending "no sequence of entries in it is whole"
 mends base-not-hidden base-not-hidden asks
 mends leaked-clusters leaked-clusters safe
 mends leaked-clusters-counted leaked-clusters safe

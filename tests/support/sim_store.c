@@ -103,3 +103,17 @@ uint8_t *sim_store_bytes(const struct sim *s, const char *path, uint64_t *size)
 	memset(bytes + c->size, 0, SIM_SECTOR);
 	return bytes;
 }
+
+uint32_t *sim_store_sectors(const struct sim *s, const char *path, uint64_t *size)
+{
+	uint32_t inode = sim_lookup(s, path);
+	const struct sim_content *c = inode ? &s->inodes.at[inode].now : NULL;
+	uint32_t *sectors = c ? calloc((size_t)(c->size / SIM_SECTOR) + 2, sizeof *sectors) : NULL;
+
+	if (!sectors)
+		return NULL;
+	*size = c->size;
+	for (size_t i = 0; i * SIM_SECTOR < c->size; i++)
+		sectors[i] = i < c->count && c->sector[i] != SIM_HOLE ? c->sector[i] : SIM_ZERO;
+	return sectors;
+}

@@ -22,5 +22,7 @@ enum { SIM_BARRIERS_OF_OPENING = 2 };
 void sim_store_make(struct sim *s, struct sim_host *host);
 /* The bytes of a file as a program sees them now; the caller's. NULL: there is none. */
 uint8_t *sim_store_bytes(const struct sim *s, const char *path, uint64_t *size);
+/* The same as numbers of sectors, which are the same for equal ones in copies of one disk. */
+uint32_t *sim_store_sectors(const struct sim *s, const char *path, uint64_t *size);
 
 #endif

@@ -103,7 +103,7 @@ static void make_mark(struct sim *s, const char *image, bool hidden, struct cv_a
 		fail_msg("%s: %s", image, err.text);
 	assert_int_not_equal(fix.verdict, CV_FIX_REFUSED);
 	assert_true(fix.patches.len);
-	*mend = (struct cv_plan_mend){ f->patches.at, f->patches.len, 0 };
+	*mend = (struct cv_plan_mend){ f->patches.at, f->patches.len, 0, change.pages.len };
 	free(fix.patches.at);
 	cv_source_close(change.source);
 	cv_relink_fini(&change);
@@ -149,6 +149,7 @@ static void plan_undo(struct prepared *p, struct sim *s, const struct kind *k, c
 			p->items[count] = name ? sim_item(s, name) : was->items[i];
 			memcpy(p->items[count].from, op, 16);
 			p->items[count].from_index = (uint32_t)i;
+			p->mends[count].pages = was->mends[i].pages;
 			p->plan.elsewhere += !name;
 			place[i] = count++;
 		}
@@ -162,6 +163,7 @@ static void plan_undo(struct prepared *p, struct sim *s, const struct kind *k, c
 	p->plan.kind = CV_PLAN_REPAIR;
 	p->plan.items = p->items;
 	p->plan.item_count = count;
+	p->plan.mends = p->mends;
 	p->plan.moves = p->moves;
 	p->plan.move_count = moves;
 }
