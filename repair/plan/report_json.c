@@ -122,6 +122,10 @@ bool cv_report_plan_json(const struct cv_plan *plan, const struct cv_operation_r
 	cv_json_raw(&j, ",");
 	put_plan(&j, rest, plan, result);
 	cv_json_members(&j, rest);
+	if (result && result->state == CV_RESULT_DONE && cv_plan_salvage(plan)) {
+		cv_json_raw(&j, ",\n");
+		cv_salvage_json(&j, cv_plan_salvage(plan));
+	}
 	cv_json_raw(&j, "}\n");
 	return j.ok;
 }
@@ -141,10 +145,6 @@ bool cv_report_plans_json(const struct cv_planned *plans, size_t count, const st
 	}
 	cv_json_put(&j, rest, "plans", list);
 	cv_json_members(&j, rest);
-	if (result && result->state == CV_RESULT_DONE && cv_plan_salvage(plan)) {
-		cv_json_raw(&j, ",\n");
-		cv_salvage_json(&j, cv_plan_salvage(plan));
-	}
 	cv_json_raw(&j, "}\n");
 	return j.ok;
 }
