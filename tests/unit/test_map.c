@@ -88,7 +88,7 @@ static char *path_in(const struct house *h, const char *name)
 static struct cv_extents collect(const struct house *h, const char *name, struct cv_range range)
 {
 	struct cv_err err = { 0 };
-	struct cv_map *map = cv_map_open(h->graph, image_named(h, name), &(struct cv_map_options){ range }, &err);
+	struct cv_map *map = cv_map_open(h->graph, image_named(h, name), &(struct cv_map_options){ .range = range }, &err);
 	struct cv_extents all = { .max = 1000000 };
 	const struct cv_extent *list;
 	enum cv_map_state state;

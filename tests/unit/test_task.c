@@ -204,7 +204,7 @@ static size_t run(cv_task_function *function, const char *request, struct cv_tas
 		  enum cv_task_state *state, struct cv_err *err)
 {
 	char *folder = cv_test_folder();
-	struct cv_task_image image = { temporary(folder, TEXT), -1, 0, strlen(TEXT), CV_FORMAT_RAW };
+	struct cv_task_image image = { temporary(folder, TEXT), -1, 0, strlen(TEXT), CV_FORMAT_RAW, false };
 	struct cv_task *task = cv_task_start(&image, 1, function, request, strlen(request), &options, err);
 	struct cv_task_record record;
 	size_t count = 0;
@@ -351,7 +351,7 @@ static void memory_is_limited(void **unused)
 static void an_image_is_a_part_of_a_file(void **unused)
 {
 	char *folder = cv_test_folder();
-	struct cv_task_image image = { temporary(folder, TEXT), temporary(folder, TEXT), 8, 2, CV_FORMAT_RAW };
+	struct cv_task_image image = { temporary(folder, TEXT), temporary(folder, TEXT), 8, 2, CV_FORMAT_RAW, false };
 	struct cv_err err = { 0 };
 	struct cv_task_record record;
 	struct cv_task *task = cv_task_start(&image, 1, read_all, NULL, 0, NULL, &err);
@@ -385,7 +385,7 @@ static void five_hundred_images_fit_into_one_task(void **unused)
 	cv_task_room(MANY * 2);
 	for (size_t i = 0; i < MANY; i++)
 		images[i] = (struct cv_task_image){ temporary(folder, TEXT), temporary(folder, TEXT), 0, strlen(TEXT),
-						    CV_FORMAT_RAW };
+						    CV_FORMAT_RAW, false };
 	cv_test_folder_remove(folder);
 	task = cv_task_start(images, MANY, read_all, NULL, 0, NULL, &err);
 	assert_non_null(task);
