@@ -70,7 +70,7 @@ keys Enter
 shows "with what it was about" 'orphan.vhd  '
 keys q
 keys u
-shows "undo makes a plan" 'restore 1 image in'
+shows "undo makes a plan" '(trash of orphan.vhd) in'
 confirm orphan.vhd
 shows "the plan is carried out" 'put back 1 image'
 same "and everything is as it was, bit for bit"
