@@ -14,6 +14,7 @@ enum cv_foreign_do {
 	CV_FOREIGN_SHOW, CV_FOREIGN_HIDE,    /* the mark of the image */
 	CV_FOREIGN_RENAME,                   /* the image, in its folder */
 	CV_FOREIGN_TRASH,                    /* the image */
+	CV_FOREIGN_HOLD,                     /* the image stays as it is, and nobody may have it open */
 };
 struct cv_foreign_step {
 	enum cv_foreign_do what;

@@ -146,6 +146,9 @@ static void begin_anew(struct cv_foreign *f, const struct merge *m)
 	}
 	if (!nothing_is_lost(f, m))
 		return;
+	for (size_t i = 0; i < m->count; i++)
+		cv_foreign_add(f, CV_FOREIGN_HOLD, m->children[i], NULL, NULL);
+	cv_foreign_add(f, CV_FOREIGN_HOLD, m->parent, NULL, NULL);
 	cv_foreign_say(f, "undone: %s holds blocks of %s, which nobody reads but through it; without this state the next backup job, or "
 		       "chainview coalesce, merges from the beginning", cv_foreign_name(f, m->parent), cv_foreign_name(f, m->children[0]));
 }

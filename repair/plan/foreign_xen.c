@@ -158,6 +158,8 @@ static void undo(struct cv_foreign *f, const struct leaf *l, uint32_t leaf, uint
 {
 	if (!are_a_pair(f, leaf, parent) || !mark(f, leaf, false) || !mark(f, parent, true))
 		return;
+	cv_foreign_add(f, CV_FOREIGN_HOLD, leaf, NULL, NULL);
+	cv_foreign_add(f, CV_FOREIGN_HOLD, parent, NULL, NULL);
 	if (parent == l->by_child)
 		cv_foreign_add(f, CV_FOREIGN_RENAME, parent, cv_foreign_beside(f, "", l->parent, extension_of(f, parent)),
 			       "the parent gets its own name back");

@@ -120,9 +120,12 @@ static bool fix_finding(struct cv_repairing *p, struct cv_fixing *f, const struc
 			struct cv_err *err)
 {
 	const char *against = cv_repairing_against(p, &p->g->images[f->image], finding);
+	bool links = cv_problem_class_of(finding->id) == CV_CLASS_CHN;
 	struct cv_fix made = { .verdict = CV_FIX_REFUSED };
 	bool ok = true;
 
+	if (!against && links && cv_repairing_takes_part(p, f->image))
+		against = "it takes part in what another program left unfinished: that comes first";
 	if (against) {
 		refuse(p, finding, against);
 	} else {

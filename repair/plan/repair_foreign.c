@@ -66,6 +66,15 @@ static bool is_mark(const struct cv_foreign_step *s)
 	return s->what == CV_FOREIGN_SHOW || s->what == CV_FOREIGN_HIDE;
 }
 
+bool cv_repairing_takes_part(const struct cv_repairing *p, uint32_t image)
+{
+	for (size_t i = 0; i < p->foreign.len; i++)
+		for (size_t k = 0; k < p->foreign.at[i].steps.len; k++)
+			if (p->foreign.at[i].steps.at[k].image == image)
+				return true;
+	return false;
+}
+
 bool cv_repairing_concerns(const struct cv_repairing *p, uint32_t image)
 {
 	for (size_t i = 0; i < p->foreign.len; i++)
@@ -173,6 +182,8 @@ static void move_all(struct cv_repairing *p, const struct cv_foreign *f)
 
 		if (is_mark(s))
 			cv_plan_step(&p->m, "mark", item.path, 0, s->why);
+		else if (s->what == CV_FOREIGN_HOLD)
+			item_of(p, item);
 		else
 			move(p, item, s->to, false, s->why);
 	}

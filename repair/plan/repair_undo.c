@@ -116,7 +116,8 @@ static void check_free(struct planning *p, const char *path, const struct cv_pla
 
 	/* What has the name goes back, too, before. */
 	for (size_t i = (size_t)(now - p->moves.at) + 1; taken && i < p->moves.count; i++)
-		taken = p->moves.at[i].kind != CV_MOVE_RENAME || strcmp(p->moves.at[i].to, path) != 0;
+		taken = p->moves.at[i].kind == CV_MOVE_TRASH ||
+			strcmp(p->moves.at[i].kind == CV_MOVE_RENAME ? p->moves.at[i].to : p->done->items[p->moves.at[i].item].path, path) != 0;
 	cv_text_escape(&name, cv_bytes_of(path));
 	p->m.failed |= name.failed;
 	if (taken)

@@ -30,6 +30,8 @@ void cv_repairing_fix(struct cv_repairing *p, struct cv_plan_fix fix);
 
 /* repair_foreign.c: unfinished work of other programs. First what is to be done about it, and what of it is wanted... */
 bool cv_repairing_foreign(struct cv_repairing *p, struct cv_err *err);
+/* The image takes part in such work, whether that is wanted or not: its links and marks are not to be changed by themselves. */
+bool cv_repairing_takes_part(const struct cv_repairing *p, uint32_t image);
 /* ...then the marks of each image that it concerns, over what else is mended in it... */
 bool cv_repairing_concerns(const struct cv_repairing *p, uint32_t image);
 bool cv_repairing_marks(struct cv_repairing *p, struct cv_fixing *f, struct cv_err *err);
