@@ -123,6 +123,17 @@ static bool elsewhere(struct cv_question *q)
 }
 
 /* Facts that forbid a merge, for the image and for its parent. */
+/* Its memory has parts of the disk in it, as this image is now. */
+static bool is_of_saved_machine(struct cv_question *q)
+{
+	const struct cv_attr *saved = cv_facts_attr(q->image->facts, CV_ATTR_VHD_SAVED_STATE, 0);
+
+	if (!saved || !saved->number)
+		return false;
+	cv_text_add(&q->why, "it belongs to a saved virtual machine, which is to run or to be shut down first");
+	return true;
+}
+
 static bool facts_forbid(struct cv_question *q)
 {
 	static const struct { uint32_t flag; bool parent_too; const char *why; } rows[] = {
@@ -143,7 +154,7 @@ static bool facts_forbid(struct cv_question *q)
 		if (q->why.len)
 			return true;
 	}
-	return false;
+	return is_of_saved_machine(q);
 }
 
 static bool read_only_format(struct cv_question *q)
