@@ -122,7 +122,6 @@ static bool elsewhere(struct cv_question *q)
 	return q->why.len;
 }
 
-/* Facts that forbid a merge, for the image and for its parent. */
 /* Its memory has parts of the disk in it, as this image is now. */
 static bool is_of_saved_machine(struct cv_question *q)
 {
@@ -134,6 +133,7 @@ static bool is_of_saved_machine(struct cv_question *q)
 	return true;
 }
 
+/* Facts that forbid a merge, for the image and for its parent. */
 static bool facts_forbid(struct cv_question *q)
 {
 	static const struct { uint32_t flag; bool parent_too; const char *why; } rows[] = {
