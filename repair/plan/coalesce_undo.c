@@ -212,7 +212,8 @@ static bool check_former(struct planning *p, struct cv_err *err)
 	if (cv_former_open(&p->w, p->done->id, &k, &why)) {
 		p->full = true;
 		add_room(p, &k);
-		cv_plan_check(&p->m, "former-kept", true, "%s becomes byte for byte what it was before", cv_text_str(&p->parent_name));
+		cv_plan_check(&p->m, "former-kept", true, "%s becomes byte for byte what it was before; half done, it cannot be "
+			      "read: after a power cut, chainview recover comes before any guest", cv_text_str(&p->parent_name));
 		return add_merge(p, err);
 	}
 	if (why.code != CV_EUSAGE && why.code != CV_EFORMAT)
