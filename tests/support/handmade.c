@@ -195,7 +195,7 @@ void handmade_house(struct handmade *h)
 	handmade_add(h, 0, "web01-base.vhd", CV_NO_IMAGE, 38ull << 30)->mark = CV_MARK_HIDDEN;
 	image = handmade_add(h, 0, "web01-mid.vhd", 27, 9ull << 30);
 	image->mark = CV_MARK_HIDDEN;
-	image->coalesce = (struct cv_verdict){ true, 27, "it is the only child of web01-base.vhd" };
+	image->coalesce = (struct cv_verdict){ true, 27, "it is the only child of web01-base.vhd", false };
 	handmade_add(h, 0, "web01-nightly.vhd", 28, 12 << 20);
 	handmade_add(h, 0, "web01-root.vhd", 28, 6ull << 30);
 	handmade_add(h, 0, "x-orphan.vhd", CV_NO_IMAGE, 58ull << 30)->mark = CV_MARK_HIDDEN;
