@@ -7,6 +7,7 @@
 #include <chainview/digest.h>
 #include "repair/fix/links.h"
 #include "repair/relink/relink.h"
+#include <chainview/format.h>
 
 static const struct cv_image *child_of(const struct cv_fix_job *job)
 {
@@ -27,11 +28,22 @@ static bool is_name_lost(const struct cv_fix_job *job)
 	return job->finding->id == CV_QCW_BACKING_NAME_INVALID;
 }
 
-/* True: it was refused. */
-static bool refuses(const struct cv_fix_job *job, const struct cv_lost *l, struct cv_fix *fix)
+/* As the image is with what was mended of it before. */
+static bool may_name_another(const struct cv_fix_job *job, bool *may, struct cv_err *err)
 {
-	const struct cv_facts *f = child_of(job)->facts;
+	CV_AUTO(cv_auto_facts) struct cv_facts *f = cv_facts_new();
 
+	if (!f)
+		return cv_fail(err, CV_ENOMEM, "out of memory");
+	if (!cv_image_read(job->source, CV_FORMAT_NONE, f, err))
+		return false;
+	*may = !(f->flags & (CV_FACT_DISABLED | CV_FACT_PARTIAL)) && (!(f->flags & CV_FACT_PARENT_UNREADABLE) || is_name_lost(job));
+	return true;
+}
+
+/* True: it was refused. */
+static bool refuses(const struct cv_lost *l, bool may, const struct cv_fix_job *job, struct cv_fix *fix)
+{
 	if (!l)
 		return cv_fix_refuse(fix, "nobody looked for its parent");
 	if (!l->chosen && l->problem == CV_CHN_PARENT_CYCLE)
@@ -39,7 +51,7 @@ static bool refuses(const struct cv_fix_job *job, const struct cv_lost *l, struc
 				     "holds itself can be saved", l->reason);
 	if (!l->chosen)
 		return cv_fix_refuse(fix, "%s: chainview info lists the candidates", l->reason);
-	if (f->flags & (CV_FACT_DISABLED | CV_FACT_PARTIAL) || (f->flags & CV_FACT_PARENT_UNREADABLE && !is_name_lost(job)))
+	if (!may)
 		return cv_fix_refuse(fix, "what names its parent is damaged, or must not be written to");
 	if (l->chosen->place == CV_CANDIDATE_TRASH)
 		return cv_fix_refuse(fix, "what could be its parent lies in the trash: chainview trash restore brings it back");
@@ -117,8 +129,11 @@ static bool relink_to(const struct cv_fix_job *job, const struct cv_lost *l, str
 bool cv_fix_relink(const struct cv_fix_job *job, struct cv_fix *fix, struct cv_err *err)
 {
 	const struct cv_lost *l = job->candidates ? cv_candidates_of(job->candidates, job->image) : NULL;
+	bool may = false;
 
-	if (refuses(job, l, fix))
+	if (!may_name_another(job, &may, err))
+		return false;
+	if (refuses(l, may, job, fix))
 		return true;
 	if (l->verdict == CV_LOST_SAFE) {
 		fix->verdict = CV_FIX_SAFE;

@@ -6,12 +6,12 @@
 #include "repair/fix/vhdx.h"
 
 const struct cv_fixer cv_fixers[] = {
+	{ CV_VHD_HEADER_CHECKSUM, CV_FORMAT_VHD, cv_fix_vhd_header },
 	{ CV_VHD_FOOTER_KILLED, CV_FORMAT_VHD, cv_fix_footer_killed },
 	{ CV_VHD_FOOTER_MISSING, CV_FORMAT_VHD, cv_fix_footer_missing },
 	{ CV_VHD_FOOTER_CHECKSUM, CV_FORMAT_VHD, cv_fix_footer_checksum },
 	{ CV_VHD_FOOTER_COPY_MISSING, CV_FORMAT_VHD, cv_fix_footer_copy },
 	{ CV_VHD_FOOTERS_DIFFER, CV_FORMAT_VHD, cv_fix_footers_differ },
-	{ CV_VHD_HEADER_CHECKSUM, CV_FORMAT_VHD, cv_fix_vhd_header },
 	{ CV_VHD_BATMAP_INVALID, CV_FORMAT_VHD, cv_fix_batmap },
 	{ CV_VHD_IDENTITY_NULL, CV_FORMAT_VHD, cv_fix_identity },
 	{ CV_CHN_BASE_NOT_HIDDEN, CV_FORMAT_VHD, cv_fix_hidden },

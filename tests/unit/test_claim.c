@@ -221,6 +221,7 @@ static void a_source_that_is_not_as_planned_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < CV_COUNT(rows); i++) {
+		static const struct cv_plan now;
 		struct scene c;
 
 		begin(&c);
@@ -229,10 +230,31 @@ static void a_source_that_is_not_as_planned_is_refused(void **state)
 		c.source.size += (uint64_t)rows[i].size;
 		c.source.mtime_ns += rows[i].mtime;
 		assert_true(cv_work_claim(&c.work, false, &c.err));
+		c.work.plan = &now;
 		assert_false(cv_work_claim_reader(&c.work, c.fd, 0, &c.err));
 		expect(&c, CV_EREFUSED, rows[i].says);
 		end(&c);
 	}
+}
+
+/* Recovery, which has no plan, may come when the file system was mounted anew; nothing else about the file may be different. */
+static void a_source_on_a_file_system_that_was_mounted_anew_is_known(void **state)
+{
+	struct scene c;
+
+	(void)state;
+	begin(&c);
+	c.source.device++;
+	assert_true(cv_work_claim(&c.work, false, &c.err));
+	assert_true(cv_work_claim_reader(&c.work, c.fd, 0, &c.err));
+	end(&c);
+	begin(&c);
+	c.source.device++;
+	c.source.inode++;
+	assert_true(cv_work_claim(&c.work, false, &c.err));
+	assert_false(cv_work_claim_reader(&c.work, c.fd, 0, &c.err));
+	expect(&c, CV_EREFUSED, SHOWN " is another file than when the plan was made");
+	end(&c);
 }
 
 static void what_is_no_file_cannot_be_claimed(void **state)
@@ -643,6 +665,7 @@ int main(void)
 		cmocka_unit_test(an_item_is_ours_alone),
 		cmocka_unit_test(a_claim_that_does_not_go_is_refused_and_leaves_nothing),
 		cmocka_unit_test(a_source_that_is_not_as_planned_is_refused),
+		cmocka_unit_test(a_source_on_a_file_system_that_was_mounted_anew_is_known),
 		cmocka_unit_test(what_is_no_file_cannot_be_claimed),
 		cmocka_unit_test(a_claim_lasts_when_its_descriptor_is_closed),
 		cmocka_unit_test(a_guest_gets_a_source_within_one_batch),
