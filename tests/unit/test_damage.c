@@ -349,16 +349,25 @@ static bool is_serious(const struct cv_finding *f)
 	return f->severity != CV_INFO && f->image != CV_NO_IMAGE;
 }
 
+static void note(struct run *r, enum cv_problem_id id, uint32_t image)
+{
+	if (r->found_count == CV_COUNT(r->found))
+		return;
+	r->found[r->found_count].id = id;
+	snprintf(r->found[r->found_count++].image, sizeof r->found[0].image, "%s", r->h.graph->images[image].id);
+}
+
+/* How large a parent is compared to its child nobody can say before it is known which it is. */
 static void note_findings(struct run *r)
 {
-	for (size_t i = 0; i < r->h.graph->finding_count && r->found_count < CV_COUNT(r->found); i++) {
-		const struct cv_finding *f = &r->h.graph->findings[i];
-
-		if (!is_serious(f))
-			continue;
-		r->found[r->found_count].id = f->id;
-		snprintf(r->found[r->found_count++].image, sizeof r->found[0].image, "%s", r->h.graph->images[f->image].id);
-	}
+	for (size_t i = 0; i < r->h.graph->finding_count; i++)
+		if (is_serious(&r->h.graph->findings[i]))
+			note(r, r->h.graph->findings[i].id, r->h.graph->findings[i].image);
+	for (uint32_t i = 0; i < r->h.graph->image_count; i++)
+		if (r->h.graph->images[i].facts->flags & CV_FACT_PARENT_UNREADABLE) {
+			note(r, CV_CHN_PARENT_LARGER, i);
+			note(r, CV_CHN_PARENT_SMALLER, i);
+		}
 }
 
 static bool was_found(const struct run *r, const struct cv_finding *f)
@@ -507,6 +516,9 @@ static void run_damage(uint32_t seed)
 	forest_grow(&r.f, family, seed, 1 + seed / 5 % 6);
 	sim_real_is(r.f.s, &r.host);
 	r.all = forest_random(&r.f, 2);
+	/* What was wrong before, and damage only hides, may come to light again. */
+	look_around(&r);
+	note_findings(&r);
 	damage(&r);
 	look_around(&r);
 	note_files(&r);
