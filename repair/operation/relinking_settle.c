@@ -49,8 +49,9 @@ static bool look_at(const struct cv_relinking *b, const struct cv_page *page, st
 
 /*
  * A power cut can take the sectors beside those that were being written with it. It did if none of them is as it was (none of
- * those that are more than zeros), if they are all of the same byte, if nobody can have opened the image since, or if a recovery before this one has noted so.
- * Otherwise what is beside torn sectors is somebody's, who may have written to the image since.
+ * those that are more than zeros), if they are all of the same byte, if nobody can have opened the image since, or if a recovery
+ * before this one has noted so and did not come to the end of mending it. Otherwise what is beside torn sectors is somebody's, who
+ * may have written to the image since.
  */
 static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct cv_relinking_look *l)
 {
@@ -58,7 +59,7 @@ static bool is_spoilt(const struct cv_relinking *b, size_t i, const struct cv_re
 
 	/* What changes may be zeros on one side, and so look whole in a page of zeros. */
 	if (!l->any_torn)
-		return l->changed && b->change.say && b->unreadable && (b->noted[i] || !kept);
+		return l->changed && b->change.say && (b->noted[i] || (b->unreadable && !kept));
 	return l->changed && (b->noted[i] || !kept || l->filled || b->unreadable);
 }
 
@@ -112,8 +113,10 @@ static bool mend_page(const struct cv_relinking *b, const struct cv_page *page, 
 	return true;
 }
 
+/* What is beside is somebody's again when it is mended. */
 static bool mend(struct cv_relinking *b, const struct cv_relinking_look *looks, struct cv_err *err)
 {
+	static const uint8_t none[CV_RELINK_PAGES_LARGE];
 	bool any = false;
 
 	if (!note_spoilt(b, looks, &any, err))
@@ -121,7 +124,7 @@ static bool mend(struct cv_relinking *b, const struct cv_relinking_look *looks, 
 	for (size_t i = 0; i < b->change.pages.len; i++)
 		if (is_spoilt(b, i, &looks[i]) && !mend_page(b, &b->change.pages.at[i], &looks[i], err))
 			return false;
-	return !any || cv_relinking_barrier(b, err);
+	return !any || (cv_relinking_barrier(b, err) && add_noted(b, none, err));
 }
 
 /* As it was. */

@@ -648,6 +648,24 @@ static void both_survive_power_cuts_that_spoil_whole_pages(void **state)
 	all_is_sound(true, true);
 }
 
+/* Seeds that found a page that a recovery was mending when it was cut short, and that looked well by chance then. */
+static void a_page_that_was_being_mended_is_known_to_the_next_recovery(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CV_COUNT(kinds); i++) {
+		struct ctx c = { .k = &kinds[i], .pages = true };
+		struct crash_options options = { .seed = 6, .random = 2, .inner = 20, .pages = true, .before = BARRIERS_OF_BIRTH };
+		struct crash_result r;
+
+		if (kinds[i].problem != CV_CHN_BASE_NOT_HIDDEN)
+			continue;
+		r = enumerate(&c, &options);
+		if (r.failures)
+			fail_msg("%s", r.first);
+		assert_true(r.inner);
+	}
+}
+
 static void every_call_may_fail(void **state)
 {
 	static const int errors[] = { EIO, ENOSPC };
@@ -675,6 +693,7 @@ int main(void)
 		cmocka_unit_test(repair_survives_every_power_cut_and_needs_every_barrier),
 		cmocka_unit_test(undo_survives_every_power_cut_and_needs_every_barrier),
 		cmocka_unit_test(both_survive_power_cuts_that_spoil_whole_pages),
+		cmocka_unit_test(a_page_that_was_being_mended_is_known_to_the_next_recovery),
 	};
 
 	return cmocka_run_group_tests_name("repair on a simulated disk", tests, NULL, NULL);
