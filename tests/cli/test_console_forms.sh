@@ -135,8 +135,17 @@ if [[ $CHAINVIEW == */san/* ]] || ! command -v strace >/dev/null; then
 fi
 # The process that compares waits two seconds for each piece of the base; those that only scan read less of it.
 console="strace -f -qq -o /dev/null -e trace=pread64 -e inject=pread64:delay_enter=2000000:when=7+ -P '$repo/base.qcow2' '$CHAINVIEW' --refs=none '$repo' 2>/dev/null"
-# planner: the process that makes a plan; its own children read.
-planner() { pgrep -f 'chainview.*--refs=none' | while read -r p; do grep -l chainview-plan "/proc/$p/comm" 2>/dev/null; done | head -1 | cut -d/ -f3; }
+# planner: the process that makes a plan, when it is there; its own children read.
+planner()
+{
+	local p
+	for _ in $(seq 50); do
+		for p in $(pgrep -f 'chainview.*--refs=none'); do
+			if grep -q chainview-plan "/proc/$p/comm" 2>/dev/null; then echo "$p"; return; fi
+		done
+		sleep 0.1
+	done
+}
 # ends_of WHAT PID...: waits until they are gone, or wait for a parent that does not ask.
 ends_of()
 {
@@ -173,7 +182,7 @@ shows "back at the choice" 'could be the parent'
 keys Enter
 shows "it is made again" 'The plan is being made'
 pid=$(planner)
-kill -KILL "${pid:-0}"
+verdict "in a process, again" "$([ -n "$pid" ] && kill -KILL "$pid"; echo $?)"
 shows "a process that dies is noticed" 'the process that made the plan died (signal 9'
 keys q Enter
 shows "and once more" 'The plan is being made'
