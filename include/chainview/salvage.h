@@ -48,6 +48,7 @@ struct cv_salvage {
 	const char *ends;            /* why the chain ends before its end: one escaped line; NULL: it is whole */
 	struct cv_lost_list lost;
 	struct cv_lost_list doubtful;        /* copied, but two entries say that the bytes are theirs */
+	bool tables_wrong;           /* a check finds leaks, or entries that cannot be: what is lost by that may be in no list */
 };
 
 /* Text: a head of lines that begin with "#", then a range a line: start, length, "lost" or "doubtful", why, the offset in

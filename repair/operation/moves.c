@@ -257,6 +257,36 @@ bool cv_moves_do(const struct cv_work *work, const struct cv_moves *m, struct cv
 	return true;
 }
 
+bool cv_moves_finish(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err)
+{
+	if (!make_trash(work, m, false, err))
+		return false;
+	for (size_t i = 0; i < m->count; i++) {
+		int made = is_there(work, &m->at[i], true, err);
+
+		if (made < 0 || (!made && !move(work, &m->at[i], false, err)) || !sync_moves(work, &m->at[i], 1, err))
+			return false;
+	}
+	return true;
+}
+
+bool cv_moves_are_settled(const struct cv_work *work, const struct cv_moves *m, bool *settled, struct cv_err *err)
+{
+	bool any = false;
+
+	*settled = true;
+	for (size_t i = 0; *settled && i < m->count; i++) {
+		int made = m->at[i].apart ? 1 : is_there(work, &m->at[i], true, err);
+
+		if (made < 0)
+			return false;
+		any |= !m->at[i].apart;
+		*settled = made;
+	}
+	*settled &= any;
+	return true;
+}
+
 /* Also what is back already is made sure, for that may be in memory only. */
 bool cv_moves_back(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err)
 {

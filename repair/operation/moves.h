@@ -22,6 +22,10 @@ bool cv_moves_of(const struct cv_work *work, struct cv_moves *m, struct cv_err *
 bool cv_moves_do(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err);
 /* Behind all else: a folder of the trash that became empty goes. */
 bool cv_moves_tidy(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err);
+/* The same where some of them were made in another life. */
+bool cv_moves_finish(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err);
+/* All but those that stand apart were made. */
+bool cv_moves_are_settled(const struct cv_work *work, const struct cv_moves *m, bool *settled, struct cv_err *err);
 /* Those that were made are taken back, and that is sure. */
 bool cv_moves_back(const struct cv_work *work, const struct cv_moves *m, struct cv_err *err);
 /* All were made; then that is sure. */

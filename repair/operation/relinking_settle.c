@@ -212,6 +212,17 @@ static bool is_opened_since(const struct cv_relinking *b, const struct cv_relink
 /* How sure it is that what is read is what is on disk. */
 enum trust { OWN_ERROR, SAME_BOOT, AFTER_CUT };
 
+/* All is mended, and the image says something else by now: somebody has used it since, unless a power cut did that. */
+static bool is_used_since(const struct cv_relinking *b, const struct cv_relinking_look *looks, enum trust trust)
+{
+	if (!b->change.say || trust == OWN_ERROR || (trust == AFTER_CUT && b->unreadable))
+		return false;
+	for (size_t i = 0; trust == AFTER_CUT && i < b->change.pages.len; i++)
+		if (looks[i].changed && (b->noted[i] || !(looks[i].telling ? looks[i].told : looks[i].kept)))
+			return false;
+	return true;
+}
+
 static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type *end, struct cv_err *err)
 {
 	CV_AUTO(cv_auto_free) struct cv_relinking_look *looks = calloc(b->change.pages.len + 1, sizeof *looks);
@@ -222,8 +233,6 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 		return cv_fail(err, CV_ENOMEM, "out of memory");
 	if (!look_at_size(b, &all_new, &moved, err))
 		return false;
-	if (moved)
-		return settle_moved(b, end, err);
 	for (size_t i = 0; i < b->change.pages.len; i++) {
 		if (!look_at(b, &b->change.pages.at[i], &looks[i], err))
 			return false;
@@ -234,11 +243,13 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 		*end = CV_RECORD_ABORTED;
 		return true;
 	}
+	if (moved)
+		return settle_moved(b, end, err);
 	if (foreign)
 		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
 	if (b->change.say && trust == AFTER_CUT)
 		b->unreadable = is_unreadable(b);
-	c.new = all_new && cv_relinking_says(b) == 1;
+	c.new = all_new && (cv_relinking_says(b) == 1 || is_used_since(b, looks, trust));
 	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
 	return c.new ? cv_relinking_write(b, &c, err) : put_back(b, &c, err);
 }

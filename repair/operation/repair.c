@@ -139,17 +139,54 @@ static bool settle_all(struct cv_work *work, const struct cv_journal_log *log, c
 	return ok;
 }
 
-/* Bytes first, places last: what has its place is mended. Nothing of it is needed where it was not moved. */
+/*
+ * Under the names that they have now guests may have used them since. Then they stay where they are: what one wrote would be under
+ * another name, or under the image that it stands on. Who holds one of them open is found by claiming it.
+ */
+static bool are_unused(struct cv_work *work, const struct cv_journal_log *log, const struct cv_moves *moves, struct cv_err *err)
+{
+	const struct cv_io *io = work->w->io;
+
+	for (size_t i = 0; i < moves->count; i++) {
+		size_t item = moves->at[i].item;
+		struct cv_plan_item there = work->items[item];
+		struct stat st;
+		bool same;
+		int fd;
+
+		if (moves->at[i].kind != CV_MOVE_RENAME)
+			continue;
+		there.path = cv_moves_path(work, moves, item, err);
+		fd = there.path ? cv_claim_as_it_is(work->w, &there, err) : -1;
+		if (fd < 0)
+			return cv_wrap(err, "%s", work->items[item].path);
+		same = cv_relinking_is_noted(log, item) ||
+		       (io->fstat(io, fd, &st) == 0 && (uint64_t)st.st_size == there.size && cv_stat_mtime(&st) == there.mtime_ns);
+		io->close(io, fd);
+		if (!same)
+			return cv_fail(err, CV_EREFUSED, "%s was written to since: nothing more is touched", work->items[item].path);
+	}
+	return true;
+}
+
+/* Bytes first, places last: what has its place is mended, and if all have but those that stand apart, these follow. Nothing of it
+ * is needed where it was not moved. */
 static bool settle_done(struct cv_work *work, const struct cv_journal_log *log, const struct cv_moves *moves, enum cv_record_type *end,
 			struct cv_err *err)
 {
-	bool all = false, any;
+	bool all = false, settled = false, any;
 
 	if (moves->count && !cv_moves_are_done(work, moves, &all, err))
 		return false;
 	*end = CV_RECORD_DONE;
 	if (all)
 		return true;
+	if (moves->count && !work->claims && !work->w->give_up && !cv_moves_are_settled(work, moves, &settled, err))
+		return false;
+	if (settled)
+		return cv_moves_finish(work, moves, err);
+	if (moves->count && !work->claims && !are_unused(work, log, moves, err))
+		return false;
 	if (!cv_moves_back(work, moves, err) || !settle_all(work, log, moves, &any, err))
 		return false;
 	*end = any ? CV_RECORD_DONE : CV_RECORD_ABORTED;
@@ -165,7 +202,7 @@ static bool settle_undone(struct cv_work *work, const struct cv_journal_log *log
 	if (!cv_moves_are_done(work, moves, &all, err) || !settle_all(work, log, moves, &any, err))
 		return false;
 	*end = any || (all && moves->count && !all_are_noted(work, log, moves)) ? CV_RECORD_DONE : CV_RECORD_ABORTED;
-	return *end == CV_RECORD_DONE || cv_moves_back(work, moves, err);
+	return *end == CV_RECORD_DONE || ((!moves->count || work->claims || are_unused(work, log, moves, err)) && cv_moves_back(work, moves, err));
 }
 
 /* It is done if any of the images is mended: that can be taken back. */

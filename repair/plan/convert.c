@@ -47,6 +47,38 @@ static bool verify_again(const struct cv_convert_job *job, int fd, const struct 
 	return length_of(job, fd, &length, err) && cv_feed_second(fd, length, job->to, watch, compared, err);
 }
 
+/* What is wrong with a table that leads to data: one that says nothing any more cannot say either that something is missing. */
+static bool hides_losses(enum cv_problem_id id)
+{
+	static const enum cv_problem_id ids[] = {
+		CV_SPC_LEAKED_CLUSTERS, CV_VHD_BAT_OUT_OF_RANGE, CV_VHX_VHDX_BAT_OUT_OF_RANGE, CV_QCW_TABLE_OUT_OF_RANGE, CV_QCW_ENTRY_UNALIGNED,
+	};
+
+	for (size_t i = 0; i < CV_COUNT(ids); i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static void check_tables(struct cv_plan_maker *m, const struct cv_convert_job *job, struct cv_salvage *salvage)
+{
+	for (uint32_t i = job->image; i != CV_NO_IMAGE; i = job->g->images[i].parent) {
+		const struct cv_finding *list;
+		size_t count = cv_graph_findings_of(job->g, i, &list);
+		CV_AUTO(cv_text_fini) struct cv_text name = { 0 };
+
+		cv_text_escape(&name, cv_bytes_of(job->g->images[i].id));
+		m->failed |= name.failed;
+		for (size_t k = 0; k < count; k++) {
+			if (!hides_losses(list[k].id))
+				continue;
+			salvage->tables_wrong = true;
+			cv_plan_check(m, "tables-right", true, "%s: %s: what it has cost is not listed where no table tells of it any more",
+				      cv_text_str(&name), cv_problem_by_id(list[k].id)->name);
+		}
+	}
+}
+
 /* Nothing speaks against a salvage but that there is nothing to save. */
 static void check_salvage(struct cv_plan_maker *m, const struct cv_convert_job *job, const struct cv_survey *s)
 {
@@ -60,6 +92,7 @@ static void check_salvage(struct cv_plan_maker *m, const struct cv_convert_job *
 		      s->lost, job->target.size);
 	cv_plan_check(m, "something-to-save", s->data || !s->lost, "%s",
 		      s->data || !s->lost ? "there are data that can be read" : "nothing of its data can be read: the copy would be empty");
+	check_tables(m, job, job->salvage);
 }
 
 static void check_source(struct cv_plan_maker *m, const struct cv_survey *s)

@@ -162,8 +162,8 @@ static bool is_same(const struct cv_image *a, const struct cv_image *b)
 	       !memcmp(a->facts->uuid, b->facts->uuid, 16);
 }
 
-/* Of those in between only the next one may stand on it. */
-static bool drop_between(struct cv_foreign *f, const struct merge *m)
+/* Of those in between only the next one may stand on it; renamed: the last one is what was merged, and stands on none of them. */
+static bool drop_between(struct cv_foreign *f, const struct merge *m, bool renamed)
 {
 	for (size_t i = 0; i + 1 < m->count; i++) {
 		const struct cv_image *image = m->children[i] == CV_NO_IMAGE ? NULL : &f->g->images[m->children[i]];
@@ -172,6 +172,11 @@ static bool drop_between(struct cv_foreign *f, const struct merge *m)
 			continue;
 		if (image->child_count > 1 || (image->child_count && cv_graph_child(f->g, image, 0) != m->children[i + 1])) {
 			cv_foreign_refuse(f, "others stand on %s, too", cv_foreign_name(f, m->children[i]));
+			return false;
+		}
+		if (renamed && i + 2 == m->count && image->child_count) {
+			cv_foreign_refuse(f, "the parent is not here, and %s, which should be what was merged, still stands on %s",
+					  cv_foreign_name(f, m->children[i + 1]), cv_foreign_name(f, m->children[i]));
 			return false;
 		}
 		cv_foreign_add(f, CV_FOREIGN_TRASH, m->children[i], NULL, "what it has was merged");
@@ -186,14 +191,14 @@ static void finish(struct cv_foreign *f, const struct merge *m)
 	if (last == CV_NO_IMAGE)
 		return cv_foreign_refuse(f, "the last of its images, whose name the parent gets, is not here");
 	if (m->parent == CV_NO_IMAGE) {
-		if (drop_between(f, m))
+		if (drop_between(f, m, true))
 			cv_foreign_say(f, "finished: %s is what was merged", cv_foreign_name(f, last));
 		return;
 	}
 	if (!is_same(&f->g->images[m->parent], &f->g->images[last]))
 		return cv_foreign_refuse(f, "%s does not have the identity and the size of %s yet, which it gets when all is merged",
 					 cv_foreign_name(f, m->parent), cv_foreign_name(f, last));
-	if (!drop_between(f, m))
+	if (!drop_between(f, m, false))
 		return;
 	cv_foreign_add(f, CV_FOREIGN_TRASH, last, NULL, "its parent has all that it has, and its identity");
 	cv_foreign_add(f, CV_FOREIGN_RENAME, m->parent, cv_foreign_beside(f, "", m->names[m->count - 1], ""), "the merged image gets its name");

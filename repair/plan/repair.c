@@ -116,6 +116,8 @@ static void mended(struct cv_repairing *p, const struct cv_fixing *f, const stru
 	cv_repairing_fix(p, fix);
 }
 
+static const char comes_first[] = "it takes part in what another program left unfinished: that comes first";
+
 static bool fix_finding(struct cv_repairing *p, struct cv_fixing *f, const struct cv_fixer *row, const struct cv_finding *finding,
 			struct cv_err *err)
 {
@@ -125,7 +127,7 @@ static bool fix_finding(struct cv_repairing *p, struct cv_fixing *f, const struc
 	bool ok = true;
 
 	if (!against && links && cv_repairing_takes_part(p, f->image))
-		against = "it takes part in what another program left unfinished: that comes first";
+		against = comes_first;
 	if (against) {
 		refuse(p, finding, against);
 	} else {
@@ -170,7 +172,7 @@ static void list_others(struct cv_repairing *p, uint32_t image)
 		for (size_t k = 0; !any && k < cv_fixer_count; k++)
 			any = is_for(&cv_fixers[k], &p->g->images[image], &list[i]);
 		if (!any)
-			refuse(p, &list[i], cv_fix_way(list[i].id));
+			refuse(p, &list[i], cv_repairing_takes_part(p, image) ? comes_first : cv_fix_way(list[i].id));
 	}
 }
 

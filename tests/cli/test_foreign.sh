@@ -149,5 +149,25 @@ else
 		"$CHAINVIEW" repair -y --refs=none "$repo" >/dev/null 2>&1
 		ends "killed at move $n: then it is settled" 0 "$CHAINVIEW" check --refs=none "$repo"
 	done
+
+	# Only the journal of the other program is left to be moved: a guest may run by then, and finds its disk where it was.
+	make_sample foreign-operation-pending-leaf
+	{ strace -qq -f -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=KILL:when=5 \
+		"$CHAINVIEW" repair -y --refs=none "$repo"; } >/dev/null 2>&1
+	must "a guest writes meanwhile" qemu-io -f vpc -c 'write -P 0xab 0 4096' "$repo/$U.vhd"
+	sum=$(sha256sum <"$repo/$U.vhd")
+	ends "recover goes on" 0 "$CHAINVIEW" recover --yes "$repo"
+	verdict "and the disk keeps its name and what was written" "$([ "$sum" = "$(sha256sum <"$repo/$U.vhd")" ]; echo $?)"
+	verdict "as does its parent" "$([ -e "$repo/$P.vhd" ] && [ ! -e "$repo/leaf_$U" ]; echo $?)"
 fi
+
+# What is said to be merged does not stand on what would be dropped.
+make_sample foreign-operation-pending-merge
+rm -f "$repo"/.*.merge.json
+cat >"$repo/.20260228T020000Z.vhd.merge.json" <<'STATE'
+{"child":{"header":1},"parent":{"header":2},"currentBlock":8,"chain":["20260228T020000Z.vhd","20260301T020000Z.vhd","20260302T020000Z.vhd"],"step":"cleanupVhds"}
+STATE
+"$CHAINVIEW" repair -y --refs=none "$repo" >"$work/out" 2>&1
+has "a merge whose parent is not here, and that is not done, is left" "should be what was merged, still stands on" "$work/out"
+must "with all its images" test -e "$repo/20260301T020000Z.vhd"
 finish

@@ -175,4 +175,12 @@ ends "a map that cannot be written" 9 convert src/bat.vhd out/j.raw --to raw --s
 must "the copy is there all the same" test -e out/j.raw
 ends "undo takes it back" 0 "$CHAINVIEW" undo --refs=none --yes out "$("$CHAINVIEW" journal --json out | tr -d ' \n' | grep -o '"operation_id":"[^"]*"' | tail -1 | cut -d'"' -f4)"
 verdict "to the trash" "$([ ! -e out/j.raw ]; echo $?)"
+
+# --- a table that says nothing any more ---------------------------------------------------------------------------
+mkdir gone
+cp src/whole.qcow2 gone/l1.qcow2
+bytes gone/l1.qcow2 "0x$(od -An -tx1 -j40 -N8 gone/l1.qcow2 | tr -d ' ')" 0000000000000000
+ends "an entry of the first table is gone: exit 1" 1 convert gone/l1.qcow2 gone/new.raw --to raw --salvage --yes
+has "and it is said that no map can show what that cost" "parts of the disk may be missing" .out
+has "as the plan says" "l1.qcow2: leaked-clusters" .out
 finish

@@ -265,6 +265,8 @@ static int with_plan(struct all *a)
 	a->status = CV_EXIT_OK;
 	if (!wants && !set->dry_run && has_work(a))
 		wants = cv_write_consents(a->s, a->merges->confirm);
+	if (!wants && cv_signals_stop())
+		return CV_EXIT_CANCELLED;
 	return wants ? execute(a) : dry(a);
 }
 

@@ -109,7 +109,9 @@ static void tell_salvage(const struct cv_salvage *s, struct cv_text *out)
 	uint64_t read = s->size - s->lost.bytes;
 
 	if (!s->lost.len && !s->doubtful.len) {
-		cv_text_add(out, "nothing is missing: all of the disk could be read\n");
+		cv_text_add(out, s->tables_wrong ? "by its tables nothing is missing, but these are wrong, as the plan says: parts of the disk may be "
+						   "missing that no map can show\n"
+						 : "nothing is missing: all of the disk could be read\n");
 		return;
 	}
 	cv_text_addf(out, "%" PRIu64 " of %" PRIu64 " bytes are lost and are zeros in the copy (%zu range%s); %" PRIu64 " could be read",
@@ -156,7 +158,7 @@ static int after(const struct cv_session *s, void *ctx, const struct cv_plan *pl
 
 	if (!salvage)
 		return CV_EXIT_OK;
-	status = salvage->lost.len || salvage->doubtful.len ? CV_EXIT_CORRECTED : CV_EXIT_OK;
+	status = salvage->lost.len || salvage->doubtful.len || salvage->tables_wrong ? CV_EXIT_CORRECTED : CV_EXIT_OK;
 	if (!map || (s->settings.json && !strcmp(map, "-")))
 		return status;
 	if (is_json_name(map) || s->settings.json)
@@ -296,6 +298,7 @@ static int run(struct cv_session *s, int argc, char **argv)
 	s->settings.quiet |= s->settings.convert.map && !strcmp(s->settings.convert.map, "-");
 	if (s->settings.convert.tree)
 		return cv_convert_tree_run(s, argv[0], argv[1]);
+	s->tables = s->settings.convert.salvage;
 	if (cv_image_words_add(s, argv, 1, &c.source, &err) && cv_convert_call_place(&c, s, argv[1], NULL, &err) &&
 	    (c.device || cv_session_add(s, c.repository, true, &err)))
 		status = cv_write_run_then(s, &call, after);

@@ -8,6 +8,7 @@
 
 #include "tui/command/check.h"
 #include "tui/command/closer.h"
+#include "tui/command/signals.h"
 #include "tui/command/write.h"
 #include "tui/write/repairs.h"
 
@@ -42,7 +43,7 @@ static bool speaks(const struct repair *r)
 
 /* --- asking ----------------------------------------------------------------------------------------------- */
 
-/* y, n, and the same in capitals for all of its kind; the end of the input is no. */
+/* The end of the input is no. A signal ends all questions, and then nothing is done. */
 static bool ask(void *ctx, const struct cv_plan_fix *fix, bool *all)
 {
 	CV_AUTO(cv_text_fini) struct cv_text t = { 0 };
@@ -51,7 +52,7 @@ static bool ask(void *ctx, const struct cv_plan_fix *fix, bool *all)
 	(void)ctx;
 	cv_text_escape(&t, cv_bytes_of(fix->image));
 	cv_text_addf(&t, ": %s: %s", cv_problem_by_id(fix->problem)->name, fix->why);
-	for (;;) {
+	while (!cv_signals_stop()) {
 		fprintf(stderr, "%s\n  do this? y(es), n(o), a(ll of this kind), s(kip all of this kind): ", cv_text_str(&t));
 		if (!fgets(line, sizeof line, stdin))
 			return false;
@@ -59,6 +60,7 @@ static bool ask(void *ctx, const struct cv_plan_fix *fix, bool *all)
 		if (line[0] && line[1] == '\n' && strchr("ynas", line[0]))
 			return line[0] == 'y' || line[0] == 'a';
 	}
+	return false;
 }
 
 static bool at_terminal(const struct cv_session *s)
@@ -186,6 +188,11 @@ static void with_plan(struct repair *r)
 {
 	bool wanted = r->what.how != CV_REPAIRS_SHOW && r->plan->item_count && !r->plan->refused;
 
+	if (r->what.how == CV_REPAIRS_ASK && cv_signals_stop()) {
+		fputs("\nchainview: cancelled before anything was done\n", stderr);
+		r->status |= CV_EXIT_CANCELLED;
+		return;
+	}
 	if (!r->plan->fix_count && speaks(r))
 		printf("%s\n", r->call.nothing);
 	if (r->plan->fix_count && !show(r))
@@ -282,7 +289,7 @@ static int repair_each(struct cv_session *s, const struct cv_image_word *only, s
 
 	if (!list_repositories(s, &list))
 		cv_fail(&err, CV_ENOMEM, "out of memory");
-	for (size_t i = 0; !err.code && i < list.len && s->graph; i++)
+	for (size_t i = 0; !err.code && i < list.len && s->graph && !(d.status & CV_EXIT_CANCELLED); i++)
 		if (!take_one(&d, repair_one(s, list.at[i], only, count), &left))
 			cv_fail(&err, CV_ENOMEM, "out of memory");
 	if (err.code)

@@ -151,6 +151,8 @@ static int with_plan(struct writing *w)
 	}
 	if (!wants && !set->dry_run && !w->plan->refused)
 		wants = cv_write_consents(w->s, w->plan->confirm);
+	if (!wants && cv_signals_stop())
+		return CV_EXIT_CANCELLED;
 	return wants ? execute(w) : dry(w);
 }
 
