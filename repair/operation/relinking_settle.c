@@ -243,12 +243,16 @@ static bool settle(struct cv_relinking *b, enum trust trust, enum cv_record_type
 		*end = CV_RECORD_ABORTED;
 		return true;
 	}
+	if (b->change.say && !foreign && trust == AFTER_CUT)
+		b->unreadable = is_unreadable(b);
+	if (moved && !foreign && all_new && is_used_since(b, looks, trust)) {
+		*end = CV_RECORD_DONE;
+		return true;
+	}
 	if (moved)
 		return settle_moved(b, end, err);
 	if (foreign)
 		return settle_foreign(b, &c, trust == SAME_BOOT, end, err);
-	if (b->change.say && trust == AFTER_CUT)
-		b->unreadable = is_unreadable(b);
 	c.new = all_new && (cv_relinking_says(b) == 1 || is_used_since(b, looks, trust));
 	*end = c.new ? CV_RECORD_DONE : CV_RECORD_ABORTED;
 	return c.new ? cv_relinking_write(b, &c, err) : put_back(b, &c, err);
