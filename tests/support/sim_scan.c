@@ -106,7 +106,8 @@ static const struct copy *copy_of(const struct sim *s, uint32_t inode, bool *fre
 			       memfd_create("copy", MFD_CLOEXEC), NULL };
 	*fresh = true;
 	assert_true(made->sector && made->fd >= 0);
-	memcpy(made->sector, c->sector, c->count * sizeof *c->sector);
+	if (c->count)
+		memcpy(made->sector, c->sector, c->count * sizeof *c->sector);
 	write_out(s, c, made->fd);
 	assert_int_equal(fstat(made->fd, &st), 0);
 	made->allocated = (uint64_t)st.st_blocks * 512;

@@ -138,7 +138,8 @@ static inline void open_unguarded(struct unguarded *u, const struct files *f, bo
 	for (size_t i = 0; i < f->count; i++) {
 		int fd = open_in(f->folder, f->at[i].name, &size);
 
-		images[i].format = formats[i] = f->at[i].format;
+		formats[i] = f->at[i].format;
+		images[i] = (struct cv_task_image){ .format = formats[i] };
 		sources[i] = cv_source_fd_adopt(fd, size, &err);
 	}
 	if (!cv_content_open(&u->chain, sources, data, images, f->count, &err) ||
