@@ -96,7 +96,7 @@ static const struct copy *copy_of(const struct sim *s, uint32_t inode, bool *fre
 
 	for (size_t i = 0; i < COPIES; i++)
 		if (copies[i].fd >= 0 && copies[i].size == c->size && copies[i].count == c->count &&
-		    !memcmp(copies[i].sector, c->sector, c->count * sizeof *c->sector)) {
+		    (!c->count || !memcmp(copies[i].sector, c->sector, c->count * sizeof *c->sector))) {
 			copies[i].used = ++turn;
 			*fresh = false;
 			return &copies[i];
@@ -298,8 +298,8 @@ static void refer_to(struct sim_house *h, const char *needed)
 		return;
 	r->source_count = 1;
 	r->sources[0] = (struct cv_claim_source){ .name = "list", .read = true, .complete = true };
-	for (const char *at = needed; *at; at += strcspn(at, "\n") + 1) {
-		const char *end = at + strcspn(at, "\n");
+	for (const char *at = needed, *end; *at; at = end + (*end == '\n')) {
+		end = at + strcspn(at, "\n");
 
 		for (size_t i = 0; i < h->scan->count; i++) {
 			const struct cv_file *f = &h->scan->entries[i].file;

@@ -350,7 +350,8 @@ static void shoot(struct run *r)
 			continue;
 		c = &r->f.s->inodes.at[inode_of(r, i)].now;
 		r->shots[i] = (struct shot){ inode_of(r, i), malloc((c->count + 1) * sizeof *c->sector), c->count, c->size };
-		memcpy(r->shots[i].sector, c->sector, c->count * sizeof *c->sector);
+		if (c->count)
+			memcpy(r->shots[i].sector, c->sector, c->count * sizeof *c->sector);
 	}
 }
 
